@@ -1,0 +1,53 @@
+# Two commands do all the set-up: `make run` and `make test`.
+PYTHON ?= python3
+PORT ?= 5006
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test proof bench lint fix screenshots clean
+
+help:  ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/run.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/test.stamp: pyproject.toml scripts/system-packages
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	scripts/system-packages
+	@touch $(VENV)/run.stamp $@
+
+run: $(VENV)/run.stamp  ## serve the dashboard at http://127.0.0.1:5006/app (PORT= for another)
+	@exec $(BIN)/kato-panel serve --port $(PORT)
+
+test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their short size
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet 2>/dev/null || true
+	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/sources/payloads.py" --fail-under 100
+
+proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of docs/reliability.md
+	KATO_PANEL_TEST_SIZE=full $(BIN)/pytest --timeout 7200
+
+bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same run
+	$(BIN)/python benchmarks/latency.py
+
+lint: $(VENV)/test.stamp  ## lints, types and layers only
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/test.stamp  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+screenshots: $(VENV)/test.stamp  ## make the pictures of the README from the demo
+	$(BIN)/python scripts/screenshots.py
+
+clean:  ## remove the environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -1,0 +1,3 @@
+from kato_panel.views.dashboard import page
+
+page().servable()

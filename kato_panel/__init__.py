@@ -1,0 +1,1 @@
+"""The live truth about KATO's sessions; importing it loads no view."""

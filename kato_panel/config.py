@@ -1,0 +1,216 @@
+"""
+Settings: flag, then environment, then ``.env``, then ``kato_panel.toml``, then default.
+
+Names and meaning are listed in ``docs/settings.md``; a test holds the two together.
+"""
+
+import difflib
+import logging
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from kato_panel.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+PREFIX: Final = "KATO_PANEL_"
+TOML_FILE: Final = "kato_panel.toml"
+ENV_FILE: Final = ".env"
+MAX_PORT: Final = 65_535
+
+
+def _check_url(url: str) -> str:
+    """Refuse what is no address of an HTTP service."""
+    parts = urlsplit(url)
+    allowed = "must be http:// or https:// with a host, and without query or fragment"
+    try:
+        has_port = parts.port is None or 0 < parts.port <= MAX_PORT
+    except ValueError as error:
+        raise ValueError(f"{allowed}; its port is no number") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not has_port:
+        raise ValueError(allowed)
+    if parts.query or parts.fragment:
+        raise ValueError(allowed)
+    return url.rstrip("/")
+
+
+Url = Annotated[str, AfterValidator(_check_url)]
+
+
+def _named(name: str, default: Any, description: str, **bounds: Any) -> Any:
+    return Field(default, validation_alias=name, description=description, **bounds)
+
+
+class Settings(BaseSettings):
+    """
+    Everything that can be set.
+
+    Parameters
+    ----------
+    **values
+        Flags of the command line, by the settings' full names; they win over everything else.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        toml_file=TOML_FILE,
+        extra="ignore",
+        frozen=True,
+        case_sensitive=True,
+        env_ignore_empty=True,
+        hide_input_in_errors=True,
+    )
+
+    kato_api_url: Url | None = _named(
+        "KATO_API_URL", None, "Where KATO answers; without it the embedded simulator is watched."
+    )
+    session_events: bool = _named(
+        "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
+    )
+    host: str = _named(
+        "KATO_PANEL_HOST", "127.0.0.1", "Address to listen on.", min_length=1, max_length=253
+    )
+    port: int = _named(
+        "KATO_PANEL_PORT", 5006, "Port to listen on; 0 picks a free one.", ge=0, le=MAX_PORT
+    )
+    poll_interval_seconds: float = _named(
+        "KATO_PANEL_POLL_INTERVAL_SECONDS", 3.0, "Between two polls of the count.", ge=0.5, le=60
+    )
+    fallback_interval_seconds: float = _named(
+        "KATO_PANEL_FALLBACK_INTERVAL_SECONDS",
+        10.0,
+        "Between a page's HTTP requests while its socket is down.",
+        ge=1,
+        le=300,
+    )
+    toast_seconds: float = _named(
+        "KATO_PANEL_TOAST_SECONDS", 4.0, "How long a toast stays.", ge=1, le=60
+    )
+    stream: Literal["auto", "on", "off"] = _named(
+        "KATO_PANEL_STREAM", "auto", "Whether to follow KATO's event stream; auto is on."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _named(
+        "KATO_PANEL_LOG_LEVEL", "INFO", "The least severe log line to print."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the places where settings are looked up."""
+        del file_secret_settings
+        return (
+            init_settings,
+            env_settings,
+            dotenv_settings,
+            TomlConfigSettingsSource(settings_cls),
+        )
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the embedded simulator is watched."""
+        return self.kato_api_url is None
+
+    @property
+    def follows_stream(self) -> bool:
+        """Whether the `stream` source runs."""
+        return self.session_events and self.stream != "off"
+
+
+def names() -> tuple[str, ...]:
+    """List the full names of all settings."""
+    return tuple(str(field.validation_alias) for field in Settings.model_fields.values())
+
+
+def load(flags: Mapping[str, Any] | None = None) -> Settings:
+    """
+    Read the settings from all their places.
+
+    Parameters
+    ----------
+    flags
+        Values from the command line, by full name; ``None`` stands for not given.
+
+    Raises
+    ------
+    ConfigError
+        If any is wrong: names every wrong one, what was given, and what is allowed.
+    """
+    given = {name: value for name, value in (flags or {}).items() if value is not None}
+    for name in unknown_names():
+        nearest = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
+        logger.warning("setting %s is not known; did you mean %s?", name, nearest[0])
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise ConfigError([_sentence(problem, given) for problem in error.errors()]) from error
+
+
+def unknown_names() -> list[str]:
+    """List names in the environment, ``.env`` and the file that look like ours and are not."""
+    seen = [name for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.startswith(PREFIX)]
+    return sorted({*seen, *_toml()} - {*names()})
+
+
+def without_password(url: str) -> str:
+    """Strip user and password from an address, for everything that is shown or logged."""
+    before, at, after = url.rpartition("@")
+    return f"{before.partition('://')[0]}://{after}" if at else url
+
+
+def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
+    name = str(problem["loc"][0])
+    given = next(
+        (
+            place[name]
+            for place in (flags, os.environ, dotenv_values(ENV_FILE), _toml())
+            if name in place
+        ),
+        None,
+    )
+    shown = without_password(given) if isinstance(given, str) else given
+    return f"{name} is {shown!r}, {_allowed(name, problem)}"
+
+
+def _allowed(name: str, problem: Any) -> str:
+    """Say what a setting may be: its range, where it has one, else in the check's words."""
+    field = next(
+        field for field in Settings.model_fields.values() if field.validation_alias == name
+    )
+    lowest, highest = (
+        next((getattr(bound, side) for bound in field.metadata if hasattr(bound, side)), None)
+        for side in ("ge", "le")
+    )
+    if lowest is not None:
+        noun = "a whole number" if field.annotation is int else "a number"
+        return f"must be {noun} from {lowest:g} to {highest:g}"
+    message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return str(message).replace("should be", "must be", 1)
+
+
+def _toml() -> Mapping[str, Any]:
+    path = Path(TOML_FILE)
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError([f"{TOML_FILE} cannot be read: {error}"]) from error

@@ -1,0 +1,85 @@
+"""The whole state at one instant, and what may be said about how fresh it is."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kato_panel.domain.events import Moment
+from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.recent import Rates
+
+
+class Link(StrEnum):
+    """How upstream is seen at present."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    POLLING = "polling"
+    STALE = "stale"
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSnapshot:
+    """
+    What the watcher knows at one instant; ``None`` means not known, never zero.
+
+    Parameters
+    ----------
+    made_at
+        The instant.
+    active
+        Sessions alive, as shown.
+    reported
+        Sessions, as upstream reported them last.
+    at
+        The newest good observation of the count.
+    is_stale
+        Whether that is older than three intervals.
+    suspect
+        The count that waits for confirmation, if one does.
+    is_cached
+        Whether the count may be 5 s older than its observation.
+    rates
+        The last minutes.
+    sources
+        Every source of this process, also those that are off.
+    """
+
+    made_at: Moment
+    active: int | None = None
+    reported: int | None = None
+    at: Moment | None = None
+    is_stale: bool = False
+    suspect: int | None = None
+    is_cached: bool = False
+    rates: Rates | None = None
+    sources: tuple[SourceState, ...] = ()
+
+    @property
+    def age_seconds(self) -> float | None:
+        """Seconds between the newest good observation and this snapshot."""
+        return None if self.at is None else max(0.0, self.made_at.tick - self.at.tick)
+
+    @property
+    def link(self) -> Link:
+        """Sum up the sources in one word."""
+        counting = self._source("http")
+        if counting is not None and counting.health is Health.DOWN:
+            return Link.UNREACHABLE
+        if self.is_stale:
+            return Link.STALE
+        if self.active is None:
+            return Link.STARTING
+        telling = self._source("stream")
+        if telling is not None and telling.health is Health.UP:
+            return Link.LIVE
+        return Link.POLLING
+
+    @property
+    def reason(self) -> str:
+        """Why the count cannot be read, or an empty text."""
+        counting = self._source("http")
+        return "" if counting is None else counting.reason
+
+    def _source(self, name: str) -> SourceState | None:
+        return next((source for source in self.sources if source.name == name), None)

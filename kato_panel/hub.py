@@ -1,0 +1,169 @@
+"""
+Fan-out: the newest state and the events, from the watcher's thread to any number of readers.
+
+State coalesces: a reader that is late gets only the newest. Events queue up to a bound; what does
+not fit is counted. So a slow reader costs memory that does not grow, and delays nobody.
+"""
+
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from kato_panel.domain.events import SessionEvent
+from kato_panel.domain.snapshot import SessionSnapshot
+
+MAX_QUEUED_EVENTS: Final = 256
+MAX_KEPT_EVENTS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """
+    What a reader gets at once.
+
+    Parameters
+    ----------
+    snapshot
+        The newest state; ``None`` if it was taken before.
+    events
+        By `SessionEvent.seq`, oldest first. One that was taken before comes again when its names
+        became known.
+    skipped
+        Events that did not fit the reader's queue since it took last.
+    """
+
+    snapshot: SessionSnapshot | None
+    events: tuple[SessionEvent, ...]
+    skipped: int
+
+
+class Subscription:
+    """
+    One reader's bounded queue; `Hub.subscribe` makes it.
+
+    Parameters
+    ----------
+    hub
+        Where it belongs.
+    wake
+        Called from the publisher's thread when there is something to take after there was
+        nothing; has to return at once.
+    """
+
+    def __init__(self, hub: "Hub", wake: Callable[[], None]) -> None:
+        self._hub = hub
+        self._wake = wake
+        self._snapshot: SessionSnapshot | None = None
+        self._events: dict[int, SessionEvent] = {}
+        self._skipped = 0
+        self._is_awake = False
+
+    def take(self) -> Update:
+        """Take all there is; the next publication wakes the reader again."""
+        with self._hub.lock:
+            events = tuple(self._events[seq] for seq in sorted(self._events))
+            update = Update(self._snapshot, events, self._skipped)
+            self._snapshot, self._events, self._skipped = None, {}, 0
+            self._is_awake = False
+            return update
+
+    def close(self) -> None:
+        """End it. Closing twice is allowed."""
+        self._hub.drop(self)
+
+    def put(
+        self, snapshot: SessionSnapshot | None, events: tuple[SessionEvent, ...]
+    ) -> Callable[[], None] | None:
+        """Queue a publication (under the hub's lock); return whom to wake, if anybody."""
+        self._snapshot = snapshot or self._snapshot
+        for event in events:
+            self._events[event.seq] = event
+        while len(self._events) > MAX_QUEUED_EVENTS:
+            del self._events[min(self._events)]
+            self._skipped += 1
+        if self._is_awake:
+            return None
+        self._is_awake = True
+        return self._wake
+
+
+class Hub:
+    """
+    What the watcher publishes, and who reads it.
+
+    Attributes
+    ----------
+    epoch
+        Random per start: sequence numbers count within it.
+    lock
+        Held for moments only; guards every subscription's queue.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = secrets.token_hex(8)
+        self.lock = threading.Lock()
+        self._subscriptions: list[Subscription] = []
+        self._snapshot: SessionSnapshot | None = None
+        self._events: dict[int, SessionEvent] = {}
+
+    @property
+    def snapshot(self) -> SessionSnapshot | None:
+        """The newest state."""
+        with self.lock:
+            return self._snapshot
+
+    @property
+    def readers(self) -> int:
+        """Open subscriptions."""
+        with self.lock:
+            return len(self._subscriptions)
+
+    def publish(self, snapshot: SessionSnapshot | None, events: tuple[SessionEvent, ...]) -> None:
+        """
+        Hand a state and events to every reader.
+
+        Parameters
+        ----------
+        snapshot
+            The newest state, if it is to be told.
+        events
+            New ones, or earlier ones again under their number.
+        """
+        with self.lock:
+            self._snapshot = snapshot or self._snapshot
+            for event in events:
+                self._events[event.seq] = event
+            while len(self._events) > MAX_KEPT_EVENTS:
+                del self._events[next(iter(self._events))]
+            wakes = [reader.put(snapshot, events) for reader in self._subscriptions]
+        for wake in wakes:
+            if wake is not None:
+                wake()
+
+    def subscribe(self, wake: Callable[[], None]) -> tuple[Subscription, Update]:
+        """
+        Begin to read.
+
+        Parameters
+        ----------
+        wake
+            See `Subscription`.
+
+        Returns
+        -------
+        tuple of Subscription and Update
+            The update holds the present state and the kept events; everything published after it
+            reaches the subscription.
+        """
+        subscription = Subscription(self, wake)
+        with self.lock:
+            self._subscriptions.append(subscription)
+            return subscription, Update(self._snapshot, tuple(self._events.values()), 0)
+
+    def drop(self, subscription: Subscription) -> None:
+        """Forget a reader, if it is known."""
+        with self.lock:
+            if subscription in self._subscriptions:
+                self._subscriptions.remove(subscription)

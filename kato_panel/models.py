@@ -1,0 +1,231 @@
+"""
+The Param models that pages and notebooks bind to. No Panel in here.
+
+One set per visit or notebook: watchers on an instance that all pages share would outlive their
+page. A set follows the hub through `Models.apply`.
+"""
+
+from typing import Any
+
+import param
+
+from kato_panel.domain.events import SessionEvent
+from kato_panel.domain.health import SourceState
+from kato_panel.domain.snapshot import Link, SessionSnapshot
+from kato_panel.hub import Update
+
+MAX_LOGGED = 5_000
+
+
+class _ReadOnly(param.Parameterized):
+    """A model that only this module changes."""
+
+    def _take(self, **values: Any) -> None:
+        """Take over values at once; watchers hear of all of them together, and of changes only."""
+        with param.edit_constant(self):
+            self.param.update(**values)
+
+
+class SessionSummary(_ReadOnly):
+    """
+    The present state of upstream's sessions, as last observed.
+
+    ``None`` means *not known*, never zero.
+    """
+
+    active = param.Integer(
+        default=None, allow_None=True, bounds=(0, None), constant=True, doc="Sessions alive."
+    )
+    reported = param.Integer(
+        default=None,
+        allow_None=True,
+        bounds=(0, None),
+        constant=True,
+        doc="Sessions as KATO reported them last; may include expired ones.",
+    )
+    suspect = param.Integer(
+        default=None,
+        allow_None=True,
+        bounds=(0, None),
+        constant=True,
+        doc="Sessions KATO says there are, if that fall waits for the next poll to confirm.",
+    )
+    observed_at = param.Date(
+        default=None, constant=True, doc="UTC time of the newest good observation of the count."
+    )
+    age_seconds = param.Number(
+        default=None,
+        allow_None=True,
+        bounds=(0, None),
+        constant=True,
+        doc="Seconds from that observation to this state.",
+    )
+    stale = param.Boolean(
+        default=False, constant=True, doc="Whether that is older than three poll intervals."
+    )
+    change = param.Integer(
+        default=None,
+        allow_None=True,
+        constant=True,
+        doc="Sessions more (or less) than at the beginning of the window.",
+    )
+    created_per_minute = param.Number(
+        default=None,
+        allow_None=True,
+        bounds=(0, None),
+        constant=True,
+        doc="Sessions created per minute, over the window; a lower bound.",
+    )
+    ended_per_minute = param.Number(
+        default=None,
+        allow_None=True,
+        bounds=(0, None),
+        constant=True,
+        doc="Sessions ended per minute, over the window; a lower bound.",
+    )
+    window_seconds = param.Number(
+        default=None,
+        allow_None=True,
+        bounds=(0, None),
+        constant=True,
+        doc="Length of the window of change and rates, in seconds; at most 300.",
+    )
+
+    def apply(self, snapshot: SessionSnapshot) -> None:
+        """Take over one state."""
+        rates = snapshot.rates
+        self._take(
+            active=snapshot.active,
+            reported=snapshot.reported,
+            suspect=snapshot.suspect,
+            observed_at=snapshot.at.wall if snapshot.at else None,
+            age_seconds=snapshot.age_seconds,
+            stale=snapshot.is_stale,
+            change=rates.change if rates else None,
+            created_per_minute=rates.created_per_minute if rates else None,
+            ended_per_minute=rates.ended_per_minute if rates else None,
+            window_seconds=rates.window_seconds if rates else None,
+        )
+
+
+class Connection(_ReadOnly):
+    """How upstream is seen: the sources, and what they come to in one word."""
+
+    state: str = param.Selector(
+        default=Link.STARTING.value,
+        objects=[link.value for link in Link],
+        constant=True,
+        doc="starting, live (events are told), polling (the count only), stale or unreachable.",
+    )
+    reason = param.String(default="", constant=True, doc="Why the count cannot be read.")
+    sources = param.List(
+        default=[],
+        item_type=SourceState,
+        constant=True,
+        doc="One `SourceState` for each source.",
+    )
+    made_at = param.Date(default=None, constant=True, doc="UTC time of this state.")
+
+    def apply(self, snapshot: SessionSnapshot) -> None:
+        """Take over one state."""
+        self._take(
+            state=snapshot.link.value,
+            reason=snapshot.reason,
+            sources=list(snapshot.sources),
+            made_at=snapshot.made_at.wall,
+        )
+
+
+class EventLog(_ReadOnly):
+    """The newest events, oldest first."""
+
+    events = param.List(
+        default=[],
+        item_type=SessionEvent,
+        constant=True,
+        doc="At most 5,000 events; one whose names became known later is replaced in place.",
+    )
+    latest = param.List(
+        default=[],
+        item_type=SessionEvent,
+        constant=True,
+        doc="What the last update brought: events that are new, or were told again.",
+    )
+    backlog_until = param.Integer(
+        default=0,
+        bounds=(0, None),
+        constant=True,
+        doc="Number of the newest event that was there before this log began; 0 for none.",
+    )
+    skipped = param.Integer(
+        default=0,
+        bounds=(0, None),
+        constant=True,
+        doc="Events this log never got because its reader was too slow.",
+    )
+
+    def begin(self, events: tuple[SessionEvent, ...]) -> None:
+        """Take over what happened before."""
+        until = max((event.seq for event in events), default=0)
+        self._take(events=list(events), latest=list(events), backlog_until=until)
+
+    def apply(self, events: tuple[SessionEvent, ...], skipped: int) -> None:
+        """Take over new events, and earlier ones told again."""
+        if not events and not skipped:
+            self._take(latest=[])
+            return
+        told = {event.seq: event for event in events}
+        kept = [told.pop(event.seq, event) for event in self.events]
+        self._take(
+            events=[*kept, *told.values()][-MAX_LOGGED:],
+            latest=list(events),
+            skipped=self.skipped + skipped,
+        )
+
+
+class Models(_ReadOnly):
+    """
+    One set of models, and how it follows the hub.
+
+    `revision` changes once for each update, after all models took it over: a view that shows
+    several of them watches this one parameter.
+    """
+
+    summary: SessionSummary = param.ClassSelector(  # type: ignore[assignment]  # never None: see __init__
+        class_=SessionSummary, constant=True, instantiate=False, doc="The count and its rates."
+    )
+    connection: Connection = param.ClassSelector(  # type: ignore[assignment]  # never None: see __init__
+        class_=Connection, constant=True, instantiate=False, doc="How upstream is seen."
+    )
+    event_log: EventLog = param.ClassSelector(  # type: ignore[assignment]  # never None: see __init__
+        class_=EventLog, constant=True, instantiate=False, doc="The newest events."
+    )
+    revision = param.Integer(
+        default=0, bounds=(0, None), constant=True, doc="Number of updates taken over."
+    )
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(
+            **{
+                "summary": SessionSummary(),
+                "connection": Connection(),
+                "event_log": EventLog(),
+                **values,
+            }
+        )
+
+    def begin(self, update: Update) -> None:
+        """Take over the state and the events from before."""
+        self.event_log.begin(update.events)
+        self._apply_snapshot(update.snapshot)
+
+    def apply(self, update: Update) -> None:
+        """Take over one update."""
+        self.event_log.apply(update.events, update.skipped)
+        self._apply_snapshot(update.snapshot)
+
+    def _apply_snapshot(self, snapshot: SessionSnapshot | None) -> None:
+        if snapshot is not None:
+            self.summary.apply(snapshot)
+            self.connection.apply(snapshot)
+        self._take(revision=self.revision + 1)

@@ -1,0 +1,117 @@
+"""The composition root: from settings to the one watcher of this process."""
+
+import atexit
+import logging
+import threading
+
+from kato_panel.config import Settings, load, without_password
+from kato_panel.domain.health import Health, SourceState
+from kato_panel.hub import Hub
+from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.sources.http import HttpSource
+from kato_panel.sources.stream import StreamSource
+from kato_panel.watcher import Source, Watcher, now
+
+logger = logging.getLogger(__name__)
+
+DEMO_SEED = 1
+DEMO_SESSIONS = 120
+DEMO_RATE = 0.5
+
+
+class Runtime:
+    """
+    The built object graph of one process.
+
+    Parameters
+    ----------
+    settings
+        What to watch, and how.
+
+    Attributes
+    ----------
+    settings, hub, watcher
+        The parts that others use.
+    upstream
+        Address of what is watched, without a password; empty before `start`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.hub = Hub()
+        self.upstream = ""
+        self.watcher: Watcher | None = None
+        self._simulator: EmbeddedSimulator | None = None
+
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing is watched; ``None`` while all is well."""
+        return "the watcher is not running" if self.watcher is None else self.watcher.trouble
+
+    def start(self) -> None:
+        """Begin to watch; in the demo, start what is watched first."""
+        settings = self.settings
+        url = settings.kato_api_url
+        if url is None:
+            self._simulator = EmbeddedSimulator(
+                seed=DEMO_SEED, initial=DEMO_SESSIONS, rate=DEMO_RATE
+            )
+            url = self._simulator.start()
+        self.upstream = without_password(url)
+        sources: list[Source] = [HttpSource(url, settings.poll_interval_seconds, now)]
+        off: list[SourceState] = []
+        if settings.follows_stream:
+            sources.append(StreamSource(url, now))
+        else:
+            why = "switched off" if settings.session_events else "events are switched off"
+            off.append(
+                SourceState(StreamSource.name, StreamSource.label, health=Health.OFF, reason=why)
+            )
+        self.watcher = Watcher(
+            sources,
+            self.hub,
+            interval_seconds=settings.poll_interval_seconds,
+            tells_events=settings.session_events,
+            off=off,
+        )
+        self.watcher.start()
+        logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
+
+    def stop(self) -> None:
+        """End everything that `start` began. Stopping twice is allowed."""
+        if self.watcher is not None:
+            self.watcher.stop()
+        if self._simulator is not None:
+            self._simulator.stop()
+
+
+class _Process:
+    """The one runtime of this process, once somebody needs it."""
+
+    lock = threading.Lock()
+    runtime: Runtime | None = None
+
+
+def current() -> Runtime:
+    """
+    Return the runtime of this process; the first call starts it.
+
+    Raises
+    ------
+    ConfigError
+        If the settings are wrong.
+    """
+    with _Process.lock:
+        if _Process.runtime is None:
+            runtime = Runtime(load())
+            runtime.start()
+            install(runtime)
+        assert _Process.runtime is not None  # noqa: S101 - for the type checker
+        return _Process.runtime
+
+
+def install(runtime: Runtime | None) -> None:
+    """Make a started runtime the one of this process; it ends with the process."""
+    _Process.runtime = runtime
+    if runtime is not None:
+        atexit.register(runtime.stop)

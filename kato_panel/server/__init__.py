@@ -1,0 +1,17 @@
+"""
+Our routes on Panel's port.
+
+``panel serve app.py --plugins kato_panel.server`` asks this module for ``ROUTES``; that is when
+the watcher of the process starts, before any browser.
+"""
+
+from typing import Any
+
+from kato_panel import runtime
+from kato_panel.server.api import routes
+
+
+def __getattr__(name: str) -> Any:
+    if name == "ROUTES":
+        return routes(runtime.current())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""What observes upstream; each source is a stranger to the others."""

@@ -1,0 +1,161 @@
+"""
+Upstream's own words, read strictly. No other module knows them.
+
+Source: KATO 3.10.1, as recorded in ``tests/recorded``.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, Never
+
+from kato_panel.domain.events import ChangeNamed, Kind, Moment, Name
+from kato_panel.errors import PayloadError
+
+MAX_SESSIONS: Final = 10**9
+MAX_BODY_BYTES: Final = 1 << 20
+MAX_TEXT: Final = 256
+"""Characters of an id; KATO's own have 54."""
+
+_CREATED: Final = "session.created"
+_DESTROYED: Final = "session.destroyed"
+_REASONS: Final = {"explicit_delete": "deleted", "expired": "expired", "evicted": "evicted"}
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+
+def decode(body: bytes | str) -> dict[str, Any]:
+    """
+    Read one JSON object.
+
+    Parameters
+    ----------
+    body
+        UTF-8, without a byte order mark.
+
+    Raises
+    ------
+    PayloadError
+        If it is no JSON object; holds two equal keys, NaN or an infinity; or nests too deep.
+    """
+    try:
+        text = body if isinstance(body, str) else body.decode("utf-8")
+        decoded = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise PayloadError(f"answer is not JSON: {_start(str(error))}") from error
+    if not isinstance(decoded, dict):
+        raise PayloadError(f"answer is a JSON {type(decoded).__name__}, must be an object")
+    return decoded
+
+
+def health_count(payload: Mapping[str, Any]) -> int | None:
+    """
+    Read the answer of ``GET /health``.
+
+    Parameters
+    ----------
+    payload
+        Decoded JSON object.
+
+    Returns
+    -------
+    int or None
+        Sessions upstream reports, expired ones included. ``None`` where the field is missing, as
+        in versions of KATO before it: then `sessions_count` is to be asked.
+
+    Raises
+    ------
+    PayloadError
+        If the field is there, but no whole number from 0 to 10⁹.
+    """
+    if "active_sessions" not in payload:
+        return None
+    return _count("active_sessions", payload["active_sessions"])
+
+
+def sessions_count(payload: Mapping[str, Any]) -> int:
+    """
+    Read the answer of ``GET /sessions/count``, which upstream caches for 5.1 s per worker.
+
+    Parameters
+    ----------
+    payload
+        Decoded JSON object with ``active_session_count``.
+
+    Raises
+    ------
+    PayloadError
+        If the field is missing, or no whole number from 0 to 10⁹.
+    """
+    if "active_session_count" not in payload:
+        raise PayloadError("active_session_count is missing")
+    return _count("active_session_count", payload["active_session_count"])
+
+
+def stream_change(payload: Mapping[str, Any], at: Moment) -> ChangeNamed | None:
+    """
+    Read one frame of ``/ws/events``.
+
+    Parameters
+    ----------
+    payload
+        Decoded JSON object with ``event_type`` and ``data``.
+    at
+        When the frame was received.
+
+    Returns
+    -------
+    ChangeNamed or None
+        ``None`` for frames that tell of no session coming or going.
+
+    Raises
+    ------
+    PayloadError
+        If it is no frame, or one of a session without a usable id.
+    """
+    event_type, data = payload.get("event_type"), payload.get("data")
+    if not isinstance(event_type, str):
+        raise PayloadError(f"event_type is {_start(event_type)}, must be a text")
+    if event_type not in {_CREATED, _DESTROYED}:
+        return None
+    if not isinstance(data, dict):
+        raise PayloadError(f"data of {event_type} is {_start(data)}, must be an object")
+    session_id = data.get("session_id")
+    if not isinstance(session_id, str) or not 0 < len(session_id) <= MAX_TEXT:
+        raise PayloadError(f"session_id is {_start(session_id)}, must be 1 to {MAX_TEXT} long")
+    node_id = data.get("node_id")
+    name = Name(_sound(session_id), _sound(node_id) if isinstance(node_id, str) else None)
+    if event_type == _CREATED:
+        return ChangeNamed(Kind.CREATED, name, at)
+    told = data.get("reason")
+    reason = _REASONS.get(told) if isinstance(told, str) else None
+    return ChangeNamed(Kind.DESTROYED, name, at, reason)
+
+
+def _count(field: str, value: object) -> int:
+    # `type(...) is int`: True is an int for isinstance, and is no count.
+    if type(value) is int and 0 <= value <= MAX_SESSIONS:
+        return value
+    raise PayloadError(f"{field} is {_start(value)}, must be a whole number from 0 to 10⁹")
+
+
+def _sound(text: str) -> str:
+    """Bound a text from outside, and make it encodable as UTF-8."""
+    return _LONE_SURROGATE.sub("\ufffd", text[:MAX_TEXT])
+
+
+def _start(value: object) -> str:
+    """Quote the beginning of anything, on one line."""
+    if isinstance(value, dict | list):
+        return f"a JSON {type(value).__name__}"
+    return ascii(value[:80] if isinstance(value, str) else value)[:80]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("a key stands twice")
+    return unique
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,87 @@
+"""What tests share: clocks, sizes, and the table of the full-size checks."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+from kato_panel.domain.events import Moment
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+IS_PROOF = os.environ.get("KATO_PANEL_TEST_SIZE", "short") == "full"
+TABLE = Path(__file__).parents[1] / "docs" / "reliability.md"
+
+hypothesis_settings.register_profile("project", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("project")
+
+
+def moment(seconds: float) -> Moment:
+    """Both clocks, so many seconds after noon."""
+    return Moment(NOON + timedelta(seconds=seconds), 1000.0 + seconds)
+
+
+@dataclass
+class ManualClock:
+    """A clock that a test moves."""
+
+    seconds: float = 0.0
+
+    def __call__(self) -> Moment:
+        return moment(self.seconds)
+
+
+@dataclass
+class Size:
+    """How large a long check is run, and where its result goes."""
+
+    command: str
+    rows: list[str] = field(default_factory=list)
+
+    def n(self, short: int, full: int) -> int:
+        """Choose the number of trials."""
+        return full if IS_PROOF else short
+
+    def record(self, what: str, *, seed: str, n: int, result: str) -> None:
+        """Note a result for the table."""
+        self.rows.append(f"| {what} | `{self.command}` | {seed} | {n} | {result} |")
+
+
+ROWS: list[str] = []
+
+
+@pytest.fixture
+def size(request: pytest.FixtureRequest) -> Iterator[Size]:
+    """The size of this run; its results are printed at the end, and kept after a full one."""
+    node = request.node.nodeid.partition("[")[0]
+    size = Size(f"pytest {node}")
+    yield size
+    ROWS.extend(size.rows)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table of the long checks."""
+    if ROWS:
+        terminalreporter.section("long checks, at " + ("full" if IS_PROOF else "short") + " size")
+        for row in ROWS:
+            terminalreporter.write_line(row)
+    if ROWS and IS_PROOF:
+        head = TABLE.read_text(encoding="utf-8").partition("<!-- table -->")[0]
+        lines = [
+            "<!-- table -->",
+            "| what | command | seed | n | result |",
+            "|---|---|---|---|---|",
+            *ROWS,
+        ]
+        TABLE.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+Moments = Callable[[float], Moment]

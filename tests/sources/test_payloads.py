@@ -1,0 +1,148 @@
+"""Upstream's own words, read strictly."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kato_panel.domain.events import Kind, Name
+from kato_panel.errors import PayloadError
+from kato_panel.sources import payloads
+from tests.conftest import Size, moment
+
+NOW = moment(0)
+ODD_COUNTS = [None, True, "7", 3.7, 7.0, -5, 10**18, [3], {"n": 3}, float("inf")]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def frame(event_type, **data):
+    return {"event_type": event_type, "timestamp": "2026-11-22T20:25:23+00:00", "data": data}
+
+
+def test_health_count_is_read():
+    """The field of the uncached call."""
+    assert payloads.health_count({"active_sessions": 3, "status": "healthy"}) == 3
+
+
+def test_missing_health_count_asks_for_the_other_call():
+    """Older versions of KATO lack the field."""
+    assert payloads.health_count({"status": "healthy"}) is None
+
+
+def test_sessions_count_is_read_under_upstream_s_key():
+    """Which is not the one of the design document."""
+    assert payloads.sessions_count({"active_session_count": 3}) == 3
+
+
+@pytest.mark.parametrize("payload", [{}, {"active_sessions": 3}])
+def test_missing_sessions_count_is_an_error(payload):
+    """A missing field is never an empty service."""
+    with pytest.raises(PayloadError, match="active_session_count is missing"):
+        payloads.sessions_count(payload)
+
+
+@pytest.mark.parametrize("value", ODD_COUNTS)
+def test_strange_count_is_never_read_as_a_number(value):
+    """Only a whole number from 0 to 10⁹ is a count."""
+    with pytest.raises(PayloadError, match="active_sessions is .*, must be a whole number"):
+        payloads.health_count({"active_sessions": value})
+    with pytest.raises(PayloadError, match="active_session_count is"):
+        payloads.sessions_count({"active_session_count": value})
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"<html>", "not JSON"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        ("{}".encode("utf-16"), "not JSON"),
+        (b'{"a": NaN}', "NaN is no JSON number"),
+        (b'{"a": -Infinity}', "Infinity"),
+        (b'{"a": 1, "a": 2}', "stands twice"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "not JSON"),
+        (b'{"a": ' + b"[" * 100_000, "not JSON"),
+        (b"[1]", "a JSON list"),
+        (b"7", "a JSON int"),
+        ("[1]", "a JSON list"),
+    ],
+)
+def test_odd_body_is_refused_with_its_reason(body, reason):
+    """What is no plain JSON object is nobody's count."""
+    with pytest.raises(PayloadError, match=reason):
+        payloads.decode(body)
+
+
+def test_created_frame_names_a_session_and_its_node():
+    """Both as upstream writes them."""
+    change = payloads.stream_change(frame("session.created", session_id="s1", node_id="n1"), NOW)
+    assert (change.kind, change.name, change.at) == (Kind.CREATED, Name("s1", "n1"), NOW)
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"), [("explicit_delete", "deleted"), ("because", None), (None, None), (3, None)]
+)
+def test_destroyed_frame_says_why_where_it_is_known(told, reason):
+    """Reasons are ours; a word that is not known is none."""
+    change = payloads.stream_change(frame("session.destroyed", session_id="s1", reason=told), NOW)
+    assert (change.kind, change.name, change.reason) == (Kind.DESTROYED, Name("s1"), reason)
+
+
+@pytest.mark.parametrize("event_type", ["state.snapshot", "session.updated", "something.else"])
+def test_other_frames_tell_of_no_change(event_type):
+    """They are legal, and not ours."""
+    assert payloads.stream_change(frame(event_type, active_sessions=3), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        ({}, "event_type is None"),
+        ({"event_type": 3}, "event_type is 3"),
+        ({"event_type": "session.created"}, "data of session.created is None"),
+        ({"event_type": "session.created", "data": [1]}, "is a JSON list"),
+        (frame("session.created"), "session_id is None"),
+        (frame("session.created", session_id=""), "session_id is ''"),
+        (frame("session.created", session_id="x" * 300), "must be 1 to 256 long"),
+    ],
+)
+def test_malformed_frame_is_an_error(payload, reason):
+    """It is counted and passed over by whoever reads the stream."""
+    with pytest.raises(PayloadError, match=reason):
+        payloads.stream_change(payload, NOW)
+
+
+def test_texts_from_outside_are_bounded_and_can_be_encoded():
+    """A lone surrogate is legal in JSON and would break UTF-8 later."""
+    odd = json.loads('"\\ud800x"')
+    created = frame("session.created", session_id=odd, node_id="n" * 999)
+    change = payloads.stream_change(created, NOW)
+    assert change.name.session_id == "\ufffdx"
+    assert len(change.name.node_id) == 256
+    change.name.session_id.encode()
+
+
+def test_no_body_breaks_the_reader(size: Size):
+    """Every text is read, or refused with a `PayloadError`."""
+    n = size.n(500, 100_000)
+
+    @settings(max_examples=n)
+    @given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+    def check(body):
+        try:
+            decoded = payloads.decode(body)
+            payloads.health_count(decoded)
+            payloads.stream_change(decoded, NOW)
+            payloads.sessions_count(decoded)
+        except PayloadError as error:
+            assert error.reason.isprintable()
+
+    check()
+    size.record("fuzzed bodies", seed="derandomised", n=n, result="0 unhandled exceptions")
+
+

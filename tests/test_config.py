@@ -1,0 +1,122 @@
+"""Settings from all their places, and what is said when they are wrong."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from kato_panel import config
+from kato_panel.errors import ConfigError
+
+DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
+
+
+@pytest.fixture(autouse=True)
+def _empty_place(tmp_path, monkeypatch):
+    """A folder without files, an environment without our names."""
+    monkeypatch.chdir(tmp_path)
+    for name in config.names():
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_defaults_watch_the_demo_on_loopback():
+    """One command without any setting works."""
+    settings = config.load()
+    assert (settings.is_demo, settings.host, settings.port) == (True, "127.0.0.1", 5006)
+    assert settings.follows_stream
+
+
+def test_flag_beats_environment_beats_env_file_beats_toml_beats_default(tmp_path, monkeypatch):
+    """Each place in its turn."""
+    name = "KATO_PANEL_PORT"
+    seen = [config.load().port]
+    (tmp_path / "kato_panel.toml").write_text(f"{name} = 1001\n")
+    seen.append(config.load().port)
+    (tmp_path / ".env").write_text(f"{name}=1002\n")
+    seen.append(config.load().port)
+    monkeypatch.setenv(name, "1003")
+    seen.append(config.load().port)
+    seen.append(config.load({name: "1004"}).port)
+    seen.append(config.load({name: None}).port)
+    assert seen == [5006, 1001, 1002, 1003, 1004, 1003]
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path, monkeypatch):
+    """With what was given, and what is allowed."""
+    monkeypatch.setenv("KATO_API_URL", "htp://x")
+    monkeypatch.setenv("KATO_PANEL_POLL_INTERVAL_SECONDS", "0")
+    monkeypatch.setenv("WEBSOCKET_SESSION_EVENTS", "perhaps")
+    (tmp_path / ".env").write_text("KATO_PANEL_STREAM=sometimes\n")
+    (tmp_path / "kato_panel.toml").write_text('KATO_PANEL_TOAST_SECONDS = "soon"\n')
+    with pytest.raises(ConfigError) as caught:
+        config.load({"KATO_PANEL_PORT": "seven"})
+    text = str(caught.value)
+    assert text.startswith("6 settings are wrong:")
+    for sentence in (
+        "KATO_API_URL is 'htp://x', must be http:// or https:// with a host",
+        "KATO_PANEL_POLL_INTERVAL_SECONDS is '0', must be a number from 0.5 to 60",
+        "WEBSOCKET_SESSION_EVENTS is 'perhaps', must be a valid boolean",
+        "KATO_PANEL_STREAM is 'sometimes', must be 'auto', 'on' or 'off'",
+        "KATO_PANEL_TOAST_SECONDS is 'soon', must be a number from 1 to 60",
+        "KATO_PANEL_PORT is 'seven', must be a whole number from 0 to 65535",
+    ):
+        assert sentence in text
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "kato", "ftp://kato", "http://", "http://h:0", "http://h:99999", "http://h:x",
+     "http://h/?a=1", "http://h/#a", "file:///etc/passwd"],
+)  # fmt: skip
+def test_odd_address_is_refused(url):
+    """Only http and https, and only a place."""
+    with pytest.raises(ConfigError, match="KATO_API_URL is"):
+        config.load({"KATO_API_URL": url})
+
+
+@pytest.mark.parametrize("url", ["http://h", "https://h:8000/", "http://[::1]:8000/kato"])
+def test_address_of_a_service_is_taken(url):
+    """With or without port and path; a slash at its end does not matter."""
+    assert config.load({"KATO_API_URL": url}).kato_api_url == url.rstrip("/")
+
+
+def test_password_in_an_address_is_never_shown():
+    """Not in the message about it either."""
+    with pytest.raises(ConfigError) as caught:
+        config.load({"KATO_API_URL": "ftp://admin:hunter2@kato"})
+    assert "hunter2" not in str(caught.value)
+    assert config.without_password("http://admin:hunter2@kato:1/x") == "http://kato:1/x"
+    assert config.without_password("http://kato:1/x") == "http://kato:1/x"
+
+
+def test_unknown_name_is_warned_about_with_the_nearest(tmp_path, monkeypatch, caplog):
+    """A typing error is told, and stops nothing."""
+    monkeypatch.setenv("KATO_PANEL_POL_INTERVAL_SECONDS", "3")
+    (tmp_path / "kato_panel.toml").write_text("toast = 3\n")
+    with caplog.at_level(logging.WARNING):
+        config.load()
+    assert "did you mean KATO_PANEL_POLL_INTERVAL_SECONDS?" in caplog.text
+    assert "setting toast is not known" in caplog.text
+
+
+def test_broken_settings_file_is_named(tmp_path):
+    """It stops the start, in words."""
+    (tmp_path / "kato_panel.toml").write_text("x = [")
+    with pytest.raises(ConfigError, match=r"kato_panel\.toml cannot be read"):
+        config.load()
+
+
+def test_switching_events_off_switches_the_stream_off():
+    """As does the setting of its own."""
+    assert not config.load({"WEBSOCKET_SESSION_EVENTS": "false"}).follows_stream
+    assert not config.load({"KATO_PANEL_STREAM": "off"}).follows_stream
+
+
+def test_every_setting_is_documented_with_its_default():
+    """``docs/settings.md`` and the code say the same."""
+    text = DOCS.read_text(encoding="utf-8")
+    for field in config.Settings.model_fields.values():
+        (row,) = [line for line in text.splitlines() if f"`{field.validation_alias}`" in line]
+        default = {None: "", True: "true", False: "false"}.get(field.default, str(field.default))
+        assert f"| {default.removesuffix('.0')} |" in row, row
+        assert field.description in row, row
