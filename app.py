@@ -1,3 +1,5 @@
+"""The dashboard, for ``panel serve app.py``."""
+
 from kato_panel.views.dashboard import page
 
 page().servable()

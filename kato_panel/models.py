@@ -111,7 +111,7 @@ class SessionSummary(_ReadOnly):
 class Connection(_ReadOnly):
     """How upstream is seen: the sources, and what they come to in one word."""
 
-    state: str = param.Selector(
+    state: Any = param.Selector(
         default=Link.STARTING.value,
         objects=[link.value for link in Link],
         constant=True,

@@ -109,7 +109,7 @@ class Watcher:
             **{source.name: SourceState(source.name, source.label) for source in self._sources},
             **{state.name: state for state in off},
         }
-        self._ticked: float | None = None
+        self._ticked = 0.0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -117,6 +117,7 @@ class Watcher:
 
     def start(self) -> None:
         """Begin to watch; returns once the loop runs."""
+        self._ticked = monotonic()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._watch()), name="kato-panel-watcher", daemon=True
         )
@@ -137,7 +138,7 @@ class Watcher:
         """Why this watcher does not watch; ``None`` while it does."""
         if self._thread is None or not self._thread.is_alive():
             return "the watcher is not running"
-        silent_seconds = monotonic() - (self._ticked or monotonic())
+        silent_seconds = monotonic() - self._ticked
         if silent_seconds > STALLED_SECONDS:
             return f"the watcher has not ticked for {silent_seconds:.0f} s"
         return None

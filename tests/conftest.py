@@ -1,19 +1,24 @@
 """What tests share: clocks, sizes, and the table of the full-size checks."""
 
 import os
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import settings as hypothesis_settings
+from playwright.sync_api import Browser, sync_playwright
 
 from kato_panel.domain.events import Moment
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 IS_PROOF = os.environ.get("KATO_PANEL_TEST_SIZE", "short") == "full"
 TABLE = Path(__file__).parents[1] / "docs" / "reliability.md"
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
 hypothesis_settings.register_profile("project", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("project")
@@ -67,6 +72,17 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Debian's chromium, found and never downloaded."""
+    path = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    assert path, "the browser tests need Debian's package chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the table of the long checks."""
     if ROWS:
@@ -82,6 +98,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             *ROWS,
         ]
         TABLE.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
-
-
-Moments = Callable[[float], Moment]

@@ -60,7 +60,7 @@ class Detector:
         self._last_event_tick: float | None = None
         self._under_way: deque[tuple[float, Kind]] = deque()
         self._unnamed: list[_Unnamed] = []
-        self._seen: OrderedDict[tuple[Kind, str], None] = OrderedDict()
+        self._seen: OrderedDict[tuple[Kind, str], str | None] = OrderedDict()
 
     @property
     def shown(self) -> int | None:
@@ -137,7 +137,7 @@ class Detector:
             Earlier events told again with their names, then at most two events: all created,
             then all destroyed.
         """
-        news = [change for change in named.changes if self._is_news(change)]
+        news = [self._with_node(change) for change in named.changes if self._is_news(change)]
         if self._shown is None:
             return []
         amended: dict[int, SessionEvent] = {}
@@ -173,10 +173,16 @@ class Detector:
         if key in self._seen:
             self._seen.move_to_end(key)
             return False
-        self._seen[key] = None
+        self._seen[key] = change.name.node_id
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
         return True
+
+    def _with_node(self, change: ChangeNamed) -> ChangeNamed:
+        """Add the node that an end lacks, if its session was seen to begin."""
+        name = change.name
+        node_id = name.node_id or self._seen.get((Kind.CREATED, name.session_id))
+        return replace(change, name=replace(name, node_id=node_id))
 
     def _name(self, change: ChangeNamed) -> SessionEvent | None:
         """Give an earlier event without names this one, if it is not too late."""

@@ -32,7 +32,7 @@ class JsonRequest(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say in JSON what went wrong; never with a traceback."""
-        del kwargs
+        del status_code, kwargs
         code = self._reason.lower().replace(" ", "_")
         self.finish(messages.error(code, self._reason))
 
@@ -57,6 +57,14 @@ class CountRequest(JsonRequest):
         """Answer."""
         # What Tornado would write itself is a dictionary; the model knows its own JSON.
         self.finish(messages.session_count(self.runtime.hub.snapshot).model_dump_json())
+
+
+class StartPageRequest(JsonRequest):
+    """``GET /``: to the dashboard, wherever this is mounted."""
+
+    def get(self) -> None:
+        """Answer."""
+        self.redirect("app")
 
 
 class UnknownRequest(JsonRequest):

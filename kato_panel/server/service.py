@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -12,13 +13,14 @@ from tornado.ioloop import IOLoop
 from kato_panel import runtime as runtimes
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
-from kato_panel.server.api import routes
+from kato_panel.server.api import StartPageRequest, routes
 
 logger = logging.getLogger(__name__)
 
 PAGE = "app"
 TOKEN_SECONDS = 86_400
 """A page that was asleep for a day may still come back."""
+UNUSED_SECONDS = 15.0
 
 
 class Service:
@@ -31,62 +33,79 @@ class Service:
         Not yet started; this service starts and stops it.
     page
         Builds the page for one visit.
+    unused_seconds
+        How long a visit without a socket is kept for its return.
 
     Raises
     ------
     ConfigError
-        If the port is taken, or the address is none of this machine's.
+        If it cannot listen where it should.
     """
 
-    def __init__(self, runtime: Runtime, page: Callable[[], Any]) -> None:
-        settings = runtime.settings
+    def __init__(
+        self, runtime: Runtime, page: Callable[[], Any], *, unused_seconds: float = UNUSED_SECONDS
+    ) -> None:
         self.runtime = runtime
-        self.is_ending = False
+        host, port = runtime.settings.host, runtime.settings.port
         try:
+            port = _probe_port(host, port)
             self._server = get_server(
                 {PAGE: page},
-                port=settings.port,
-                address=settings.host,
+                port=port,
+                address=host,
                 title="KATO sessions",
-                extra_patterns=list(routes(runtime)),
+                extra_patterns=[(r"/", StartPageRequest, {"runtime": runtime}), *routes(runtime)],
                 session_token_expiration=TOKEN_SECONDS,
-                websocket_origin=[f"{name}:{settings.port}" for name in _names(settings.host)]
-                if settings.port
-                else None,
+                unused_session_lifetime_milliseconds=int(1000 * unused_seconds),
+                check_unused_sessions_milliseconds=int(1000 * unused_seconds),
+                websocket_origin=[f"{name}:{port}" for name in {host, *_aliases(host)}],
             )
         except OSError as error:
-            place = f"{settings.port} on {settings.host}"
-            raise ConfigError(
-                [f"KATO_PANEL_PORT is {place}, which cannot be listened on: {error.strerror}"]
-            ) from error
+            # Bokeh's error and the resolver's have no `strerror` of their own in all cases.
+            why = error.strerror or str(error)
+            problem = f"KATO_PANEL_PORT is {port} on {host}, which cannot be used: {why}"
+            way_out = "choose another with --port, or PORT= for make"
+            raise ConfigError([f"{problem}; {way_out}"]) from error
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{PAGE}"
 
-    @property
-    def url(self) -> str:
-        """Address of the page."""
-        host = self.runtime.settings.host
-        return f"http://{host}:{self._server.port}/{PAGE}"
+    def start(self) -> None:
+        """Begin to watch and to serve, on the loop of this thread."""
+        self.runtime.start()
+        runtimes.install(self.runtime)
+        self._server.start()
+        logger.info("serving at %s", self.url)
+
+    def stop(self) -> None:
+        """End what `start` began."""
+        self._server.stop(wait=False)
+        self._server.unlisten()
+        self.runtime.stop()
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
-        self.runtime.start()
-        runtimes.install(self.runtime)
         loop = IOLoop.current()
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_event_loop().add_signal_handler(number, self.end)
-        self._server.start()
-        logger.info("serving at %s", self.url)
+            asyncio.get_event_loop().add_signal_handler(number, loop.stop)
+        self.start()
         try:
             loop.start()
         finally:
-            self._server.unlisten()
-            self.runtime.stop()
-
-    def end(self) -> None:
-        """Stop serving; `run` then returns."""
-        self._server.stop(wait=False)
-        IOLoop.current().stop()
+            self.stop()
 
 
-def _names(host: str) -> list[str]:
-    """List under which names a page may be asked for."""
-    return [host, "localhost"] if host in {"127.0.0.1", "::1"} else [host]
+def _aliases(host: str) -> set[str]:
+    """List further names under which a page may be asked for."""
+    return {"localhost"} if host in {"127.0.0.1", "::1"} else set()
+
+
+def _probe_port(host: str, port: int) -> int:
+    """
+    Find out whether a port can be listened on, and which one 0 stands for.
+
+    Bokeh wants to know its port before it listens, and leaves sockets open where it cannot.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])

@@ -189,6 +189,14 @@ def test_repeated_change_is_passed_over(detector):
     assert detector.shown == 11
 
 
+def test_end_is_told_with_the_node_its_session_began_on(detector):
+    """Upstream's frame of an end names the session only."""
+    told(detector, 1, (C, "a"))
+    change = ChangeNamed(D, Name("a"), moment(2))
+    (event,) = detector.changes(ChangesNamed("stream", (change,)))
+    assert event.names == (Name("a", "node-a"),)
+
+
 def test_old_repetitions_are_forgotten(detector, monkeypatch):
     """Memory is bounded, the newest are remembered."""
     monkeypatch.setattr(detection, "MAX_SEEN", 2)

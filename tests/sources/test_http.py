@@ -19,7 +19,7 @@ HEALTH = {"status": "healthy", "active_sessions": 3}
 
 
 def answering(*answers):
-    """A transport that gives these answers in turn, the last one for ever; and what it was asked."""
+    """A transport that gives these answers, the last one for ever; and what it was asked."""
     left, asked = list(answers), []
 
     async def answer(request):
@@ -50,9 +50,7 @@ async def observe(transport, count=1, *, url="http://kato", interval_seconds=0.0
         if len(told) >= count:
             enough.set()
 
-    source = HttpSource(
-        url, interval_seconds, clock or now, draw=lambda: 0.0, transport=transport
-    )
+    source = HttpSource(url, interval_seconds, clock or now, draw=lambda: 0.0, transport=transport)
     task = asyncio.create_task(source.run(tell))
     try:
         async with asyncio.timeout(10):
@@ -78,7 +76,7 @@ async def serving(talk):
 
     server = await asyncio.start_server(meet, "127.0.0.1", 0)
     try:
-        yield "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
 

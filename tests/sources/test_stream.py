@@ -46,9 +46,7 @@ class Told:
         return [told for told in self.observations if isinstance(told, kind)]
 
     def names(self):
-        return [
-            change.name.session_id for told in self.of(ChangesNamed) for change in told.changes
-        ]
+        return [change.name.session_id for told in self.of(ChangesNamed) for change in told.changes]
 
 
 @asynccontextmanager

@@ -1,0 +1,11 @@
+"""
+A stand-in upstream over real sockets: KATO's answers, its quirks, seeded churn, faults.
+
+It knows nothing of the rest of the package, and the rest watches it as it watches any KATO.
+"""
+
+from .embedded import EmbeddedSimulator
+from .server import Options, Simulator
+from .store import StateFileError
+
+__all__ = ["EmbeddedSimulator", "Options", "Simulator", "StateFileError"]

@@ -1,0 +1,77 @@
+"""The page: one set of models and one view for each visit, gone when the visit ends."""
+
+from pathlib import Path
+from typing import Any
+
+import panel as pn
+from panel.io.resources import BASE_TEMPLATE
+
+from kato_panel import runtime as runtimes
+from kato_panel.models import Models
+from kato_panel.runtime import Runtime
+from kato_panel.views.live import LiveView
+
+TITLE = "KATO sessions"
+TEMPLATE = BASE_TEMPLATE.environment.from_string(
+    Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+)
+
+
+class Visit:
+    """
+    One open page: follows the hub on the page's behalf.
+
+    Parameters
+    ----------
+    runtime
+        What is followed.
+    doc
+        The visit's document.
+
+    Attributes
+    ----------
+    view
+        What the visit shows.
+    """
+
+    def __init__(self, runtime: Runtime, doc: Any) -> None:
+        self._doc = doc
+        self._models = Models()
+        self._subscription, before = runtime.hub.subscribe(self._wake)
+        self._models.begin(before)
+        self.view = LiveView(
+            self._models, runtime.settings, upstream=runtime.upstream, epoch=runtime.hub.epoch
+        )
+        doc.on_session_destroyed(self._end)
+
+    def _wake(self) -> None:
+        """
+        Ask for the document's turn, from the watcher's thread.
+
+        The hub does so once until the subscription is taken, so at most one callback is pending
+        for each document, however slow its browser.
+        """
+        self._doc.add_next_tick_callback(self._apply)
+
+    def _apply(self) -> None:
+        self._models.apply(self._subscription.take())
+
+    def _end(self, _: Any) -> None:
+        self._subscription.close()
+        self.view.close()
+
+
+def page() -> Any:
+    """
+    Build the page for the visit that is current, and let it follow the hub until it ends.
+
+    Returns
+    -------
+    LiveView
+        To be served.
+    """
+    doc = pn.state.curdoc
+    doc.title = TITLE
+    doc.template = TEMPLATE
+    pn.config.reconnect = True
+    return Visit(runtimes.current(), doc).view

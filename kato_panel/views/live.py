@@ -1,0 +1,174 @@
+"""The live part of a page: tiles, feed and toasts, one component fed by one property."""
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import panel as pn
+import param
+from panel.custom import JSComponent
+
+from kato_panel import messages
+from kato_panel.config import Settings
+from kato_panel.domain.events import SessionEvent
+from kato_panel.domain.health import SourceState
+from kato_panel.domain.snapshot import Link
+from kato_panel.models import Models
+
+RETOLD: Final = 20
+"""Events told again in each payload, so that a page that missed one patch misses no event."""
+FIRST_TOLD: Final = 50
+LABELS: Final = {
+    Link.STARTING.value: "Connecting to KATO…",
+    Link.LIVE.value: "Live",
+    Link.POLLING.value: "Polling",
+    Link.STALE.value: "Stale",
+    Link.UNREACHABLE.value: "KATO unreachable",
+}
+COUNT_NOTE: Final = "As reported by KATO; may include expired sessions."
+RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
+
+
+_CSS: Final = Path(__file__).with_name("live.css").read_text(encoding="utf-8")
+
+
+class LiveBoard(JSComponent):
+    """The ESM component; everything it shows is in `payload`."""
+
+    payload = param.String(default="", doc="JSON text: the state, and the newest events.")
+    key = param.String(default="", constant=True, doc="Random per visit; survives a reconnect.")
+    page = param.Boolean(
+        default=True, constant=True, doc="Whether it is the whole page, and not part of one."
+    )
+
+    _esm = Path(__file__).with_name("live.js")
+    _stylesheets: ClassVar[list[str]] = [_CSS]
+
+
+class LiveView(pn.viewable.Viewer):
+    """
+    The live cards over one set of models.
+
+    Parameters
+    ----------
+    models
+        What is shown; the view follows `Models.revision`.
+    settings
+        How long things stay, and which features there are.
+    upstream
+        Address of what is watched, for the eye.
+    epoch
+        Within which event numbers count.
+    is_page
+        Whether this is the whole page, header included.
+    """
+
+    def __init__(
+        self,
+        models: Models,
+        settings: Settings,
+        *,
+        upstream: str,
+        epoch: str,
+        is_page: bool = True,
+    ) -> None:
+        super().__init__()
+        self._models = models
+        self._settings = settings
+        self._upstream = upstream
+        self._epoch = epoch
+        self._board = LiveBoard(
+            payload=self._payload(FIRST_TOLD),
+            key=secrets.token_hex(8),
+            page=is_page,
+            sizing_mode="stretch_width",
+        )
+        self._watcher = models.param.watch(self._refresh, "revision")
+
+    def __panel__(self) -> LiveBoard:
+        return self._board
+
+    def close(self) -> None:
+        """Stop following the models."""
+        self._models.param.unwatch(self._watcher)
+
+    def _refresh(self, _: Any) -> None:
+        self._board.payload = self._payload(RETOLD)
+
+    def _payload(self, newest: int) -> str:
+        summary, log = self._models.summary, self._models.event_log
+        told = {event.seq: event for event in (*log.events[-newest:], *log.latest)}
+        has_events = self._settings.session_events
+        return json.dumps(
+            {
+                "epoch": self._epoch,
+                "now": _iso(self._models.connection.made_at),
+                "demo": self._settings.is_demo,
+                "upstream": self._upstream,
+                "features": {"session_events": has_events},
+                "settings": {
+                    "toast_seconds": self._settings.toast_seconds,
+                    "fallback_interval_seconds": self._settings.fallback_interval_seconds,
+                },
+                "connection": self._connection(),
+                "sessions": {
+                    "active_count": summary.active,
+                    "age_seconds": _rounded(summary.age_seconds),
+                    "stale": summary.stale,
+                    "suspect": summary.suspect is not None,
+                    "suspect_count": summary.suspect,
+                    "change": summary.change,
+                    "change_window_seconds": _rounded(summary.window_seconds),
+                    "note": COUNT_NOTE,
+                },
+                "rates": {
+                    "created_per_minute": _rounded(summary.created_per_minute),
+                    "ended_per_minute": _rounded(summary.ended_per_minute),
+                    "window_seconds": _rounded(summary.window_seconds),
+                    "note": RATE_NOTE,
+                },
+                "sources": [self._source(source) for source in self._models.connection.sources],
+                "events": [_event(told[seq]) for seq in sorted(told)] if has_events else [],
+                "backlog_until": log.backlog_until,
+                "skipped": log.skipped,
+            }
+        )
+
+    def _connection(self) -> dict[str, Any]:
+        connection = self._models.connection
+        return {
+            "state": connection.state,
+            "label": LABELS[connection.state],
+            "detail": "KATO",
+            "reason": connection.reason,
+            "since": _iso(self._models.summary.observed_at),
+        }
+
+    def _source(self, source: SourceState) -> dict[str, Any]:
+        made_at, good_at = self._models.connection.made_at, source.good_at
+        age_seconds = (
+            None if good_at is None else max(0.0, (made_at - good_at.wall).total_seconds())
+        )
+        return {
+            "name": source.name,
+            "label": source.label,
+            "health": source.health.value,
+            "age_seconds": _rounded(age_seconds),
+            "reason": source.reason,
+        }
+
+
+def _event(event: SessionEvent) -> dict[str, Any]:
+    """Make a payload's event: the message, less what only programs need."""
+    message = messages.session_event(event)
+    del message["type"]
+    return message
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 2)
+
+
+def _iso(at: Any) -> str | None:
+    return None if at is None else messages.iso(at)

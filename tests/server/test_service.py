@@ -1,0 +1,267 @@
+"""The full service, from the command line and inside this process."""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+
+import httpx
+import panel as pn
+import psutil
+import pytest
+from bokeh.document import Document
+from tornado.ioloop import IOLoop
+
+from kato_panel import runtime as runtimes
+from kato_panel.config import load
+from kato_panel.errors import ConfigError
+from kato_panel.runtime import Runtime
+from kato_panel.server.api import routes
+from kato_panel.server.service import Service
+from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.views.dashboard import page
+from tests.conftest import Size
+from tests.following import Caller, Reader
+
+
+@contextmanager
+def service_in_thread(url, **settings):
+    """A service on a loop of its own in this process, so that its inside can be counted."""
+    runtime = Runtime(load({"KATO_API_URL": url, "KATO_PANEL_PORT": 0, **settings}))
+    ready, ended, box = threading.Event(), threading.Event(), {}
+
+    async def serve():
+        box["loop"] = asyncio.get_running_loop()
+        box["stop"] = asyncio.Event()
+        IOLoop.current()
+        service = Service(runtime, page, unused_seconds=0.5)
+        service.start()
+        box["service"] = service
+        ready.set()
+        await box["stop"].wait()
+        service.stop()
+        ended.set()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        assert ready.wait(20)
+        yield box
+    finally:
+        box["loop"].call_soon_threadsafe(box["stop"].set)
+        thread.join(10)
+        runtimes.install(None)
+    assert ended.is_set()
+
+
+def get(url, path):
+    return httpx.get(url.removesuffix("/app") + path, trust_env=False)
+
+
+@pytest.fixture
+def simulator():
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        yield simulator
+
+
+def test_service_answers_on_its_routes(simulator):
+    """Health, count, start page, and a 404 in words."""
+    with service_in_thread(simulator.url) as box:
+        url = box["service"].url
+        Reader(box["service"].runtime.hub).until(lambda seen: seen.active is not None)
+        assert get(url, "/healthz").json() == {"status": "ok"}
+        count = get(url, "/api/v1/sessions/count")
+        assert count.json()["active_count"] == count.json()["active_sessions"] == 5
+        assert count.headers["content-type"].startswith("application/json")
+        assert get(url, "/").headers["location"].endswith("app")
+        assert get(url, "/api/nope").status_code == 404
+        assert get(url, "/api/nope").json()["error"]["code"] == "not_found"
+        refused = httpx.post(url.removesuffix("/app") + "/api/v1/sessions/count", trust_env=False)
+        assert refused.status_code == 405
+        assert "error" in refused.json()
+        box["service"].runtime.watcher.stop()
+        sick = get(url, "/healthz")
+        assert (sick.status_code, sick.json()["error"]["code"]) == (503, "unhealthy")
+        assert "not running" in sick.json()["error"]["message"]
+
+
+def test_routes_are_the_same_with_events_on_and_off(simulator):
+    """The flag takes away the events, and no answer."""
+    known = []
+    for flag in ("true", "false"):
+        flags = {"KATO_API_URL": simulator.url, "WEBSOCKET_SESSION_EVENTS": flag}
+        known.append([route[0] for route in routes(Runtime(load(flags)))])
+    assert known[0] == known[1]
+
+
+def census(runtime):
+    """Everything a visit could leave behind."""
+    gc.collect()
+    return {
+        "documents": sum(isinstance(thing, Document) for thing in gc.get_objects()),
+        "views": len(pn.state._views),
+        "readers": runtime.hub.readers,
+        "threads": threading.active_count(),
+        "sockets": sum(c.status == "ESTABLISHED" for c in psutil.Process().net_connections("tcp")),
+    }
+
+
+async def count_tasks():
+    return len(asyncio.all_tasks())
+
+
+def test_visits_leave_nothing_behind(simulator, chromium, size: Size):
+    """Pages opened and closed in a real browser while sessions come and go."""
+    visits, seconds = size.n(10, 30), size.n(5, 120)
+    caller = Caller(simulator.url)
+    with service_in_thread(simulator.url) as box:
+        service = box["service"]
+        reader = Reader(service.runtime.hub)
+        reader.until(lambda seen: seen.active is not None)
+
+        def open_and_close(count):
+            context = chromium.new_context()
+            for _ in range(count):
+                tab = context.new_page()
+                tab.goto(service.url)
+                tab.wait_for_selector('[data-figure="active"]')
+                caller.delete(caller.create())
+            context.close()
+
+        def tasks():
+            return asyncio.run_coroutine_threadsafe(count_tasks(), box["loop"]).result(5)
+
+        def measure():
+            waiting = threading.Event()
+            for _ in range(100):
+                if not pn.state._views and service.runtime.hub.readers == 1:
+                    break
+                waiting.wait(0.1)
+            return {**census(service.runtime), "tasks": tasks()}
+
+        open_and_close(2)  # what is loaded and cached once is no leak
+        before = measure()
+        memory = []
+        for _ in range(3):
+            open_and_close(visits // 3)
+            measure()
+            memory.append(psutil.Process().memory_info().rss / 1e6)
+        stop = threading.Event()
+        threading.Timer(seconds, stop.set).start()
+        while not stop.wait(0.05):
+            caller.delete(caller.create())
+        after = measure()
+        memory.append(psutil.Process().memory_info().rss / 1e6)
+        reader.close()
+    assert after == before
+    size.record(
+        f"{visits} visits and {seconds} s of events: left behind",
+        seed="1",
+        n=visits,
+        result=f"0 of {', '.join(before)}; RSS {' → '.join(f'{mb:.0f}' for mb in memory)} MB",
+    )
+
+
+def test_taken_port_is_named():
+    """With a way out."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"KATO_PANEL_PORT is {port} on 127.0.0.1"):
+            Service(Runtime(load({"KATO_PANEL_PORT": port})), page)
+
+
+def run(*arguments, folder, **settings):
+    command = [sys.executable, "-m", "kato_panel", *arguments]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **settings}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_wrong_settings_stop_the_start_with_one_message(tmp_path):
+    """Every wrong field at once, without a traceback."""
+    ended = run(
+        "serve",
+        "--port",
+        "70000",
+        folder=tmp_path,
+        KATO_API_URL="htp://x",
+        KATO_PANEL_POLL_INTERVAL_SECONDS="0",
+    )
+    assert ended.returncode == 1
+    assert "3 settings are wrong" in ended.stderr
+    for name in ("KATO_API_URL is 'htp://x'", "_INTERVAL_SECONDS is '0'", "PORT is '70000'"):
+        assert name in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_help_names_every_flag(tmp_path):
+    """And the group its commands."""
+    assert "serve" in run("--help", folder=tmp_path).stdout
+    text = run("serve", "--help", folder=tmp_path).stdout
+    assert all(flag in text for flag in ("--kato-url", "--host", "--port"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_the_service_promptly(tmp_path, number):
+    """Within 6 s, with exit code 0 and nothing on standard error but the log."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kato_panel", "serve", "--port", "0"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    url = process.stdout.readline().rsplit(" ", 1)[-1].strip()
+    with httpx.stream("GET", url, trust_env=False) as answer:
+        assert answer.status_code == 200
+    process.send_signal(number)
+    _, log = process.communicate(timeout=6)
+    assert process.returncode == 0
+    assert "Traceback" not in log
+
+
+PANEL_SERVE = [sys.executable, "-m", "panel", "serve", "app.py", "--port"]
+
+
+@pytest.mark.parametrize("plugins", [[], ["--plugins", "kato_panel.server"]])
+def test_panel_serve_works_too(simulator, plugins, tmp_path):
+    """The page alone, or with our routes; it ends when it is told to."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [*PANEL_SERVE, str(port), *plugins],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KATO_API_URL": simulator.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        lines = []
+        while not any("Bokeh app running" in line for line in lines):
+            lines.append(process.stdout.readline())
+            assert lines[-1], lines
+        url = f"http://localhost:{port}"
+        assert "KATO sessions" in httpx.get(f"{url}/app", trust_env=False).text
+        status = httpx.get(f"{url}/api/v1/sessions/count", trust_env=False).status_code
+        assert status == (200 if plugins else 404)
+    finally:
+        process.terminate()
+        process.communicate(timeout=6)
+    assert process.returncode in {0, -signal.SIGTERM}

@@ -1,0 +1,320 @@
+"""The loop: what the sources observe is detected, published and survived."""
+
+import asyncio
+import logging
+import threading
+
+import pytest
+
+from kato_panel import watcher as module
+from kato_panel.domain.events import (
+    ChangeNamed,
+    ChangesMissed,
+    ChangesNamed,
+    CountObserved,
+    Kind,
+    LookFailed,
+    Name,
+    SourceConnected,
+    SourceHeard,
+)
+from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.snapshot import Link
+from kato_panel.hub import Hub
+from kato_panel.watcher import Watcher, now
+from tests.conftest import ManualClock
+from tests.following import Reader
+
+
+class FakeSource:
+    """Tells what a test puts in."""
+
+    def __init__(self, name):
+        self.name, self.label = name, name.title()
+        self.prompts = 0
+
+    def prompt(self):
+        self.prompts += 1
+
+    async def run(self, tell):
+        await asyncio.Event().wait()
+
+
+class Rig:
+    """A watcher that does not run, on a clock that a test moves."""
+
+    def __init__(self, **options):
+        self.clock, self.hub = ManualClock(), Hub()
+        self.http, self.stream = FakeSource("http"), FakeSource("stream")
+        self.watcher = Watcher(
+            [self.http, self.stream],
+            self.hub,
+            interval_seconds=3.0,
+            clock=self.clock,
+            **options,
+        )
+
+    def count(self, value, *, cached=False):
+        at = self.clock()
+        self.watcher.observe(CountObserved("http", value, at, at, is_cached=cached))
+
+    def name(self, session_id, kind=Kind.CREATED):
+        change = ChangeNamed(kind, Name(session_id), self.clock())
+        self.watcher.observe(ChangesNamed("stream", (change,)))
+
+    def fail(self, source="http"):
+        self.watcher.observe(LookFailed(source, "connection refused", self.clock()))
+
+    def source(self, name):
+        return next(state for state in self.hub.snapshot.sources if state.name == name)
+
+
+@pytest.fixture
+def rig():
+    return Rig()
+
+
+def test_count_is_unknown_until_it_was_observed(rig):
+    """A failed look before the first answer shows nothing, not zero."""
+    rig.fail()
+    assert rig.hub.snapshot.active is None
+    assert rig.hub.snapshot.link is Link.STARTING
+
+
+def test_observation_is_published_with_its_event(rig):
+    """State and event reach a reader together."""
+    reader = Reader(rig.hub)
+    rig.count(5)
+    rig.clock.seconds = 3
+    rig.count(7)
+    reader.read()
+    assert reader.active == 7
+    assert [event.delta for event in reader.events.values()] == [2]
+
+
+def test_failing_to_look_is_no_event_and_changes_no_count(rig):
+    """Health changes, and the reason is told."""
+    rig.count(5)
+    reader = Reader(rig.hub)
+    for _ in range(3):
+        rig.fail()
+    reader.read()
+    assert (reader.active, reader.events) == (5, {})
+    assert rig.hub.snapshot.link is Link.UNREACHABLE
+    assert rig.hub.snapshot.reason == "connection refused"
+
+
+def test_health_is_degraded_then_down_then_up(rig):
+    """Logged on the change only."""
+    seen = []
+    for _ in range(4):
+        rig.fail()
+        seen.append(rig.source("http").health)
+    rig.count(1)
+    seen.append(rig.source("http").health)
+    assert seen == [Health.DEGRADED, Health.DEGRADED, Health.DOWN, Health.DOWN, Health.UP]
+
+
+def test_transitions_are_logged_once(rig, caplog):
+    """Not the ticks in between."""
+    with caplog.at_level(logging.INFO, logger=module.__name__):
+        for _ in range(10):
+            rig.fail()
+        rig.count(1)
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == [
+        "source http is degraded: connection refused",
+        "source http is down: connection refused",
+        "source http is up",
+    ]
+
+
+def test_count_is_stale_after_three_intervals(rig):
+    """It stays, marked."""
+    rig.count(5)
+    rig.clock.seconds = 9.5
+    rig.fail()
+    assert rig.hub.snapshot.is_stale
+    assert (rig.hub.snapshot.active, rig.hub.snapshot.age_seconds) == (5, 9.5)
+    assert rig.hub.snapshot.link is Link.STALE
+
+
+def test_gap_is_told_with_the_first_event_after_it(rig):
+    """And only with it."""
+    rig.count(5)
+    rig.clock.seconds = 3
+    rig.fail()
+    rig.clock.seconds = 30
+    rig.count(6)
+    reader = Reader(rig.hub)
+    assert reader.events[1].after_gap_seconds == pytest.approx(30)
+
+
+def test_failing_stream_leaves_no_gap(rig):
+    """The poll went on."""
+    rig.count(5)
+    rig.fail("stream")
+    rig.clock.seconds = 3
+    rig.count(6)
+    assert Reader(rig.hub).events[1].after_gap_seconds is None
+
+
+def test_link_is_live_while_the_stream_is_up_and_polling_when_not(rig):
+    """The page says which."""
+    rig.count(5)
+    assert rig.hub.snapshot.link is Link.POLLING
+    rig.watcher.observe(SourceConnected("stream", rig.clock()))
+    assert rig.hub.snapshot.link is Link.LIVE
+    rig.fail("stream")
+    assert rig.hub.snapshot.link is Link.POLLING
+
+
+def test_connecting_or_missing_changes_asks_for_a_poll(rig):
+    """What the stream may have missed, the count settles."""
+    rig.watcher.observe(SourceConnected("stream", rig.clock()))
+    rig.watcher.observe(ChangesMissed("stream", 7, rig.clock()))
+    rig.watcher.observe(SourceHeard("stream", rig.clock()))
+    assert (rig.http.prompts, rig.stream.prompts) == (2, 0)
+
+
+def test_upstream_s_return_wakes_the_stream(rig):
+    """The stream need not wait out its backoff."""
+    rig.count(5)
+    rig.fail()
+    rig.count(5)
+    rig.count(5)
+    assert rig.stream.prompts == 1
+
+
+def test_each_event_is_logged_and_a_large_one_as_a_warning(rig, caplog):
+    """One line each; more than ten sessions at once are remarkable."""
+    rig.count(100)
+    with caplog.at_level(logging.INFO, logger=module.__name__):
+        rig.name("a")
+        rig.clock.seconds = 3
+        rig.count(120)
+    levels = [r.levelname for r in caplog.records if r.getMessage().startswith("event")]
+    assert levels == ["INFO", "WARNING"]
+
+
+def test_event_told_again_is_neither_logged_nor_summed_up_twice(rig, caplog):
+    """Only its names are new."""
+    rig.count(5)
+    rig.clock.seconds = 12
+    rig.count(6)
+    with caplog.at_level(logging.INFO, logger=module.__name__):
+        rig.name("a")
+    assert "event" not in caplog.text
+    assert rig.hub.snapshot.rates.created == 1
+    assert Reader(rig.hub).events[1].names == (Name("a"),)
+
+
+def test_suspect_count_is_shown_beside_the_old_one(rig, caplog):
+    """And noted once."""
+    rig.count(5000)
+    rig.count(3)
+    assert (rig.hub.snapshot.active, rig.hub.snapshot.suspect) == (5000, 3)
+    rig.count(5000)
+    assert rig.hub.snapshot.suspect is None
+    assert caplog.text.count("suspect") == 1
+
+
+def test_cached_count_says_so(rig):
+    """As a remark of its source."""
+    rig.count(5, cached=True)
+    assert rig.hub.snapshot.is_cached
+    assert "up to 5 s old" in rig.source("http").reason
+
+
+def test_rates_stand_still_while_nobody_can_look(rig):
+    """A time that was not watched is no quiet time."""
+    rig.count(5)
+    rig.clock.seconds = 60
+    rig.count(11)
+    before = rig.hub.snapshot.rates
+    rig.clock.seconds = 600
+    rig.fail()
+    assert rig.hub.snapshot.rates == before
+    assert before.created_per_minute == pytest.approx(6)
+
+
+def test_switched_off_events_are_not_published():
+    """The count is."""
+    rig = Rig(tells_events=False, off=[SourceState("redis", "Redis", Health.OFF)])
+    rig.count(5)
+    rig.count(7)
+    reader = Reader(rig.hub)
+    assert (reader.active, reader.events) == (7, {})
+    assert rig.source("redis").health is Health.OFF
+
+
+class Counting(FakeSource):
+    """Counts up; breaks when told to."""
+
+    def __init__(self, breaks=0):
+        super().__init__("http")
+        self.breaks, self.runs = breaks, 0
+
+    async def run(self, tell):
+        self.runs += 1
+        if self.runs <= self.breaks:
+            raise RuntimeError("broken on purpose")
+        for value in range(1000):
+            at = now()
+            tell(CountObserved("http", value, at, at))
+            await asyncio.sleep(0.01)
+
+
+def test_watcher_runs_in_a_thread_of_its_own_and_ends_with_it():
+    """With no reader at all, and without leaving a thread."""
+    before = threading.active_count()
+    watcher = Watcher([Counting()], Hub(), interval_seconds=3.0)
+    assert watcher.trouble == "the watcher is not running"
+    watcher.start()
+    assert watcher.trouble is None
+    watcher.stop()
+    watcher.stop()
+    assert threading.active_count() == before
+    assert watcher.trouble == "the watcher is not running"
+
+
+def test_broken_source_costs_itself_a_restart_and_nobody_else_anything(monkeypatch, caplog):
+    """The loop goes on."""
+    monkeypatch.setattr(module, "MAX_RESTART_SECONDS", 0.01)
+    source, hub = Counting(breaks=3), Hub()
+    watcher = Watcher([source, FakeSource("stream")], hub, interval_seconds=3.0)
+    reader = Reader(hub)
+    watcher.start()
+    try:
+        reader.until(lambda seen: (seen.active or 0) > 2)
+    finally:
+        watcher.stop()
+    assert source.runs == 4
+    assert caplog.text.count("broken on purpose") >= 3
+
+
+def test_stalled_watcher_says_so(monkeypatch):
+    """Alive is not enough: it has to tick."""
+    watcher = Watcher([FakeSource("http")], Hub(), interval_seconds=3.0)
+    watcher.start()
+    try:
+        monkeypatch.setattr(module, "monotonic", lambda: 1e12)
+        assert "has not ticked for" in watcher.trouble
+    finally:
+        monkeypatch.undo()
+        watcher.stop()
+
+
+def test_state_is_told_when_time_alone_has_changed_it(monkeypatch):
+    """Nobody observes anything, and the count becomes stale all the same."""
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
+    clock, hub = ManualClock(), Hub()
+    watcher = Watcher([FakeSource("http")], hub, interval_seconds=3.0, clock=clock)
+    watcher.observe(CountObserved("http", 5, clock(), clock()))
+    reader = Reader(hub)
+    watcher.start()
+    try:
+        clock.seconds = 9.5
+        reader.until(lambda seen: seen.snapshot.is_stale)
+    finally:
+        watcher.stop()

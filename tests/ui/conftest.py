@@ -1,0 +1,109 @@
+"""A real browser on a real service that watches a real simulator."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from kato_panel.simulator import EmbeddedSimulator
+from tests.following import Caller
+
+
+class ServiceProcess:
+    """``kato-panel serve`` in a process of its own."""
+
+    def __init__(self, folder, *flags, **settings):
+        command = [sys.executable, "-m", "kato_panel", "serve", "--port", "0", *flags]
+        self.log = folder / "service.log"
+        # The service's own environment: the tests' must not decide what is watched.
+        environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **settings}
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+        line = self._process.stdout.readline()
+        assert line, self.log.read_text()
+        self.url = line.rsplit(" ", 1)[-1].strip()
+        self.base = self.url.removesuffix("/app")
+
+    def end(self, timeout_seconds=6):
+        """Send TERM; return the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(timeout_seconds)
+        self._process.stdout.close()
+        return code
+
+
+@pytest.fixture
+def context(chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+    context.set_default_timeout(15_000)
+    yield context
+    context.close()
+
+
+class Watched:
+    """A page, and everything it asked for or complained about."""
+
+    def __init__(self, context):
+        self.page = context.new_page()
+        self.requests, self.complaints = [], []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", self._hear)
+
+    def _hear(self, message):
+        if message.type == "error":
+            self.complaints.append(message.text)
+
+    def open(self, url):
+        self.page.goto(url)
+        self.page.wait_for_selector('[data-figure="active"]')
+        return self
+
+    def asked(self, part):
+        """How many requests had this in their address."""
+        return sum(part in url for url in self.requests)
+
+    def count(self, wanted):
+        """Wait until the active count shows this text."""
+        self.page.locator(f'[data-figure="active"]:text-is("{wanted}")').wait_for()
+
+
+@pytest.fixture
+def watched(context):
+    return Watched(context)
+
+
+@pytest.fixture
+def simulator():
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def caller(simulator):
+    return Caller(simulator.url)
+
+
+@pytest.fixture
+def serve(tmp_path):
+    """Start services; they end with the test."""
+    started = []
+
+    def start(*flags, **settings):
+        folder = tmp_path / str(len(started))
+        folder.mkdir()
+        started.append(ServiceProcess(folder, *flags, **settings))
+        return started[-1]
+
+    yield start
+    for service in started:
+        assert service.end() == 0

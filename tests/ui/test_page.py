@@ -1,0 +1,152 @@
+"""The page in a real browser: the manual checklist of the design document, and its bad days."""
+
+import re
+import time
+
+import pytest
+
+from tests.ui.proxy import Proxy
+
+SHORT = {"KATO_PANEL_FALLBACK_INTERVAL_SECONDS": "1", "KATO_PANEL_POLL_INTERVAL_SECONDS": "0.5"}
+HOSTILE = '<img src=x onerror="window.__x=1">'
+
+
+def toast(watched):
+    return watched.page.locator(".toasts .toast").first
+
+
+def pill(watched, text):
+    watched.page.locator(".pill", has_text=text).first.wait_for()
+
+
+def test_demo_shows_a_count_an_event_and_a_toast_within_ten_seconds(serve, watched):
+    """One command, no setting: it moves."""
+    service = serve()
+    watched.page.set_default_timeout(10_000)
+    watched.open(service.url)
+    assert re.fullmatch(r"[\d\u2009]+", watched.page.locator('[data-figure="active"]').inner_text())
+    watched.page.get_by_text("demo data").wait_for()
+    watched.page.locator("li time").first.wait_for()
+    toast(watched).wait_for()
+    assert watched.complaints == []
+    assert watched.page.evaluate("window.__x") is None
+
+
+def test_page_asks_nobody_but_its_own_server(serve, watched):
+    """Sites are air-gapped."""
+    service = serve()
+    watched.open(service.url)
+    toast(watched).wait_for()
+    outside = [u for u in watched.requests if not u.startswith((service.base, "blob:", "data:"))]
+    assert outside == []
+
+
+def test_checklist(serve, simulator, caller, watched):
+    """Connected, filled, create, destroy, toasts, the socket cut, HTTP instead, and back."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    with Proxy(service.base) as proxy:
+        watched.open(proxy.url + "/app")
+        pill(watched, "Live")
+        watched.count("5")
+
+        created = caller.create("planner-7")
+        watched.count("6")
+        toast(watched).get_by_text("1 session created").wait_for()
+        toast(watched).get_by_text("Total: 6").wait_for()
+        watched.page.locator("li", has_text="planner-7").wait_for()
+        shown = time.monotonic()
+        toast(watched).wait_for(state="detached")
+        assert 3 < time.monotonic() - shown < 6
+
+        caller.delete(created)
+        watched.count("5")
+        toast(watched).get_by_text("1 session destroyed").wait_for()
+        toast(watched).get_by_text("Total: 5").wait_for()
+        watched.page.locator("li", has_text="1 deleted").wait_for()
+
+        assert watched.asked("api/v1/sessions/count") == 0
+        proxy.cut()
+        pill(watched, "Over HTTP")
+        for _ in range(3):
+            caller.create()
+        watched.count("8")
+        assert watched.asked("api/v1/sessions/count") >= 1
+
+        proxy.mend()
+        pill(watched, "Live")
+        watched.count("8")
+        before = watched.asked("api/v1/sessions/count")
+        caller.create()
+        watched.count("9")
+        watched.page.wait_for_timeout(2_500)
+        assert watched.asked("api/v1/sessions/count") == before
+
+
+def test_upstream_s_absence_is_told_and_its_number_kept(serve, simulator, caller, watched):
+    """Never 0 for unknown: greyed, with the time since, then with the reason."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    watched.open(service.url)
+    watched.count("5")
+    caller.order("restart", away_seconds=5, keep_state=True)
+    pill(watched, "KATO unreachable")
+    watched.page.get_by_text(re.compile("stale since", re.IGNORECASE)).first.wait_for()
+    watched.count("5")
+    pill(watched, "Live")
+    watched.count("5")
+    assert watched.page.locator("li time").count() == 0
+
+
+def test_count_is_a_dash_while_it_was_never_known(serve, watched):
+    """Nobody answers there."""
+    service = serve(KATO_API_URL="http://127.0.0.1:1", **SHORT)
+    watched.open(service.url)
+    pill(watched, "KATO unreachable: connection refused")
+    watched.count("—")
+    assert watched.page.title().startswith("—")
+
+
+def test_lost_stream_is_polling(serve, simulator, caller, watched):
+    """The poll goes on, and the page says so."""
+    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_STREAM="off", **SHORT)
+    watched.open(service.url)
+    pill(watched, "Polling")
+    caller.create()
+    watched.count("6")
+    toast(watched).get_by_text("1 session created").wait_for()
+
+
+def test_switched_off_events_leave_the_count(serve, simulator, caller, watched):
+    """No feed, no toast."""
+    service = serve(KATO_API_URL=simulator.url, WEBSOCKET_SESSION_EVENTS="false", **SHORT)
+    watched.open(service.url)
+    pill(watched, "Polling")
+    caller.create()
+    watched.count("6")
+    assert not watched.page.get_by_role("heading", name="Events").is_visible()
+    assert watched.page.locator(".toasts .toast").count() == 0
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
+def test_hostile_names_are_text(serve, simulator, caller, watched, size):
+    """They are shown, and never run; nor do they break the layout."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    watched.page.set_viewport_size({"width": size[0], "height": size[1]})
+    watched.open(service.url)
+    pill(watched, "Live")
+    caller.create(HOSTILE)
+    watched.page.locator("li", has_text="<img src=x").wait_for()
+    assert watched.page.evaluate("window.__x") is None
+    assert watched.page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_plain_panel_serve_says_disconnected(serve, simulator, watched):
+    """Without our routes there is nothing to ask over HTTP."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    with Proxy(service.base) as proxy:
+        proxy.hidden = b"/api/"
+        watched.open(proxy.url + "/app")
+        watched.count("5")
+        proxy.cut()
+        pill(watched, "Disconnected since")
+        proxy.mend()
+        pill(watched, "Live")
