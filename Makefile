@@ -1,6 +1,5 @@
 # Two commands do all the set-up: `make run` and `make test`.
 PYTHON ?= python3
-PORT ?= 5006
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -22,7 +21,7 @@ $(VENV)/test.stamp: pyproject.toml scripts/system-packages
 	@touch $(VENV)/run.stamp $@
 
 run: $(VENV)/run.stamp  ## serve the dashboard at http://127.0.0.1:5006/app (PORT= for another)
-	@exec $(BIN)/kato-panel serve --port $(PORT)
+	@exec $(BIN)/kato-panel serve $(if $(PORT),--port $(PORT))
 
 test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their short size
 	$(BIN)/coverage erase

@@ -4,15 +4,14 @@ Our JSON: what programs and the page are told. The published form is ``docs/mess
 Pure: from frozen values to dictionaries and models; unknown is ``null``, never 0.
 """
 
-from datetime import UTC, datetime
-from typing import Any, Final
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.snapshot import SessionSnapshot
-
-_NEVER: Final = Moment(datetime.min.replace(tzinfo=UTC), 0.0)
 
 
 class SessionCount(BaseModel):
@@ -45,16 +44,18 @@ class ErrorBody(BaseModel):
     field: str | None = None
 
 
-def session_count(snapshot: SessionSnapshot | None) -> SessionCount:
+def session_count(snapshot: SessionSnapshot | None, now: Moment) -> SessionCount:
     """
     Say how many sessions there are.
 
     Parameters
     ----------
     snapshot
-        The present state; ``None`` before there is one.
+        The newest state; ``None`` before there is one.
+    now
+        When it is asked for: the age is counted up to then.
     """
-    snapshot = snapshot or SessionSnapshot(made_at=_NEVER)
+    snapshot = replace(snapshot or SessionSnapshot(now), made_at=now)
     age_seconds = snapshot.age_seconds
     return SessionCount(
         active_count=snapshot.active,

@@ -5,6 +5,8 @@ One set per visit or notebook: watchers on an instance that all pages share woul
 page. A set follows the hub through `Models.apply`.
 """
 
+from bisect import bisect_left
+from operator import attrgetter
 from typing import Any
 
 import param
@@ -22,8 +24,16 @@ class _ReadOnly(param.Parameterized):
 
     def _take(self, **values: Any) -> None:
         """Take over values at once; watchers hear of all of them together, and of changes only."""
-        with param.edit_constant(self):
-            self.param.update(**values)
+        changed = {name: value for name, value in values.items() if getattr(self, name) != value}
+        # `param.edit_constant` opens all parameters of the class, and takes most of an update.
+        opened = [self.param[name] for name in changed]
+        for parameter in opened:
+            parameter.constant = False
+        try:
+            self.param.update(**changed)
+        finally:
+            for parameter in opened:
+                parameter.constant = True
 
 
 class SessionSummary(_ReadOnly):
@@ -63,6 +73,11 @@ class SessionSummary(_ReadOnly):
     stale = param.Boolean(
         default=False, constant=True, doc="Whether that is older than three poll intervals."
     )
+    cached = param.Boolean(
+        default=False,
+        constant=True,
+        doc="Whether KATO may have answered from its cache, up to 5.1 s before that.",
+    )
     change = param.Integer(
         default=None,
         allow_None=True,
@@ -101,6 +116,7 @@ class SessionSummary(_ReadOnly):
             observed_at=snapshot.at.wall if snapshot.at else None,
             age_seconds=snapshot.age_seconds,
             stale=snapshot.is_stale,
+            cached=snapshot.is_cached,
             change=rates.change if rates else None,
             created_per_minute=rates.created_per_minute if rates else None,
             ended_per_minute=rates.ended_per_minute if rates else None,
@@ -141,15 +157,13 @@ class EventLog(_ReadOnly):
 
     events = param.List(
         default=[],
-        item_type=SessionEvent,
         constant=True,
-        doc="At most 5,000 events; one whose names became known later is replaced in place.",
+        doc="At most 5,000 `SessionEvent`s; one told again with its names replaces the former.",
     )
     latest = param.List(
         default=[],
-        item_type=SessionEvent,
         constant=True,
-        doc="What the last update brought: events that are new, or were told again.",
+        doc="The `SessionEvent`s of the last update: new ones, and those told again.",
     )
     backlog_until = param.Integer(
         default=0,
@@ -174,10 +188,12 @@ class EventLog(_ReadOnly):
         if not events and not skipped:
             self._take(latest=[])
             return
-        told = {event.seq: event for event in events}
-        kept = [told.pop(event.seq, event) for event in self.events]
+        kept = list(self.events)
+        for event in events:
+            at = bisect_left(kept, event.seq, key=attrgetter("seq"))
+            kept[at : at + 1] = [event]  # in the place of its former telling, else at the end
         self._take(
-            events=[*kept, *told.values()][-MAX_LOGGED:],
+            events=kept[-MAX_LOGGED:],
             latest=list(events),
             skipped=self.skipped + skipped,
         )

@@ -32,6 +32,8 @@ class Runtime:
     ----------
     settings, hub, watcher
         The parts that others use.
+    has_routes
+        Whether this process serves our routes beside the page.
     upstream
         Address of what is watched, without a password; empty before `start`.
     """
@@ -40,6 +42,7 @@ class Runtime:
         self.settings = settings
         self.hub = Hub()
         self.upstream = ""
+        self.has_routes = False
         self.watcher: Watcher | None = None
         self._simulator: EmbeddedSimulator | None = None
 

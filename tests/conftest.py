@@ -55,6 +55,7 @@ class Size:
         self.rows.append(f"| {what} | `{self.command}` | {seed} | {n} | {result} |")
 
 
+TABLE_MARK = "<!-- table -->"
 ROWS: list[str] = []
 
 
@@ -72,9 +73,14 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Debian's chromium, found and never downloaded."""
+    """
+    Debian's chromium, found and never downloaded.
+
+    One for each module: Playwright keeps an event loop running in the main thread, which modules
+    with asynchronous tests could not share.
+    """
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     assert path, "the browser tests need Debian's package chromium"
     with sync_playwright() as playwright:
@@ -89,12 +95,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("long checks, at " + ("full" if IS_PROOF else "short") + " size")
         for row in ROWS:
             terminalreporter.write_line(row)
-    if ROWS and IS_PROOF:
-        head = TABLE.read_text(encoding="utf-8").partition("<!-- table -->")[0]
-        lines = [
-            "<!-- table -->",
-            "| what | command | seed | n | result |",
-            "|---|---|---|---|---|",
-            *ROWS,
-        ]
-        TABLE.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+    if ROWS and IS_PROOF and not terminalreporter.stats.get("failed"):
+        head, _, known = TABLE.read_text(encoding="utf-8").partition(TABLE_MARK)
+        rows = {_row_key(row): row for row in (*known.splitlines()[3:], *ROWS)}
+        lines = [TABLE_MARK, "| what | command | seed | n | result |", "|---|---|---|---|---|"]
+        TABLE.write_text(head + "\n".join([*lines, *rows.values()]) + "\n", encoding="utf-8")
+
+
+def _row_key(row: str) -> str:
+    """Name the check that a row of the table is about."""
+    return row.split("|")[2] + row.split("|")[1].split(":", maxsplit=1)[0]

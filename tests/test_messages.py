@@ -8,13 +8,15 @@ from tests.conftest import NOON, moment
 
 def test_count_before_the_first_observation_is_null():
     """Unknown is not zero."""
-    count = messages.session_count(None)
+    count = messages.session_count(None, moment(0))
     assert (count.active_count, count.age_seconds, count.stale) == (None, None, False)
 
 
 def test_count_speaks_the_document_s_names_too():
     """Clients written for it read `total_count` or `active_sessions`."""
-    count = messages.session_count(SessionSnapshot(moment(5), 7, reported=7, at=moment(3.5)))
+    count = messages.session_count(
+        SessionSnapshot(moment(4), 7, reported=7, at=moment(3.5)), moment(5)
+    )
     assert count.model_dump() == {
         "active_count": 7,
         "total_count": 7,

@@ -6,6 +6,7 @@ from tornado.web import RequestHandler
 
 from kato_panel import messages
 from kato_panel.runtime import Runtime
+from kato_panel.watcher import now
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
@@ -56,7 +57,8 @@ class CountRequest(JsonRequest):
     def get(self) -> None:
         """Answer."""
         # What Tornado would write itself is a dictionary; the model knows its own JSON.
-        self.finish(messages.session_count(self.runtime.hub.snapshot).model_dump_json())
+        count = messages.session_count(self.runtime.hub.snapshot, now())
+        self.finish(count.model_dump_json())
 
 
 class StartPageRequest(JsonRequest):
@@ -77,7 +79,8 @@ class UnknownRequest(JsonRequest):
 
 
 def routes(runtime: Runtime) -> list[Route]:
-    """List our routes, for a Tornado application."""
+    """List our routes, for the Tornado application that will have them."""
+    runtime.has_routes = True
     given = {"runtime": runtime}
     return [
         (r"/healthz", HealthRequest, given),

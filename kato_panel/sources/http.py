@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -102,6 +103,8 @@ class HttpSource:
             # The environment's proxies are not asked: KATO is a neighbour, and its address must
             # not be sent elsewhere.
             trust_env=False,
+            # This machine's certificates, and those that SSL_CERT_FILE names, as for the stream.
+            verify=ssl.create_default_context(),
             follow_redirects=False,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             timeout=DEADLINE_SECONDS,

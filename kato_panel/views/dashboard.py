@@ -1,20 +1,17 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
-from pathlib import Path
 from typing import Any
 
 import panel as pn
-from panel.io.resources import BASE_TEMPLATE
+from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
 from kato_panel import runtime as runtimes
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
-from kato_panel.views.live import LiveView
+from kato_panel.views.live import ASSETS, LiveView
 
 TITLE = "KATO sessions"
-TEMPLATE = BASE_TEMPLATE.environment.from_string(
-    Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-)
+TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
 
 
 class Visit:
@@ -40,7 +37,11 @@ class Visit:
         self._subscription, before = runtime.hub.subscribe(self._wake)
         self._models.begin(before)
         self.view = LiveView(
-            self._models, runtime.settings, upstream=runtime.upstream, epoch=runtime.hub.epoch
+            self._models,
+            runtime.settings,
+            upstream=runtime.upstream,
+            epoch=runtime.hub.epoch,
+            has_api=runtime.has_routes,
         )
         doc.on_session_destroyed(self._end)
 
@@ -73,5 +74,8 @@ def page() -> Any:
     doc = pn.state.curdoc
     doc.title = TITLE
     doc.template = TEMPLATE
+    # Panel takes this from the request of the page; a visit that a browser brings back after the
+    # server's restart has none, and would ask Panel's content network for its stylesheets.
+    doc.template_variables["dist_url"] = get_dist_path()
     pn.config.reconnect = True
     return Visit(runtimes.current(), doc).view

@@ -1,6 +1,7 @@
 """The live part of a page: tiles, feed and toasts, one component fed by one property."""
 
 import json
+import re
 import secrets
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -27,10 +28,26 @@ LABELS: Final = {
     Link.UNREACHABLE.value: "KATO unreachable",
 }
 COUNT_NOTE: Final = "As reported by KATO; may include expired sessions."
+CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired sessions."
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
 
 
-_CSS: Final = Path(__file__).with_name("live.css").read_text(encoding="utf-8")
+ASSETS: Final = Path(__file__).with_name("assets")
+MODULES: Final = ("words", "markup", "feed", "toasts", "link", "visit")
+"""The component's parts, each before those that import it."""
+
+
+def join_modules() -> str:
+    """
+    Join the component's modules into the one that Panel takes.
+
+    Panel hands a component to the browser as a blob, from which nothing relative can be imported;
+    so the modules' imports of one another are dropped, and they share one scope.
+    """
+    texts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
+    return re.sub(
+        r"^import .*\n|^export (?!function render)", "", "\n".join(texts), flags=re.MULTILINE
+    )
 
 
 class LiveBoard(JSComponent):
@@ -42,8 +59,8 @@ class LiveBoard(JSComponent):
         default=True, constant=True, doc="Whether it is the whole page, and not part of one."
     )
 
-    _esm = Path(__file__).with_name("live.js")
-    _stylesheets: ClassVar[list[str]] = [_CSS]
+    _esm = join_modules()
+    _stylesheets: ClassVar[list[str]] = [(ASSETS / "live.css").read_text(encoding="utf-8")]
 
 
 class LiveView(pn.viewable.Viewer):
@@ -60,6 +77,8 @@ class LiveView(pn.viewable.Viewer):
         Address of what is watched, for the eye.
     epoch
         Within which event numbers count.
+    has_api
+        Whether the server has our routes, to be asked while the page's socket is down.
     is_page
         Whether this is the whole page, header included.
     """
@@ -71,6 +90,7 @@ class LiveView(pn.viewable.Viewer):
         *,
         upstream: str,
         epoch: str,
+        has_api: bool = False,
         is_page: bool = True,
     ) -> None:
         super().__init__()
@@ -78,8 +98,10 @@ class LiveView(pn.viewable.Viewer):
         self._settings = settings
         self._upstream = upstream
         self._epoch = epoch
+        self._has_api = has_api
+        self._told: dict[int, str] = {}
         self._board = LiveBoard(
-            payload=self._payload(FIRST_TOLD),
+            payload=self._payload(models.event_log.events[-FIRST_TOLD:]),
             key=secrets.token_hex(8),
             page=is_page,
             sizing_mode="stretch_width",
@@ -94,19 +116,25 @@ class LiveView(pn.viewable.Viewer):
         self._models.param.unwatch(self._watcher)
 
     def _refresh(self, _: Any) -> None:
-        self._board.payload = self._payload(RETOLD)
+        self._board.payload = self._payload(self._models.event_log.latest)
 
-    def _payload(self, newest: int) -> str:
+    def _payload(self, events: list[SessionEvent]) -> str:
+        """Write the state, these events, and the newest of those that were written before."""
+        retold = sorted(self._told)[-RETOLD:]
+        self._told = {seq: self._told[seq] for seq in retold}
+        self._told |= {event.seq: _event(event) for event in events}
+        told = ", ".join(self._told[seq] for seq in sorted(self._told))
+        return f'{self._state()[:-1]}, "events": [{told}]}}'
+
+    def _state(self) -> str:
         summary, log = self._models.summary, self._models.event_log
-        told = {event.seq: event for event in (*log.events[-newest:], *log.latest)}
-        has_events = self._settings.session_events
         return json.dumps(
             {
                 "epoch": self._epoch,
                 "now": _iso(self._models.connection.made_at),
                 "demo": self._settings.is_demo,
                 "upstream": self._upstream,
-                "features": {"session_events": has_events},
+                "features": {"session_events": self._settings.session_events, "api": self._has_api},
                 "settings": {
                     "toast_seconds": self._settings.toast_seconds,
                     "fallback_interval_seconds": self._settings.fallback_interval_seconds,
@@ -120,7 +148,7 @@ class LiveView(pn.viewable.Viewer):
                     "suspect_count": summary.suspect,
                     "change": summary.change,
                     "change_window_seconds": _rounded(summary.window_seconds),
-                    "note": COUNT_NOTE,
+                    "note": CACHED_NOTE if summary.cached else COUNT_NOTE,
                 },
                 "rates": {
                     "created_per_minute": _rounded(summary.created_per_minute),
@@ -129,9 +157,7 @@ class LiveView(pn.viewable.Viewer):
                     "note": RATE_NOTE,
                 },
                 "sources": [self._source(source) for source in self._models.connection.sources],
-                "events": [_event(told[seq]) for seq in sorted(told)] if has_events else [],
                 "backlog_until": log.backlog_until,
-                "skipped": log.skipped,
             }
         )
 
@@ -159,11 +185,11 @@ class LiveView(pn.viewable.Viewer):
         }
 
 
-def _event(event: SessionEvent) -> dict[str, Any]:
-    """Make a payload's event: the message, less what only programs need."""
+def _event(event: SessionEvent) -> str:
+    """Write a payload's event: the message, less what only programs need."""
     message = messages.session_event(event)
     del message["type"]
-    return message
+    return json.dumps(message)
 
 
 def _rounded(value: float | None) -> float | None:

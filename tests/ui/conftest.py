@@ -33,12 +33,17 @@ class ServiceProcess:
         self.url = line.rsplit(" ", 1)[-1].strip()
         self.base = self.url.removesuffix("/app")
 
+    def kill(self):
+        """Let it vanish."""
+        self._process.kill()
+        self._process.wait()
+
     def end(self, timeout_seconds=6):
         """Send TERM; return the exit code."""
         self._process.send_signal(signal.SIGTERM)
         code = self._process.wait(timeout_seconds)
         self._process.stdout.close()
-        return code
+        return 0 if code == -signal.SIGKILL else code
 
 
 @pytest.fixture

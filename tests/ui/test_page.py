@@ -150,3 +150,22 @@ def test_plain_panel_serve_says_disconnected(serve, simulator, watched):
         pill(watched, "Disconnected since")
         proxy.mend()
         pill(watched, "Live")
+
+
+def test_restarted_server_is_found_again(serve, simulator, caller, watched):
+    """The page comes back by itself, asks nobody else, and goes on."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    port = service.base.rsplit(":", 1)[-1]
+    watched.open(service.url)
+    watched.count("5")
+    service.kill()
+    caller.create()
+    again = serve("--port", port, KATO_API_URL=simulator.url, **SHORT)
+    with watched.page.expect_navigation():
+        pass
+    pill(watched, "Live")
+    watched.count("6")
+    caller.create()
+    watched.count("7")
+    outside = [u for u in watched.requests if not u.startswith((again.base, "blob:", "data:"))]
+    assert outside == []

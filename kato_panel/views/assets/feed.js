@@ -1,0 +1,132 @@
+import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isReduced, nameEnding, pluralize, writeCount, writeSpan, writeTime, zoneName } from "./words.js";
+import { PAUSE_ICON, PLAY_ICON, ROW, make, setAttribute, setHidden, setText, slideIn } from "./markup.js";
+
+const FEED_ROWS = 200;
+
+/** The feed: newest on top, and what is being read stays where it is. */
+export class Feed {
+  constructor(refs) {
+    this.refs = refs;
+    this.list = refs.feed;
+    this.entries = []; // oldest first, at most FEED_ROWS: {seq, epoch, row, isHeld}
+    this.bySeq = new Map(); // of the epoch that is current
+    this.epoch = null;
+    this.newestSeq = -1;
+    this.unread = 0;
+    this.isPaused = false;
+    refs.pause.innerHTML = PAUSE_ICON;
+    refs.zone.textContent = zoneName;
+    refs.pause.addEventListener("click", () => this.togglePause());
+    refs.fresh.addEventListener("click", () => this.bringUp());
+    this.list.addEventListener("scroll", () => this.noteScroll(), { passive: true });
+  }
+
+  /** Merge a payload's events by number; return those not seen before. */
+  take({ epoch, events }) {
+    if (epoch !== this.epoch) {
+      this.bySeq.clear(); // a new server counts from the start again; rows that stand are still true
+      Object.assign(this, { epoch, newestSeq: -1 });
+    }
+    const fresh = [];
+    for (const event of events) {
+      const known = this.bySeq.get(event.seq);
+      if (known) fillRow(known.row, event);
+      else if (event.seq > this.newestSeq || event.seq > this.entries[0]?.seq) {
+        // Events are numbered without holes: what lies between was too much for this page.
+        const missing = this.newestSeq < 0 ? 0 : event.seq - this.newestSeq - 1;
+        if (missing > 0) this.insert({ seq: event.seq - 1, row: makeNote(`${pluralize(missing, "event")} not shown`) });
+        fresh.push(event);
+        const entry = { seq: event.seq, row: make("li", "", ROW) };
+        fillRow(entry.row, event);
+        this.bySeq.set(event.seq, entry);
+        this.insert(entry);
+        this.newestSeq = Math.max(this.newestSeq, event.seq);
+      }
+    }
+    return fresh;
+  }
+
+  insert(entry) {
+    Object.assign(entry, { epoch: this.epoch, isHeld: this.isPaused });
+    let at = this.entries.length;
+    while (at > 0 && this.entries[at - 1].epoch === this.epoch && this.entries[at - 1].seq > entry.seq) at -= 1;
+    this.entries.splice(at, 0, entry);
+    const isReading = this.list.scrollTop > 8;
+    if (!entry.isHeld) this.show(entry);
+    if (entry.isHeld || isReading) this.setUnread(this.unread + 1);
+    while (this.entries.length > FEED_ROWS) {
+      const oldest = this.entries.shift();
+      oldest.row.remove();
+      if (this.bySeq.get(oldest.seq) === oldest) this.bySeq.delete(oldest.seq);
+    }
+  }
+
+  show(entry) {
+    entry.isHeld = false;
+    const older = this.entries.slice(0, this.entries.indexOf(entry)).findLast((other) => !other.isHeld);
+    const top = this.list.scrollTop;
+    this.list.insertBefore(entry.row, older?.row ?? null);
+    if (top > 8) this.list.scrollTop = top + entry.row.offsetHeight;
+    else slideIn(entry.row, "translateY(-8px)");
+  }
+
+  bringUp() {
+    for (const entry of this.entries) if (entry.isHeld) this.show(entry);
+    this.setUnread(0);
+    this.list.scrollTo({ top: 0, behavior: isReduced() ? "auto" : "smooth" });
+    this.list.focus({ preventScroll: true }); // the button that had it is gone
+  }
+
+  togglePause() {
+    this.isPaused = !this.isPaused;
+    const { pause } = this.refs;
+    pause.innerHTML = this.isPaused ? PLAY_ICON : PAUSE_ICON;
+    pause.title = this.isPaused ? "Let the event feed go on" : "Pause the event feed";
+    pause.setAttribute("aria-pressed", String(this.isPaused));
+    if (this.isPaused) return;
+    for (const entry of this.entries) if (entry.isHeld) this.show(entry);
+    this.noteScroll();
+  }
+
+  noteScroll() {
+    if (this.unread && this.list.scrollTop <= 8 && !this.entries.some((entry) => entry.isHeld)) this.setUnread(0);
+  }
+
+  setUnread(count) {
+    this.unread = Math.min(count, FEED_ROWS);
+    setHidden(this.refs.fresh, count === 0);
+    if (count) setText(this.refs.fresh, `${this.unread} new ↑`);
+  }
+
+  paintEmpty(isStarting) {
+    setText(this.refs.empty, isStarting ? "Waiting for the first observation…" : "No session has come or gone since you opened this page.");
+    setHidden(this.refs.nothing, this.list.childElementCount > 0);
+  }
+}
+
+function makeNote(text) {
+  const row = make("li", "note");
+  row.textContent = text;
+  return row;
+}
+
+function fillRow(row, event) {
+  const { data, timestamp } = event;
+  const [time, sign, { children: [who, gap] }, total] = row.children;
+  const created = isCreated(event);
+  const count = countOf(event);
+  const nodes = describeNames(data, count);
+  const what = `${writeCount(count)} ${created ? "created" : nameEnding(data.reason)}`;
+  const gapText = isNumber(data.after_gap_seconds) ? `after ${writeSpan(data.after_gap_seconds, ["s", "min", "h"])} gap` : "";
+  setText(time, writeTime(timestamp));
+  setAttribute(time, "datetime", clean(timestamp));
+  setText(sign, created ? "+" : "−");
+  setAttribute(sign, "class", `ic ${created ? "made" : "gone"}`);
+  setText(who.children[0], what);
+  setText(who.children[2], nodes.short);
+  who.children[2].classList.toggle("unknown", !nodes.known);
+  setText(gap, gapText);
+  setText(total, writeCount(data.current_count));
+  const exact = isDate(timestamp) ? `${day.format(new Date(timestamp))} ${writeTime(timestamp)}.${new Date(timestamp).toISOString().slice(20, 23)} ${zoneName}` : "time not known";
+  setAttribute(row, "title", [what, nodes.long, gapText, `total ${writeCount(data.current_count)}`, exact].filter(Boolean).join(" · "));
+}

@@ -1,0 +1,74 @@
+/** The page's markup, and how it is changed: nothing is set that already is so. */
+
+import { isReduced } from "./words.js";
+
+const icon = (path) => `<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8"
+  stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="${path}"/></svg>`;
+export const THEMES = {
+  light: ["light", icon("M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6 19 19M19 5l-1.4 1.4M6.4 17.6 5 19")],
+  dark: ["dark", icon("M20 14.5A8 8 0 1 1 9.5 4a6.5 6.5 0 0 0 10.5 10.5z")],
+  system: ["as the system", icon("M4 5h16v11H4zM9 20h6M12 16v4")],
+};
+
+const MARKS = `<span class="pill demo" data-ref="demo" hidden>demo<span class="wide"> data</span></span>
+  <span class="pill" data-ref="pill"><span class="dot"></span><span class="full" data-ref="pillFull"></span><span class="brief" data-ref="pillBrief"></span></span>`;
+const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</span><h1>KATO sessions</h1>
+  ${MARKS}<button class="icon" type="button" data-ref="theme"></button></header>`;
+const buildRateCard = (name, title) => `<section class="card rate" aria-labelledby="h-${name}">
+  <div class="hd"><h2 id="h-${name}">${title}</h2></div>
+  <div class="row"><span class="mid" data-figure="${name}" data-ref="${name}">—</span><span class="unit">/ min</span></div>
+  <p class="sub" data-ref="${name}Window"></p></section>`;
+export const buildPage = (isPage) => `${isPage ? HEADER : ""}
+<${isPage ? "main" : 'div role="group" aria-label="KATO sessions"'} class="frame"><div class="grid">
+  <section class="card active" aria-labelledby="h-active">
+    <div class="hd"><h2 id="h-active">Active sessions</h2>${isPage ? "" : MARKS}<span class="key" data-ref="age"></span></div>
+    <div class="row"><span class="big" data-figure="active" data-ref="active">—</span>
+      <span class="tags"><span class="tag warn" data-ref="stale" hidden></span><span class="tag warn" data-ref="suspect" hidden></span></span></div>
+    <p class="sub"><span data-ref="change" hidden><b data-ref="changeBy"></b><span data-ref="changeIn"></span></span><span data-ref="note"></span></p>
+  </section>
+  ${buildRateCard("created", "Created")}${buildRateCard("ended", "Ended")}
+  <section class="card sources" aria-labelledby="h-sources">
+    <div class="hd"><h2 id="h-sources">Sources</h2><span class="key" data-ref="sourcesAt"></span></div>
+    <ul role="list" data-ref="sources"></ul></section>
+  <section class="card events" aria-labelledby="h-events" data-ref="events" hidden>
+    <div class="hd"><h2 id="h-events">Events</h2><span class="key" data-ref="zone" title="Time zone of this page"></span>
+      <button class="icon" type="button" data-ref="pause" aria-pressed="false" aria-label="Pause the event feed" title="Pause the event feed"></button></div>
+    <div class="scroll"><ul role="list" tabindex="0" aria-labelledby="h-events" data-ref="feed"></ul>
+      <div class="empty" data-ref="nothing">${icon("M2 12h6l2-4 4 8 2-4h6")}<p data-ref="empty"></p></div><button class="fresh" type="button" data-ref="fresh" hidden></button></div></section>
+</div></${isPage ? "main" : "div"}>
+<p class="hint" data-ref="hint" hidden>This is the page alone: <code>kato-panel serve</code> adds the HTTP API, and with it the count while the page is cut off.</p>
+<p class="quiet" role="status" data-ref="said"></p>
+<div class="toasts" role="status" aria-live="polite" data-ref="toasts"></div>`;
+export const ROW = `<time></time><span class="ic" aria-hidden="true"></span>
+  <span class="what"><span class="who"><b></b><span class="dotted" aria-hidden="true"> · </span><bdi></bdi></span><span class="gap"></span></span><span class="tot"></span>`;
+export const TOAST = `<span class="ic" aria-hidden="true"></span><span><b></b><small></small></span>
+  <button class="icon" type="button">${icon("M6 6l12 12M18 6 6 18")}</button>`;
+export const PAUSE_ICON = icon("M8 6v12M9 6v12M15 6v12M16 6v12");
+export const PLAY_ICON = icon("M8 5l11 7-11 7z");
+
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== value) element.setAttribute(name, value);
+}
+
+export function setHidden(element, hidden) {
+  if (element.hidden !== hidden) element.hidden = hidden;
+}
+
+export function make(tag, className, content = "") {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.innerHTML = content; // only ever the constants above
+  return element;
+}
+
+export function findRefs(root) {
+  return Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((element) => [element.dataset.ref, element]));
+}
+
+export function slideIn(element, from) {
+  if (!isReduced() && !document.hidden) element.animate?.([{ opacity: 0, transform: from }, {}], { duration: 220, easing: "ease-out" });
+}

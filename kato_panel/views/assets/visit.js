@@ -1,0 +1,233 @@
+/**
+ * The live page of KATO's sessions: one Panel ESM component, plain DOM.
+ *
+ * Fed by one property, `model.payload`: JSON text, replaced every few seconds and at each event.
+ * `model.key` names the visit: what a visit has built and seen outlives a new rendering of it.
+ * `model.page` tells whether this is the whole page or part of one, such as a notebook.
+ */
+
+import { DEFAULTS, clean, isDate, isNumber, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime } from "./words.js";
+import { THEMES, buildPage, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
+import { Feed } from "./feed.js";
+import { Toasts } from "./toasts.js";
+import { PageLink, describeLink } from "./link.js";
+
+const TICK_MS = 1_000;
+const THEME_KEY = "kato-panel-theme";
+
+function readTheme() {
+  try {
+    const theme = localStorage.getItem(THEME_KEY);
+    return Object.hasOwn(THEMES, theme) ? theme : "system";
+  } catch {
+    return "system";
+  }
+}
+
+/** One visit: what is built once, and outlives each rendering of it. */
+class Visit {
+  constructor(isPage) {
+    this.isPage = isPage;
+    this.root = make("div", isPage ? "kato page" : "kato", buildPage(isPage));
+    this.refs = findRefs(this.root);
+    this.feed = new Feed(this.refs);
+    this.toasts = new Toasts(this.refs.toasts);
+    this.link = new PageLink(isPage, () => this.paint());
+    this.sourceRows = new Map();
+    this.payload = null;
+    this.text = "";
+    this.hasWarned = false;
+    this.refs.theme?.addEventListener("click", () => this.cycleTheme());
+  }
+
+  attach(model, view) {
+    this.detach();
+    const scroll = this.feed.list.scrollTop; // moving an element forgets it
+    const life = (this.life = new AbortController());
+    const { signal } = life;
+    const whileAlive = (act) => () => signal.aborted || act();
+    const wake = () => this.link.wake();
+    model.on("payload", whileAlive(() => this.receive(model.payload)));
+    model.on("remove", whileAlive(() => this.detach()));
+    const bokeh = view?.model?.document;
+    bokeh?.on_event?.("connection_lost", whileAlive(() => this.link.lose()));
+    bokeh?.on_event?.("client_reconnected", whileAlive(() => this.link.hear()));
+    window.addEventListener("online", wake, { signal });
+    window.addEventListener("pageshow", wake, { signal });
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden) this.toasts.tellMissed();
+      wake();
+    }, { signal });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paintTheme(), { signal });
+    const timer = setInterval(() => this.tick(), TICK_MS);
+    signal.addEventListener("abort", () => clearInterval(timer));
+    if (this.link.lostAt !== null) this.link.ask();
+    if (model.payload !== this.text) this.receive(model.payload);
+    this.paintTheme();
+    this.paint();
+    requestAnimationFrame(() => (this.feed.list.scrollTop = scroll));
+    return this.root;
+  }
+
+  detach() {
+    this.life?.abort();
+    this.link.stop();
+  }
+
+  receive(text) {
+    this.text = text;
+    if (!text) return;
+    this.link.hear();
+    let payload;
+    try {
+      payload = JSON.parse(text);
+      const { epoch, connection, sessions, rates, sources, events } = payload;
+      if (![epoch, connection, sessions, rates, sources, events].every(Boolean)) throw new TypeError("parts are missing");
+    } catch (error) {
+      if (!this.hasWarned) console.warn("kato_panel: a payload could not be read:", error);
+      this.hasWarned = true;
+      return;
+    }
+    this.payload = payload;
+    this.receivedAt = performance.now();
+    const { toast_seconds, fallback_interval_seconds } = { ...DEFAULTS, ...payload.settings };
+    this.toasts.lifetime = toast_seconds * 1_000;
+    this.link.interval = fallback_interval_seconds * 1_000;
+    this.link.hasApi &&= payload.features.api;
+    if (payload.features?.session_events) {
+      const fresh = this.feed.take(payload);
+      this.toasts.announce(fresh.filter(({ seq }) => seq > payload.backlog_until));
+    }
+    this.paint();
+  }
+
+  tick() {
+    this.link.checkSilence();
+    this.paint();
+  }
+
+  paint() {
+    const { refs, link, payload, isPage } = this;
+    if (!payload) return this.paintPill(["", "Connecting…", "Connecting to KATO…"]);
+    const elapsed = (performance.now() - this.receivedAt) / 1_000;
+    this.paintPill(describeLink(payload, link, elapsed));
+    setHidden(refs.demo, !payload.demo);
+    setHidden(refs.hint, !isPage || payload.features.api);
+    setAttribute(this.root, "data-link", link.lostAt === null ? "up" : "lost");
+    this.paintActive(payload, link, elapsed);
+    this.paintRates(payload.rates);
+    this.paintSources(payload.sources, elapsed);
+    setHidden(refs.events, !payload.features?.session_events);
+    this.feed.paintEmpty(payload.sessions.active_count === null);
+    const title = `${refs.active.textContent} · KATO sessions`;
+    if (isPage && document.title !== title) document.title = title;
+  }
+
+  paintPill([tone, brief, full]) {
+    const { pill, pillFull, pillBrief, said } = this.refs;
+    setAttribute(pill, "class", `pill ${tone}`);
+    setAttribute(pill, "title", full);
+    setText(pillFull, full);
+    setText(pillBrief, brief);
+    setText(said, brief); // for screen readers: the change, without the ticking age
+  }
+
+  paintActive({ sessions, connection, now }, link, elapsed) {
+    const { refs } = this;
+    const isLost = link.lostAt !== null;
+    const { answer } = link;
+    const age = answer ? answer.age + (performance.now() - answer.at) / 1_000 : isNumber(sessions.age_seconds) ? sessions.age_seconds + elapsed : null;
+    const observedAt = isNumber(sessions.age_seconds) && isDate(now) ? new Date(now).getTime() - sessions.age_seconds * 1_000 : null;
+    const isOld = answer ? answer.stale : isLost || sessions.stale;
+    setText(refs.active, writeCount(answer ? answer.count : sessions.active_count));
+    refs.active.classList.toggle("old", isOld);
+    setText(refs.age, (isOld && !answer) || age === null || age < 1.5 ? "" : writeAgo(age));
+    setHidden(refs.stale, !isOld);
+    const since = isLost && !answer ? observedAt : connection.since ?? observedAt;
+    if (isOld) setText(refs.stale, answer ? "stale" : isLost ? `as of ${writeTime(since)}` : `stale since ${writeTime(since)}`);
+    setHidden(refs.suspect, isLost || !sessions.suspect);
+    if (sessions.suspect) setText(refs.suspect, `suspect: KATO says ${writeCount(sessions.suspect_count)}, waiting for the next poll to confirm`);
+
+    const { change, change_window_seconds: seconds } = sessions;
+    setHidden(refs.change, isLost || !isNumber(change));
+    if (isNumber(change)) {
+      setText(refs.changeBy, change === 0 ? "no change" : `${change > 0 ? "▲" : "▼"} ${writeCount(Math.abs(change))}`);
+      setAttribute(refs.changeBy, "class", change === 0 ? "" : change > 0 ? "made" : "gone");
+      setText(refs.changeIn, isNumber(seconds) ? ` in ${writeSpan(seconds, ["second", "minute", "hour"])}` : "");
+    }
+    setText(refs.note, isLost && answer ? "Asked for over HTTP while the live link is away." : clean(sessions.note));
+  }
+
+  paintRates({ created_per_minute: created, ended_per_minute: ended, window_seconds: seconds, note }) {
+    const { refs } = this;
+    const isLost = this.link.lostAt !== null;
+    const over = isNumber(seconds) ? `over ${writeSpan(seconds, ["s", "min", "h"])}` : "";
+    // The note's first words ("at least") belong to the number; the rest is for who asks.
+    const bound = String(note ?? "").split(/[;:.,]/)[0].toLowerCase();
+    for (const [name, rate] of [["created", created], ["ended", ended]]) {
+      const isKnown = isNumber(rate);
+      setText(refs[name], writeRate(rate));
+      refs[name].classList.toggle("old", isLost || this.payload.sessions.stale);
+      setText(refs[`${name}Window`], isKnown ? [over, bound.length <= 16 && bound].filter(Boolean).join(" · ") : "not known yet");
+      setAttribute(refs[`${name}Window`], "title", clean(note));
+    }
+  }
+
+  paintSources(sources, elapsed) {
+    const { refs, sourceRows } = this;
+    const isLost = this.link.lostAt !== null;
+    setText(refs.sourcesAt, isLost ? `as of ${writeTime(this.payload.now)}` : "");
+    for (const [at, source] of sources.entries()) {
+      const { name, health } = source;
+      if (!sourceRows.has(name)) sourceRows.set(name, make("li", "", '<span class="dot"></span><span class="name"></span><span class="val"></span>'));
+      const row = sourceRows.get(name);
+      if (refs.sources.children[at] !== row) refs.sources.insertBefore(row, refs.sources.children[at] ?? null);
+      const reason = clean(source.reason);
+      const age = isNumber(source.age_seconds) ? source.age_seconds + (isLost ? 0 : elapsed) : null;
+      setAttribute(row, "class", health);
+      setText(row.children[1], clean(source.label));
+      setText(row.children[2], health === "up" ? writeAge(age) : ["degraded", "down"].includes(health) ? reason || health : health);
+      setAttribute(row, "title", [clean(source.label), health, reason].filter(Boolean).join(" · "));
+    }
+    while (refs.sources.children.length > sources.length) refs.sources.lastElementChild.remove();
+  }
+
+  cycleTheme() {
+    const names = Object.keys(THEMES);
+    this.theme = names[(names.indexOf(this.theme) + 1) % names.length];
+    try {
+      localStorage.setItem(THEME_KEY, this.theme);
+    } catch { /* it holds for this visit */ }
+    this.paintTheme();
+  }
+
+  paintTheme() {
+    this.theme ??= readTheme();
+    const isDark = this.theme === "dark" || (this.theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
+    this.root.dataset.theme = isDark ? "dark" : "light";
+    if (!this.isPage) return;
+    document.documentElement.dataset.theme = this.root.dataset.theme;
+    const [words, picture] = THEMES[this.theme];
+    this.refs.theme.innerHTML = picture;
+    this.refs.theme.title = `Theme: ${words}`;
+    this.refs.theme.setAttribute("aria-label", `Theme: ${words}; change`);
+  }
+}
+
+const visits = new Map();
+
+export function render({ model, view }) {
+  let isReborn = false;
+  for (const [key, visit] of visits) {
+    if (!model.page || !visit.isPage || key === model.key) continue;
+    visit.detach(); // a server that started anew gave this page a new visit: the old one is over
+    visits.delete(key);
+    isReborn = true;
+  }
+  if (!visits.has(model.key)) visits.set(model.key, new Visit(model.page));
+  const visit = visits.get(model.key);
+  const root = visit.attach(model, view);
+  // Panel sends nothing to a page that it did not load itself: the page has to be loaded again.
+  if (isReborn) visit.link.reloadSoon();
+  return root;
+}

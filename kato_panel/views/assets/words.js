@@ -1,0 +1,54 @@
+/** Words and numbers: how the page says what it was told. */
+
+export const DEFAULTS = { toast_seconds: 4, fallback_interval_seconds: 10 };
+const NAME_CHARACTERS = 80;
+const NAMES_IN_TITLE = 20;
+
+export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const groupDigits = (digits) => String(digits).replace(/\B(?=(\d{3})+$)/g, "\u2009");
+export const writeCount = (count) => (isNumber(count) ? groupDigits(Math.round(count)) : "—");
+export const writeRate = (rate) => (!isNumber(rate) ? "—" : rate < 9.95 ? rate.toFixed(1) : writeCount(rate));
+export const pluralize = (count, word) => `${writeCount(count)} ${word}${count === 1 ? "" : "s"}`;
+export const writeAgo = (seconds) => (seconds < 0.05 ? "now" : `${writeAge(seconds)} ago`);
+
+export function writeAge(seconds) {
+  if (!isNumber(seconds)) return "—";
+  if (seconds < 0.05) return "now";
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  return writeSpan(seconds, ["s", "min", "h"]);
+}
+
+export function writeSpan(seconds, [second, minute, hour]) {
+  const write = (count, unit) => (unit.length > 3 ? pluralize(count, unit) : `${count} ${unit}`);
+  if (seconds < 120 && Math.round(seconds) !== 60) return write(Math.round(seconds), second);
+  if (seconds < 7_200) return write(Math.round(seconds / 60), minute);
+  return write(Math.round(seconds / 3_600), hour);
+}
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+export const day = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit" });
+export const zoneName = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const isDate = (time) => !Number.isNaN(new Date(time ?? NaN).getTime());
+export const writeTime = (time) => (isDate(time) ? clock.format(new Date(time)) : "—");
+
+/** Make text of unknown origin safe to look at: bounded, and without what hides or reorders. */
+export function clean(text) {
+  const kept = [...String(text ?? "").slice(0, 4_000).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "")];
+  return kept.length > NAME_CHARACTERS ? `${kept.slice(0, NAME_CHARACTERS - 1).join("")}…` : kept.join("");
+}
+
+/** Say who came or went: nodes, else the sessions' ids, shortened, else that nobody saw. */
+export function describeNames({ node_ids: nodes, session_ids: ids }, count) {
+  const shorten = (id) => id.replace(/^session-(.{4}).*?(.{3})-\d+$/, "$1…$2");
+  const told = (ids ?? []).map((id, at) => clean(nodes?.[at]) || clean(shorten(String(id))));
+  const names = told.filter(Boolean);
+  const total = Math.max(count, names.length);
+  if (!names.length) return { short: "names not seen", long: "names not seen", known: false };
+  const list = (shown) => shown.join(", ") + (total > shown.length ? ` and ${writeCount(total - shown.length)} more` : "");
+  return { short: list(total > 3 ? names.slice(0, 1) : names), long: list(names.slice(0, NAMES_IN_TITLE)), known: true };
+}
+
+export const isCreated = (event) => event.event_type === "session_created";
+export const countOf = (event) => Math.abs(event.data.delta);
+export const nameEnding = (reason) => (["deleted", "expired"].includes(reason) ? reason : "destroyed");
+export const isReduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,0 +1,169 @@
+"""What the documents say, held against the code."""
+
+import json
+import re
+import tomllib
+from datetime import datetime
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx
+import pytest
+import yaml
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
+from tornado.web import Application
+
+from kato_panel import config, messages
+from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.hub import Hub
+from kato_panel.server.api import routes
+from tests.conftest import moment
+
+ROOT = Path(__file__).parents[1]
+DOCS = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+TEST_SETTINGS = {"KATO_PANEL_TEST_SIZE"}
+
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.fixture(params=DOCS, ids=name_of)
+def document(request):
+    return request.param
+
+
+def test_environment_of_conda_follows_pyproject():
+    """The same names with the same bounds; on conda-forge they are called the same."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    python = f"python{PROJECT['requires-python']}"
+    assert sorted(environment["dependencies"]) == sorted([python, *PROJECT["dependencies"]])
+    assert environment["name"] == PROJECT["name"]
+    assert environment["channels"] == ["conda-forge"]
+
+
+def test_links_to_files_resolve(document):
+    """Pictures aside, which `make screenshots` makes."""
+    text = document.read_text(encoding="utf-8")
+    for target in re.findall(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)", text):
+        if "://" not in target:
+            path = document.parent / target.partition("#")[0]
+            assert path.exists(), f"{name_of(document)} links to {target}"
+
+
+def test_named_modules_exist(document):
+    """A path in backticks is one of this project, or of the package."""
+    text = document.read_text(encoding="utf-8")
+    for path in re.findall(r"`([\w/]+(?:\.(?:py|js|css|md)|/))`", text):
+        places = (ROOT / path, ROOT / "kato_panel" / path)
+        assert any(place.exists() for place in places), f"{name_of(document)} names {path}"
+
+
+def test_named_settings_exist(document):
+    """Nobody is told to set what nobody reads."""
+    text = document.read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:KATO_PANEL|WEBSOCKET)_[A-Z_]+[A-Z]\b", text))
+    assert named <= {*config.names(), *TEST_SETTINGS}
+
+
+def test_table_of_reliability_has_its_place():
+    """A full run writes below this line."""
+    lines = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8").splitlines()
+    assert lines.count("<!-- table -->") == 1
+
+
+def test_hooks_run_what_lint_runs():
+    """And are local: a commit downloads nothing."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    (local,) = hooks["repos"]
+    assert local["repo"] == "local"
+    entries = [hook["entry"].replace(" --force-exclude", "") for hook in local["hooks"]]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    lines = recipe.group(1).replace("$(BIN)", ".venv/bin").splitlines()
+    assert entries == [line.strip().removesuffix(" .") for line in lines]
+
+
+def examples(heading):
+    """JSON blocks below one heading of ``docs/messages.md``."""
+    text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
+    (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```json\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    return [json.loads(block) for block in blocks]
+
+
+def test_examples_of_the_count_are_counts():
+    """Known, and not known yet."""
+    known, unknown = examples("Count")
+    snapshot = SessionSnapshot(moment(5), 127, reported=127, at=moment(5))
+    assert known == messages.session_count(snapshot, moment(5)).model_dump()
+    assert unknown == messages.session_count(None, moment(5)).model_dump()
+
+
+@pytest.mark.parametrize("example", examples("session_event"))
+def test_examples_of_session_event_are_what_is_told(example):
+    """Read back into an event, they are told as they stand."""
+    data = example["data"]
+    names = zip(data["session_ids"], data["node_ids"], strict=True)
+    event = SessionEvent(
+        seq=example["seq"],
+        kind=Kind(example["event_type"]),
+        at=datetime.fromisoformat(example["timestamp"]),
+        previous=data["previous_count"],
+        current=data["current_count"],
+        delta=data["delta"],
+        source=data["source"],
+        names=tuple(Name(*name) for name in names),
+        reason=data["reason"],
+        after_gap_seconds=data["after_gap_seconds"],
+        since_last_event_seconds=data["time_since_last_event"],
+    )
+    assert messages.session_event(event) == example
+    assert event.current - event.previous == event.signed_delta
+
+
+def test_every_field_of_a_message_is_explained():
+    """In the table below its examples."""
+    text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
+    explained = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)))
+    )
+    (count, _), (event, _) = examples("Count"), examples("session_event")
+    assert set(count) | set(event["data"]) | set(event) - {"type", "data"} == explained
+
+
+@pytest.fixture
+async def ask():
+    """Our routes on a socket of their own, with a watcher that runs or not."""
+    runtime = SimpleNamespace(trouble=None, hub=Hub())
+    server = HTTPServer(Application(routes(runtime)))
+    listening, port = bind_unused_port()
+    server.add_socket(listening)
+
+    async def ask(method, path, trouble=None):
+        runtime.trouble = trouble
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.request(method, f"http://127.0.0.1:{port}{path}")
+        return answer.status_code, answer.json()
+
+    yield ask
+    server.stop()
+    await server.close_all_connections()
+
+
+async def test_examples_of_errors_and_health_are_answered(ask):
+    """Word for word."""
+    unknown, refused = examples("Error")
+    well, sick = examples("Health")
+    trouble = sick["error"]["message"]
+    assert await ask("GET", "/api/v1/nope") == (404, unknown)
+    assert await ask("POST", "/api/v1/sessions/count") == (405, refused)
+    assert await ask("GET", "/healthz") == (200, well)
+    assert await ask("GET", "/healthz", trouble) == (503, sick)
+    assert (await ask("GET", "/api/v1/sessions/count"))[1] == examples("Count")[1]

@@ -1,0 +1,140 @@
+"""The README: each command it shows is covered by something that runs."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kato_panel import cli, messages
+from kato_panel.config import load
+from kato_panel.runtime import Runtime
+from kato_panel.server.api import UnknownRequest, routes
+from kato_panel.simulator import control
+from kato_panel.simulator.__main__ import main as simulate
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    """Fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands():
+    """Command lines, without comments."""
+    lines = "".join(blocks("sh")).splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def runs_target(target):
+    """A target of the Makefile, which CI or a user's `make` runs."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"make has no target {target}"
+
+
+def runs_subcommand(name):
+    """A command of ours that tells what it does."""
+    told = CliRunner().invoke(cli.main, [name, "--help"])
+    assert told.exit_code == 0, told.output
+
+
+def runs_in_test(module, function):
+    """A command that a test starts."""
+    text = (ROOT / "tests" / module).read_text(encoding="utf-8")
+    assert f"def {function}(" in text, f"{module} has no {function}"
+
+
+def asks_route(path):
+    """A path that one of our routes answers."""
+    known = [route[0] for route in routes(Runtime(load({}))) if route[1] is not UnknownRequest]
+    assert any(re.fullmatch(pattern, path) for pattern in known), f"{path} is no route"
+
+
+def asks_simulator(path):
+    """A path that the simulator's control routes answer."""
+    assert any(re.fullmatch(route[0], path) for route in control.ROUTES), f"{path} is no route"
+
+
+def runs_simulator(*options):
+    """A simulator whose options exist."""
+    known = {name for option in simulate.params for name in option.opts}
+    assert set(options) <= known, f"{set(options) - known} are no options"
+
+
+COVERED_BY: dict[str, Callable[[], None]] = {
+    "make run": partial(runs_target, "run"),
+    "make test": partial(runs_target, "test"),
+    "PORT=5007 make run": partial(runs_target, "run"),
+    "KATO_API_URL=http://127.0.0.1:8000 make run": partial(runs_target, "run"),
+    ".venv/bin/kato-panel serve": partial(runs_subcommand, "serve"),
+    ".venv/bin/panel serve app.py --plugins kato_panel.server": partial(
+        runs_in_test, "server/test_service.py", "test_panel_serve_works_too"
+    ),
+    ".venv/bin/panel serve app.py": partial(
+        runs_in_test, "server/test_service.py", "test_panel_serve_works_too"
+    ),
+    "curl http://127.0.0.1:5006/healthz": partial(asks_route, "/healthz"),
+    "curl http://127.0.0.1:5006/api/v1/sessions/count": partial(
+        asks_route, "/api/v1/sessions/count"
+    ),
+    ".venv/bin/python -m kato_panel.simulator"
+    " --port 8000 --workers 4 --seed 1 --rate 2 --initial 120": partial(
+        runs_simulator, "--port", "--workers", "--seed", "--rate", "--initial"
+    ),
+    "curl http://127.0.0.1:8000/_simulator/truth": partial(asks_simulator, "/_simulator/truth"),
+}
+
+
+@pytest.mark.parametrize("command", commands())
+def test_each_command_is_covered(command):
+    """One that nothing runs would rot unseen: add it to the table, with what runs it."""
+    assert command in COVERED_BY, f"nothing is known to run: {command}"
+    COVERED_BY[command]()
+
+
+def test_table_holds_no_command_that_the_readme_lost():
+    """What is covered is shown."""
+    assert set(COVERED_BY) == set(commands())
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        partial(runs_target, "tea"),
+        partial(runs_subcommand, "brew"),
+        partial(runs_in_test, "test_readme.py", "test_nothing"),
+        partial(asks_route, "/api/v1/tea"),
+        partial(asks_simulator, "/_simulator/tea"),
+        partial(runs_simulator, "--tea"),
+    ],
+)
+def test_checks_can_fail(check):
+    """Each of them refuses what does not exist."""
+    with pytest.raises(AssertionError):
+        check()
+
+
+def test_example_answer_has_the_fields_of_the_count():
+    """No more and no fewer."""
+    (example,) = map(json.loads, blocks("json"))
+    assert list(example) == list(messages.SessionCount.model_fields)
+    messages.SessionCount.model_validate(example)
+
+
+def test_each_option_of_the_simulator_is_told():
+    """With its default, in the table."""
+    rows = [line for line in README.splitlines() if line.startswith("| `--")]
+    told = {name for row in rows for name in re.findall(r"--[a-z]+", row)}
+    known = {name: option for option in simulate.params for name in option.opts}
+    assert told == set(known)
+    for row in rows:
+        defaults = [known[name].default for name in re.findall(r"--[a-z]+", row)]
+        written = ", ".join(
+            str(d).removesuffix(".0") for d in defaults if isinstance(d, str | int | float)
+        )
+        assert row.split("|")[2].strip() == (written or "none"), row
