@@ -6,6 +6,7 @@ Pure: values in, JSON objects out. Times are epoch seconds.
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,7 @@ VERSION = "3.10.1"
 PLAIN = "text/plain; charset=utf-8"
 JSON = "application/json"
 TTL_LIMIT_SECONDS = 10**10
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 CONFIG: Mapping[str, Any] = {
     "max_pattern_length": 0,
@@ -192,7 +194,7 @@ def read_create(body: bytes) -> CreateOrder:
 
 def is_encodable(text: str) -> bool:
     """Whether it can be sent; half of a surrogate pair cannot."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+    return _LONE_SURROGATE.search(text) is None
 
 
 def read_json(body: bytes) -> Any:

@@ -82,6 +82,35 @@ def test_checklist(serve, simulator, caller, watched):
         assert watched.asked("api/v1/sessions/count") == before
 
 
+def test_many_toasts_fold_into_three(serve, simulator, caller, watched):
+    """At most three at a time, the rest summed up in the last, and that goes too."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    watched.open(service.url)
+    pill(watched, "Live")
+    toasts = watched.page.locator(".toasts .toast")
+    for _ in range(8):
+        caller.create()
+    watched.page.get_by_text(re.compile(r"more changes: \+6")).wait_for()
+    assert toasts.count() == 3
+    toasts.first.wait_for(state="detached")
+    watched.page.get_by_text("more changes").wait_for(state="detached")
+
+
+def test_toast_stays_while_it_is_pointed_at_and_can_be_dismissed(serve, simulator, caller, watched):
+    """Reading takes its time; the mouse holds it, the button ends it."""
+    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_TOAST_SECONDS="1", **SHORT)
+    watched.open(service.url)
+    pill(watched, "Live")
+    caller.create()
+    toast(watched).hover()
+    watched.page.wait_for_timeout(2_000)
+    assert toast(watched).is_visible()
+    toast(watched).get_by_role("button").click()
+    toast(watched).wait_for(state="detached")
+    status = watched.page.locator(".toasts")
+    assert (status.get_attribute("role"), status.get_attribute("aria-live")) == ("status", "polite")
+
+
 def test_upstream_s_absence_is_told_and_its_number_kept(serve, simulator, caller, watched):
     """Never 0 for unknown: greyed, with the time since, then with the reason."""
     service = serve(KATO_API_URL=simulator.url, **SHORT)

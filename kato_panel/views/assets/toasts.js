@@ -38,18 +38,18 @@ export class Toasts {
 
   place(tally, { isFold = false, isAway = false } = {}) {
     let toast = this.shown.at(-1);
-    if (toast && ((toast.isFold && !toast.isAway) || this.shown.length >= TOASTS)) {
+    if (this.shown.length >= TOASTS) {
       mergeTally(toast.tally, tally);
-      toast.isFold = true;
+      // Folding begins its time anew once; a fold that grows does not, or it would never go.
+      if (!toast.isFold) Object.assign(toast, { isFold: true, left: this.lifetime });
     } else {
-      toast = { element: make("div", "toast", TOAST), tally, isFold, isAway };
+      toast = { element: make("div", "toast", TOAST), tally, isFold, isAway, left: this.lifetime };
       this.box.append(toast.element);
       this.shown.push(toast);
       const added = toast;
       added.element.querySelector("button").addEventListener("click", () => this.dismiss(added));
       slideIn(added.element, "translateY(12px)");
     }
-    toast.left = this.lifetime;
     paintToast(toast);
     if (this.timer === null) this.run();
   }
