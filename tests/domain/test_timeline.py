@@ -1,0 +1,151 @@
+"""The last day, in memory: what charts show."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kato_panel.domain import timeline as module
+from kato_panel.domain.events import Kind, SessionEvent
+from kato_panel.domain.timeline import Range, Timeline
+from tests.conftest import NOON, moment
+
+START = NOON.timestamp()
+
+
+def event(kind, delta, current):
+    return SessionEvent(1, kind, NOON, 0, current, delta, "http")
+
+
+def told(series):
+    """Times as seconds after noon, with their values."""
+    return [
+        (round(at - START, 3), value)
+        for at, value in zip(series.times, series.active, strict=True)
+    ]
+
+
+@pytest.fixture
+def timeline():
+    """One that saw 10 sessions at second 0."""
+    timeline = Timeline(gap_seconds=9.0)
+    timeline.observe(moment(0), 10)
+    return timeline
+
+
+def test_nothing_is_known_before_the_first_observation():
+    """There is nothing to draw."""
+    assert Timeline(9.0).series(Range.HOUR) is None
+
+
+def test_line_steps_at_each_change_and_reaches_the_newest_observation(timeline):
+    """A count that stays is observed too."""
+    timeline.add(event(Kind.CREATED, 2, 12), moment(4))
+    timeline.observe(moment(9), 12)
+    assert told(timeline.series(Range.FIVE_MINUTES)) == [(0, 10), (4, 12), (9, 12)]
+
+
+def test_line_begins_at_the_range_with_the_value_of_before(timeline):
+    """The last change before the range says where it begins."""
+    for second in range(3, 600, 3):
+        timeline.observe(moment(second), 10)
+    series = timeline.series(Range.FIVE_MINUTES)
+    assert told(series) == [(297, 10), (597, 10)]
+    assert series.until - series.since == 300
+
+
+def test_gap_is_drawn_as_a_gap(timeline):
+    """What was not observed is not drawn as if it had been."""
+    timeline.observe(moment(3), 10)
+    timeline.observe(moment(60), 14)
+    timeline.add(event(Kind.CREATED, 4, 14), moment(60))
+    assert told(timeline.series(Range.FIVE_MINUTES)) == [(0, 10), (3, None), (60, 10), (60, 14)]
+
+
+def test_gap_that_is_over_before_the_range_is_not_drawn(timeline):
+    """It is no news any more."""
+    timeline.observe(moment(60), 10)
+    for second in range(63, 900, 3):
+        timeline.observe(moment(second), 10)
+    assert None not in timeline.series(Range.FIVE_MINUTES).active
+    assert None in timeline.series(Range.HOUR).active
+
+
+def test_gap_that_reaches_into_the_range_begins_with_it(timeline):
+    """The line cannot begin before the range."""
+    timeline.observe(moment(500), 10)
+    series = timeline.series(Range.FIVE_MINUTES)
+    assert told(series) == [(200, None), (500, 10)]
+
+
+def test_buckets_sum_up_created_and_ended(timeline):
+    """On whole multiples of their width."""
+    timeline.add(event(Kind.CREATED, 2, 12), moment(4))
+    timeline.add(event(Kind.DESTROYED, 1, 11), moment(5))
+    timeline.add(event(Kind.CREATED, 3, 14), moment(12))
+    series = timeline.series(Range.FIVE_MINUTES)
+    assert [start - START for start in series.starts] == [0, 10]
+    assert (series.created, series.ended) == ((2, 3), (1, 0))
+    hour = timeline.series(Range.HOUR)
+    assert (hour.bucket_seconds, hour.created, hour.ended) == (60, (5,), (1,))
+
+
+def test_day_shows_the_bounds_of_each_minute(timeline):
+    """Lowest and highest are kept where single changes are not."""
+    timeline.add(event(Kind.CREATED, 20, 30), moment(10))
+    timeline.add(event(Kind.DESTROYED, 25, 5), moment(20))
+    timeline.add(event(Kind.CREATED, 1, 6), moment(30))
+    timeline.observe(moment(61), 6)
+    (first, second) = timeline.minutes()
+    assert (first.last, first.lowest, first.highest) == (6, 5, 30)
+    assert (first.created, first.ended) == (21, 25)
+    assert (second.last, second.created) == (6, 0)
+    assert [value for _, value in told(timeline.series(Range.DAY))] == [5, 30, 6, 6]
+
+
+def test_memory_is_bounded(timeline, monkeypatch):
+    """An hour of changes, a day of minutes."""
+    monkeypatch.setattr(module, "MAX_CHANGES", 50)
+    monkeypatch.setattr(module, "MINUTES", 5)
+    for second in range(1, 1200):
+        timeline.add(event(Kind.CREATED, 1, second), moment(second))
+    assert len(timeline._changes) == 50
+    assert len(timeline.minutes()) == 5
+
+
+def test_changes_older_than_an_hour_are_forgotten(timeline):
+    """But for the one that says where the hour begins."""
+    for second in range(60, 9000, 60):
+        timeline.add(event(Kind.CREATED, 1, second), moment(second))
+    assert len(timeline._changes) == 62
+
+
+def test_clock_that_is_set_back_does_not_turn_the_line_around(timeline):
+    """Times never fall."""
+    timeline.observe(moment(50), 10)
+    back = type(moment(0))(moment(-3600).wall, moment(53).tick)
+    timeline.add(event(Kind.CREATED, 1, 11), back)
+    times = timeline.series(Range.HOUR).times
+    assert list(times) == sorted(times)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.integers(0, 500), min_size=601, max_size=2000))
+def test_long_lines_are_thinned_to_their_bounds(values):
+    """At most 602 points, and the extremes are among them."""
+    timeline = Timeline(9.0)
+    for number, value in enumerate(values):
+        at = moment(number * 0.5)
+        timeline.add(event(Kind.CREATED, 1, value), at)
+    series = timeline.series(Range.HOUR)
+    assert len(series.times) <= 602
+    assert list(series.times) == sorted(series.times)
+    assert max(series.active) == max(values)
+    assert min(series.active) == min(values)
+    assert series.active[-1] == values[-1]
+
+
+def test_minutes_of_yesterday_are_not_drawn(timeline):
+    """They are remembered only as long as there is room."""
+    timeline.observe(moment(90_000), 12)
+    assert len(timeline.minutes()) == 2
+    assert told(timeline.series(Range.DAY))[-1] == (90_000, 12)
