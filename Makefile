@@ -26,7 +26,6 @@ run: $(VENV)/run.stamp  ## serve the dashboard at http://127.0.0.1:5006/app (POR
 test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their short size
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet 2>/dev/null || true
 	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/sources/payloads.py" --fail-under 100
 
 proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of docs/reliability.md

@@ -7,11 +7,13 @@ Names and meaning are listed in ``docs/settings.md``; a test holds the two toget
 import difflib
 import logging
 import os
+import re
 import tomllib
+from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, Field, ValidationError
@@ -34,8 +36,10 @@ MAX_PORT: Final = 65_535
 
 def _check_url(url: str) -> str:
     """Refuse what is no address of an HTTP service."""
+    allowed = "must be http:// or https:// with a host, and without query, fragment or blanks"
+    if any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise ValueError(allowed)
     parts = urlsplit(url)
-    allowed = "must be http:// or https:// with a host, and without query or fragment"
     try:
         has_port = parts.port is None or 0 < parts.port <= MAX_PORT
     except ValueError as error:
@@ -44,7 +48,7 @@ def _check_url(url: str) -> str:
         raise ValueError(allowed)
     if parts.query or parts.fragment:
         raise ValueError(allowed)
-    return url.rstrip("/")
+    return parts.geturl().rstrip("/")
 
 
 Url = Annotated[str, AfterValidator(_check_url)]
@@ -155,11 +159,13 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
         If any is wrong: names every wrong one, what was given, and what is allowed.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
-    for name in unknown_names():
-        nearest = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
-        logger.warning("setting %s is not known; did you mean %s?", name, nearest[0])
     try:
+        for name in unknown_names():
+            nearest = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
+            logger.warning("setting %s is not known; did you mean %s?", name, nearest[0])
         return Settings(**given)
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{ENV_FILE} cannot be read: {error}"]) from error
     except ValidationError as error:
         raise ConfigError([_sentence(problem, given) for problem in error.errors()]) from error
 
@@ -170,10 +176,27 @@ def unknown_names() -> list[str]:
     return sorted({*seen, *_toml()} - {*names()})
 
 
-def without_password(url: str) -> str:
-    """Strip user and password from an address, for everything that is shown or logged."""
-    before, at, after = url.rpartition("@")
-    return f"{before.partition('://')[0]}://{after}" if at else url
+def split_login(url: str) -> tuple[str, dict[str, str]]:
+    """
+    Take user and password out of an address, so that nothing that is shown or logged holds them.
+
+    Parameters
+    ----------
+    url
+        As `Settings.kato_api_url` has it.
+
+    Returns
+    -------
+    tuple of str and dict
+        The address without them, and the header that says the same; empty where there are none.
+    """
+    parts = urlsplit(url)
+    if not parts.username and not parts.password:
+        return url, {}
+    login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    header = f"Basic {b64encode(login.encode()).decode()}"
+    place = parts.netloc.rpartition("@")[2]
+    return parts._replace(netloc=place).geturl(), {"Authorization": header}
 
 
 def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
@@ -186,7 +209,8 @@ def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
         ),
         None,
     )
-    shown = without_password(given) if isinstance(given, str) else given
+    # Whatever stands before an @ may be a password, however odd the address.
+    shown = re.sub(r".*@", "…@", given) if isinstance(given, str) else given
     return f"{name} is {shown!r}, {_allowed(name, problem)}"
 
 

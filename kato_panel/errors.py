@@ -41,10 +41,10 @@ class SourceError(KatoPanelError):
     reason
         Why, in words an operator understands; holds no secret.
     retry_after_seconds
-        How long upstream asked us to wait, if it did.
+        How long upstream asked us to wait; 0 if it did not.
     """
 
-    def __init__(self, reason: str, *, retry_after_seconds: float | None = None) -> None:
+    def __init__(self, reason: str, *, retry_after_seconds: float = 0.0) -> None:
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
         super().__init__(reason)

@@ -7,12 +7,15 @@ not fit is counted. So a slow reader costs memory that does not grow, and delays
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.timeline import Range, Series
+
+Charts = Mapping[Range, Series]
 
 MAX_QUEUED_EVENTS: Final = 256
 MAX_KEPT_EVENTS: Final = 5_000
@@ -32,11 +35,14 @@ class Update:
         became known.
     skipped
         Events that did not fit the reader's queue since it took last.
+    charts
+        What charts show, by how far back they look; ``None`` if it was taken before.
     """
 
     snapshot: SessionSnapshot | None
     events: tuple[SessionEvent, ...]
     skipped: int
+    charts: Charts | None = None
 
 
 class Subscription:
@@ -56,6 +62,7 @@ class Subscription:
         self._hub = hub
         self._wake = wake
         self._snapshot: SessionSnapshot | None = None
+        self._charts: Charts | None = None
         self._events: dict[int, SessionEvent] = {}
         self._skipped = 0
         self._is_awake = False
@@ -64,8 +71,9 @@ class Subscription:
         """Take all there is; the next publication wakes the reader again."""
         with self._hub.lock:
             events = tuple(self._events[seq] for seq in sorted(self._events))
-            update = Update(self._snapshot, events, self._skipped)
+            update = Update(self._snapshot, events, self._skipped, self._charts)
             self._snapshot, self._events, self._skipped = None, {}, 0
+            self._charts = None
             self._is_awake = False
             return update
 
@@ -74,10 +82,14 @@ class Subscription:
         self._hub.drop(self)
 
     def put(
-        self, snapshot: SessionSnapshot | None, events: tuple[SessionEvent, ...]
+        self,
+        snapshot: SessionSnapshot | None,
+        events: tuple[SessionEvent, ...],
+        charts: Charts | None,
     ) -> Callable[[], None] | None:
         """Queue a publication (under the hub's lock); return whom to wake, if anybody."""
         self._snapshot = snapshot or self._snapshot
+        self._charts = charts or self._charts
         for event in events:
             self._events[event.seq] = event
         while len(self._events) > MAX_QUEUED_EVENTS:
@@ -106,6 +118,7 @@ class Hub:
         self.lock = threading.Lock()
         self._subscriptions: list[Subscription] = []
         self._snapshot: SessionSnapshot | None = None
+        self._charts: Charts | None = None
         self._events: dict[int, SessionEvent] = {}
 
     @property
@@ -120,7 +133,12 @@ class Hub:
         with self.lock:
             return len(self._subscriptions)
 
-    def publish(self, snapshot: SessionSnapshot | None, events: tuple[SessionEvent, ...]) -> None:
+    def publish(
+        self,
+        snapshot: SessionSnapshot | None,
+        events: tuple[SessionEvent, ...],
+        charts: Charts | None = None,
+    ) -> None:
         """
         Hand a state and events to every reader.
 
@@ -130,14 +148,17 @@ class Hub:
             The newest state, if it is to be told.
         events
             New ones, or earlier ones again under their number.
+        charts
+            What charts show, if that is to be told.
         """
         with self.lock:
             self._snapshot = snapshot or self._snapshot
+            self._charts = charts or self._charts
             for event in events:
                 self._events[event.seq] = event
             while len(self._events) > MAX_KEPT_EVENTS:
                 del self._events[next(iter(self._events))]
-            wakes = [reader.put(snapshot, events) for reader in self._subscriptions]
+            wakes = [reader.put(snapshot, events, charts) for reader in self._subscriptions]
         for wake in wakes:
             if wake is not None:
                 wake()
@@ -160,7 +181,8 @@ class Hub:
         subscription = Subscription(self, wake)
         with self.lock:
             self._subscriptions.append(subscription)
-            return subscription, Update(self._snapshot, tuple(self._events.values()), 0)
+            events = tuple(self._events.values())
+            return subscription, Update(self._snapshot, events, 0, self._charts)
 
     def drop(self, subscription: Subscription) -> None:
         """Forget a reader, if it is known."""

@@ -14,7 +14,7 @@ import param
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.snapshot import Link, SessionSnapshot
-from kato_panel.hub import Update
+from kato_panel.hub import Charts, Update
 
 MAX_LOGGED = 5_000
 
@@ -140,6 +140,11 @@ class Connection(_ReadOnly):
         constant=True,
         doc="One `SourceState` for each source.",
     )
+    source_ages = param.Dict(
+        default={},
+        constant=True,
+        doc="Seconds since each source's newest good observation, by its name; or ``None``.",
+    )
     made_at = param.Date(default=None, constant=True, doc="UTC time of this state.")
 
     def apply(self, snapshot: SessionSnapshot) -> None:
@@ -148,6 +153,9 @@ class Connection(_ReadOnly):
             state=snapshot.link.value,
             reason=snapshot.reason,
             sources=list(snapshot.sources),
+            source_ages={
+                source.name: source.age_seconds(snapshot.made_at) for source in snapshot.sources
+            },
             made_at=snapshot.made_at.wall,
         )
 
@@ -191,12 +199,29 @@ class EventLog(_ReadOnly):
         kept = list(self.events)
         for event in events:
             at = bisect_left(kept, event.seq, key=attrgetter("seq"))
-            kept[at : at + 1] = [event]  # in the place of its former telling, else at the end
+            is_known = at < len(kept) and kept[at].seq == event.seq
+            if is_known or at == len(kept):
+                kept[at : at + 1] = [event]
         self._take(
             events=kept[-MAX_LOGGED:],
             latest=list(events),
             skipped=self.skipped + skipped,
         )
+
+
+class SessionChart(_ReadOnly):
+    """What charts of the last day show; changes at most once a second."""
+
+    series = param.Dict(
+        default={},
+        constant=True,
+        doc="A `Series` for each `Range` (5m, 1h, 24h); empty before the first observation.",
+    )
+
+    def apply(self, charts: Charts | None) -> None:
+        """Take over what the charts show, if it is told."""
+        if charts:
+            self._take(series=dict(charts))
 
 
 class Models(_ReadOnly):
@@ -216,6 +241,9 @@ class Models(_ReadOnly):
     event_log: EventLog = param.ClassSelector(  # type: ignore[assignment]  # never None: see __init__
         class_=EventLog, constant=True, instantiate=False, doc="The newest events."
     )
+    chart: SessionChart = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=SessionChart, constant=True, instantiate=False, doc="The count over the last day."
+    )
     revision = param.Integer(
         default=0, bounds=(0, None), constant=True, doc="Number of updates taken over."
     )
@@ -226,6 +254,7 @@ class Models(_ReadOnly):
                 "summary": SessionSummary(),
                 "connection": Connection(),
                 "event_log": EventLog(),
+                "chart": SessionChart(),
                 **values,
             }
         )
@@ -233,11 +262,13 @@ class Models(_ReadOnly):
     def begin(self, update: Update) -> None:
         """Take over the state and the events from before."""
         self.event_log.begin(update.events)
+        self.chart.apply(update.charts)
         self._apply_snapshot(update.snapshot)
 
     def apply(self, update: Update) -> None:
         """Take over one update."""
         self.event_log.apply(update.events, update.skipped)
+        self.chart.apply(update.charts)
         self._apply_snapshot(update.snapshot)
 
     def _apply_snapshot(self, snapshot: SessionSnapshot | None) -> None:

@@ -4,7 +4,7 @@ import atexit
 import logging
 import threading
 
-from kato_panel.config import Settings, load, without_password
+from kato_panel.config import Settings, load, split_login
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.hub import Hub
 from kato_panel.simulator import EmbeddedSimulator
@@ -60,11 +60,13 @@ class Runtime:
                 seed=DEMO_SEED, initial=DEMO_SESSIONS, rate=DEMO_RATE
             )
             url = self._simulator.start()
-        self.upstream = without_password(url)
-        sources: list[Source] = [HttpSource(url, settings.poll_interval_seconds, now)]
+        self.upstream, login = split_login(url)
+        sources: list[Source] = [
+            HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
+        ]
         off: list[SourceState] = []
         if settings.follows_stream:
-            sources.append(StreamSource(url, now))
+            sources.append(StreamSource(self.upstream, now, headers=login))
         else:
             why = "switched off" if settings.session_events else "events are switched off"
             off.append(
@@ -105,12 +107,12 @@ def current() -> Runtime:
         If the settings are wrong.
     """
     with _Process.lock:
-        if _Process.runtime is None:
+        runtime = _Process.runtime
+        if runtime is None:
             runtime = Runtime(load())
             runtime.start()
             install(runtime)
-        assert _Process.runtime is not None  # noqa: S101 - for the type checker
-        return _Process.runtime
+        return runtime
 
 
 def install(runtime: Runtime | None) -> None:

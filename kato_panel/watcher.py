@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Final, Protocol
@@ -18,6 +18,7 @@ from kato_panel.domain.detection import Detector
 from kato_panel.domain.events import (
     ChangesMissed,
     ChangesNamed,
+    Clock,
     CountObserved,
     LookFailed,
     Moment,
@@ -29,7 +30,8 @@ from kato_panel.domain.events import (
 from kato_panel.domain.health import STALE_AFTER_INTERVALS, Health, SourceState
 from kato_panel.domain.recent import Recent
 from kato_panel.domain.snapshot import SessionSnapshot
-from kato_panel.hub import Hub
+from kato_panel.domain.timeline import Range, Timeline
+from kato_panel.hub import Charts, Hub
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +95,7 @@ class Watcher:
         interval_seconds: float,
         tells_events: bool = True,
         off: Iterable[SourceState] = (),
-        clock: Callable[[], Moment] = now,
+        clock: Clock = now,
     ) -> None:
         self._sources = tuple(sources)
         self._hub = hub
@@ -102,6 +104,7 @@ class Watcher:
         self._clock = clock
         self._detector = Detector()
         self._recent = Recent()
+        self._timeline = Timeline(STALE_AFTER_INTERVALS * interval_seconds)
         self._counted: CountObserved | None = None
         self._newest_tick = 0.0
         self._logged_seq = 0
@@ -116,13 +119,21 @@ class Watcher:
         self._started = threading.Event()
 
     def start(self) -> None:
-        """Begin to watch; returns once the loop runs."""
+        """
+        Begin to watch; returns once the loop runs.
+
+        Raises
+        ------
+        RuntimeError
+            If it does not run in time, as where this process may open no more files.
+        """
         self._ticked = monotonic()
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._watch()), name="kato-panel-watcher", daemon=True
         )
         self._thread.start()
-        self._started.wait()
+        if not self._started.wait(STOP_SECONDS):
+            raise RuntimeError(f"the watcher's loop did not start within {STOP_SECONDS:g} s")
 
     def stop(self) -> None:
         """End it, and wait for its end. Stopping twice is allowed."""
@@ -181,6 +192,8 @@ class Watcher:
         had_suspect = self._detector.suspect is not None
         events = self._detector.count(observed)
         self._recent.begin(observed.arrived_at.tick)
+        if not events and self._detector.shown is not None:
+            self._timeline.observe(observed.arrived_at, self._detector.shown)
         self._newest_tick = max(self._newest_tick, observed.arrived_at.tick)
         if self._detector.suspect is not None and not had_suspect:
             logger.warning(
@@ -219,8 +232,10 @@ class Watcher:
         if event.seq <= self._logged_seq:
             return  # told again with its names: logged and summed up before
         self._logged_seq = event.seq
-        self._newest_tick = max(self._newest_tick, self._clock().tick)
+        at = self._clock()
+        self._newest_tick = max(self._newest_tick, at.tick)
         self._recent.add(event, self._newest_tick)
+        self._timeline.add(event, at)
         level = logging.WARNING if event.delta > LARGE_DELTA else logging.INFO
         logger.log(
             level,
@@ -237,13 +252,12 @@ class Watcher:
         made_at = self._clock()
         counted = self._counted
         at = counted.arrived_at if counted else None
-        stale_seconds = STALE_AFTER_INTERVALS * self._interval_seconds
         return SessionSnapshot(
             made_at=made_at,
             active=self._detector.shown,
             reported=counted.count if counted else None,
             at=at,
-            is_stale=at is not None and made_at.tick - at.tick > stale_seconds,
+            stale_after_seconds=STALE_AFTER_INTERVALS * self._interval_seconds,
             suspect=self._detector.suspect,
             is_cached=counted is not None and counted.is_cached,
             rates=self._recent.rates(self._newest_tick),
@@ -254,34 +268,52 @@ class Watcher:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._started.set()
-        tasks = [asyncio.create_task(self._supervise(source)) for source in self._sources]
-        tasks.append(asyncio.create_task(self._tick()))
+        tasks = [
+            asyncio.create_task(self._supervise(f"source {source.name}", self._run(source)))
+            for source in self._sources
+        ]
+        tasks.append(asyncio.create_task(self._supervise("the tick", self._tick)))
         await self._stopping.wait()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _supervise(self, source: Source) -> None:
-        """Run a source for ever; an exception costs it a restart, and nobody else anything."""
+    def _run(self, source: Source) -> Callable[[], Coroutine[None, None, None]]:
+        """Make one run of a source, which ends by breaking only; that is a failed look."""
+
+        async def run() -> None:
+            try:
+                await source.run(self.observe)
+            finally:
+                if self._stopping is not None and not self._stopping.is_set():
+                    self.observe(LookFailed(source.name, "broke, restarting", self._clock()))
+
+        return run
+
+    async def _supervise(self, name: str, run: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Run a task for ever; an exception costs it a restart, and nobody else anything."""
         restarts = 0
         while True:
             try:
-                await source.run(self.observe)
+                await run()
             except Exception:
-                logger.exception("source %s broke, restarting it", source.name)
+                logger.exception("%s broke, restarting it", name)
             restarts += 1
-            self.observe(LookFailed(source.name, "broke, restarting", self._clock()))
             longest = min(MAX_RESTART_SECONDS, 0.5 * 2 ** min(restarts, 10))
             await asyncio.sleep(longest * random.random())  # noqa: S311 - jitter, no secret
 
     async def _tick(self) -> None:
         """Show that the loop turns, and tell the state when time alone has changed it."""
-        told_tick, was_stale = 0.0, False
+        told_tick, told = 0.0, (False, 0)
         while True:
             self._ticked = monotonic()
             snapshot = self._snapshot()
             is_due = snapshot.made_at.tick - told_tick >= HEARTBEAT_SECONDS
-            if is_due or snapshot.is_stale != was_stale:
-                told_tick, was_stale = snapshot.made_at.tick, snapshot.is_stale
-                self._hub.publish(snapshot, ())
+            if is_due or told != (snapshot.is_stale, self._logged_seq):
+                told_tick, told = snapshot.made_at.tick, (snapshot.is_stale, self._logged_seq)
+                self._hub.publish(snapshot, (), self._charts())
             await asyncio.sleep(TICK_SECONDS)
+
+    def _charts(self) -> Charts:
+        series = {span: self._timeline.series(span) for span in Range}
+        return {span: one for span, one in series.items() if one is not None}

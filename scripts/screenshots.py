@@ -25,7 +25,7 @@ PICTURES = {
         "device_scale_factor": 2,
     },
 }
-WATCHED_MS = 40_000
+WATCHED_SECONDS = 40
 """Long enough for rates and a full feed."""
 
 
@@ -49,7 +49,7 @@ def main() -> None:
         for page in pages.values():
             page.goto(url)
             page.wait_for_selector('[data-figure="active"]')
-        pages["live-light"].wait_for_timeout(WATCHED_MS)
+        pages["live-light"].wait_for_timeout(1_000 * WATCHED_SECONDS)
         for name, page in pages.items():
             page.bring_to_front()
             page.locator(".toasts .toast").first.wait_for()

@@ -66,7 +66,8 @@ def test_every_wrong_setting_is_named_at_once(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "url",
     ["", "kato", "ftp://kato", "http://", "http://h:0", "http://h:99999", "http://h:x",
-     "http://h/?a=1", "http://h/#a", "file:///etc/passwd"],
+     "http://h/?a=1", "http://h/#a", "file:///etc/passwd",
+     " http://h", "http://h\n", "http://a b"],
 )  # fmt: skip
 def test_odd_address_is_refused(url):
     """Only http and https, and only a place."""
@@ -80,13 +81,33 @@ def test_address_of_a_service_is_taken(url):
     assert config.load({"KATO_API_URL": url}).kato_api_url == url.rstrip("/")
 
 
-def test_password_in_an_address_is_never_shown():
-    """Not in the message about it either."""
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://admin:hunter2@kato", "admin:hunter2@kato:8000", "http:/admin:hunter2@kato",
+     "http://admin:hunter2/x@kato", "http://admin:hunter2@kato/ "],
+)  # fmt: skip
+def test_password_in_a_wrong_address_is_never_shown(url):
+    """However odd the address."""
     with pytest.raises(ConfigError) as caught:
-        config.load({"KATO_API_URL": "ftp://admin:hunter2@kato"})
+        config.load({"KATO_API_URL": url})
     assert "hunter2" not in str(caught.value)
-    assert config.without_password("http://admin:hunter2@kato:1/x") == "http://kato:1/x"
-    assert config.without_password("http://kato:1/x") == "http://kato:1/x"
+
+
+def test_login_is_taken_out_of_the_address():
+    """What is shown, logged and asked for holds none."""
+    url, header = config.split_login("http://admin:hunt%40r2@kato:1/x")
+    assert url == "http://kato:1/x"
+    assert header == {"Authorization": "Basic YWRtaW46aHVudEByMg=="}
+    assert config.split_login("http://token@kato")[1] == {"Authorization": "Basic dG9rZW46"}
+    assert config.split_login("http://kato:1/p@th") == ("http://kato:1/p@th", {})
+
+
+@pytest.mark.parametrize("name", [".env", "kato_panel.toml"])
+def test_settings_file_that_is_no_text_is_named(name, tmp_path):
+    """It stops the start, in words."""
+    (tmp_path / name).write_bytes(b"KATO_PANEL_PORT=\xff\xfe")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        config.load()
 
 
 def test_unknown_name_is_warned_about_with_the_nearest(tmp_path, monkeypatch, caplog):

@@ -190,6 +190,7 @@ def test_each_event_is_logged_and_a_large_one_as_a_warning(rig, caplog):
     """One line each; more than ten sessions at once are remarkable."""
     rig.count(100)
     with caplog.at_level(logging.INFO, logger=module.__name__):
+        rig.clock.seconds = 1
         rig.name("a")
         rig.clock.seconds = 3
         rig.count(120)
@@ -291,6 +292,33 @@ def test_broken_source_costs_itself_a_restart_and_nobody_else_anything(monkeypat
         watcher.stop()
     assert source.runs == 4
     assert caplog.text.count("broken on purpose") >= 3
+
+
+def test_broken_tick_is_restarted_too(monkeypatch, caplog):
+    """Heartbeat and staleness depend on it."""
+    monkeypatch.setattr(module, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(module, "HEARTBEAT_SECONDS", 0.0)
+    monkeypatch.setattr(module, "MAX_RESTART_SECONDS", 0.01)
+    hub = Hub()
+    broken = []
+
+    def wake():
+        if len(broken) < 2:
+            broken.append(1)
+            subscription.take()
+            raise RuntimeError("broken on purpose")
+
+    subscription, _ = hub.subscribe(wake)
+    watcher = Watcher([FakeSource("http")], hub, interval_seconds=3.0)
+    watcher.start()
+    try:
+        reader = Reader(hub)
+        first = now().tick
+        reader.until(lambda seen: seen.snapshot and seen.snapshot.made_at.tick > first + 0.5)
+    finally:
+        watcher.stop()
+    assert "the tick broke, restarting it" in caplog.text
+    assert "source http" not in caplog.text
 
 
 def test_stalled_watcher_says_so(monkeypatch):

@@ -30,6 +30,10 @@ CACHE_SECONDS: Final = 5.2
 """Both of the above where upstream answers from its cache of 5.1 s."""
 SUSPECT_FALL: Final = 10
 """A fall of more than this, and of more than half, waits for the next poll."""
+SUSPECT_RATIO: Final = 0.1
+"""How far that next poll may be from it, and still agree: this part, or `SUSPECT_FALL`."""
+UNDER_WAY_SECONDS: Final = 10.0
+"""Longer than a poll and its allowance: no poll asks for named events from before."""
 MAX_SEEN: Final = 100_000
 """Named changes remembered against repetition."""
 
@@ -58,6 +62,7 @@ class Detector:
         self._is_blind = False
         self._seq = 0
         self._last_event_tick: float | None = None
+        self._baseline_until_tick = 0.0
         self._under_way: deque[tuple[float, Kind]] = deque()
         self._unnamed: list[_Unnamed] = []
         self._seen: OrderedDict[tuple[Kind, str], str | None] = OrderedDict()
@@ -93,6 +98,8 @@ class Detector:
         value, arrived = observed.count, observed.arrived_at
         if self._shown is None:
             self._shown = value
+            naming = CACHE_SECONDS if observed.is_cached else NAMING_SECONDS
+            self._baseline_until_tick = arrived.tick + naming
             self._see(arrived)
             return []
         allowance = CACHE_SECONDS if observed.is_cached else POLL_ALLOWANCE_SECONDS
@@ -102,7 +109,8 @@ class Detector:
         lowest = self._shown - kinds.count(Kind.CREATED)
         highest = self._shown + kinds.count(Kind.DESTROYED)
         fall = lowest - value
-        if fall > SUSPECT_FALL and 2 * fall > self._shown and self._suspect is None:
+        is_steep = fall > SUSPECT_FALL and 2 * fall > self._shown
+        if is_steep and not self._agrees(value):
             self._suspect = value
             return []
         self._suspect = None
@@ -128,8 +136,8 @@ class Detector:
         Parameters
         ----------
         named
-            Changes found together. Repetitions are passed over; before the baseline they are
-            only remembered.
+            Changes found together. Repetitions are passed over; before the baseline, and just
+            after it, they are only remembered.
 
         Returns
         -------
@@ -140,6 +148,11 @@ class Detector:
         news = [self._with_node(change) for change in named.changes if self._is_news(change)]
         if self._shown is None:
             return []
+        latest_tick = max((change.at.tick for change in news), default=0.0)
+        while self._under_way and self._under_way[0][0] < latest_tick - UNDER_WAY_SECONDS:
+            self._under_way.popleft()
+        # What is told just after the baseline may be in it: the next poll will tell.
+        news = [change for change in news if change.at.tick > self._baseline_until_tick]
         amended: dict[int, SessionEvent] = {}
         counted: dict[Kind, list[ChangeNamed]] = {Kind.CREATED: [], Kind.DESTROYED: []}
         for change in news:
@@ -159,6 +172,12 @@ class Detector:
                 at, changes = named.changes[-1].at, counted[kind]
                 events.append(self._emit(kind, delta, at, named.source, changes=changes))
         return events
+
+    def _agrees(self, value: int) -> bool:
+        """Say whether a steep fall is about the one that waits for confirmation."""
+        if self._suspect is None:
+            return False
+        return abs(value - self._suspect) <= max(SUSPECT_FALL, SUSPECT_RATIO * self._suspect)
 
     def _see(self, at: Moment) -> float | None:
         """Note a good look; return for how long there was none, if any failed since."""

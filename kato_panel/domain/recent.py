@@ -61,6 +61,7 @@ class Recent:
         self._changes.append((tick, event.kind, event.delta))
         self._sums[event.kind] += event.delta
         if len(self._changes) > MAX_CHANGES:
+            self._began_tick = self._changes[0][0]  # the window gets shorter, and says so
             self._forget()
 
     def _forget(self) -> None:

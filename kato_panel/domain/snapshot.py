@@ -1,5 +1,6 @@
 """The whole state at one instant, and what may be said about how fresh it is."""
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -33,8 +34,8 @@ class SessionSnapshot:
         Sessions, as upstream reported them last.
     at
         The newest good observation of the count.
-    is_stale
-        Whether that is older than three intervals.
+    stale_after_seconds
+        From which age on the count is stale: three intervals.
     suspect
         The count that waits for confirmation, if one does.
     is_cached
@@ -49,7 +50,7 @@ class SessionSnapshot:
     active: int | None = None
     reported: int | None = None
     at: Moment | None = None
-    is_stale: bool = False
+    stale_after_seconds: float = math.inf
     suspect: int | None = None
     is_cached: bool = False
     rates: Rates | None = None
@@ -59,6 +60,11 @@ class SessionSnapshot:
     def age_seconds(self) -> float | None:
         """Seconds between the newest good observation and this snapshot."""
         return None if self.at is None else max(0.0, self.made_at.tick - self.at.tick)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the newest good observation is older than three intervals."""
+        return self.age_seconds is not None and self.age_seconds > self.stale_after_seconds
 
     @property
     def link(self) -> Link:

@@ -58,7 +58,7 @@ class Service:
                 session_token_expiration=TOKEN_SECONDS,
                 unused_session_lifetime_milliseconds=int(1000 * unused_seconds),
                 check_unused_sessions_milliseconds=int(1000 * unused_seconds),
-                websocket_origin=[f"{name}:{port}" for name in {host, *_aliases(host)}],
+                websocket_origin=_origins(host, port),
             )
         except OSError as error:
             # Bokeh's error and the resolver's have no `strerror` of their own in all cases.
@@ -93,9 +93,14 @@ class Service:
             self.stop()
 
 
-def _aliases(host: str) -> set[str]:
-    """List further names under which a page may be asked for."""
-    return {"localhost"} if host in {"127.0.0.1", "::1"} else set()
+def _origins(host: str, port: int) -> list[str]:
+    """
+    List from which addresses a page may open its socket, beside the one it was loaded from.
+
+    Bokeh's list takes no IPv6 addresses; Tornado lets a page's own address pass in any case.
+    """
+    names = {host, "localhost"} if host in {"127.0.0.1", "::1"} else {host}
+    return [f"{name}:{port}" for name in sorted(names) if ":" not in name] or [f"localhost:{port}"]
 
 
 def _probe_port(host: str, port: int) -> int:

@@ -14,6 +14,7 @@ from .server import Options, Simulator
 from .store import StateFileError
 
 START_SECONDS = 10.0
+STOP_SECONDS = 2.0
 TRUTH_SECONDS = 5.0
 
 
@@ -102,7 +103,7 @@ class EmbeddedSimulator:
             with contextlib.suppress(RuntimeError):  # the loop is closed already
                 self._loop.call_soon_threadsafe(self._stop.set)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(STOP_SECONDS)
 
     def truth(self) -> dict[str, Any]:
         """
@@ -126,9 +127,10 @@ class EmbeddedSimulator:
             asyncio.run(self._main())
         except (OSError, StateFileError) as error:
             self._run.set_exception(error)
-        else:
-            self._run.set_result(None)
-        self._settled.set()
+        finally:
+            if not self._run.done():
+                self._run.set_result(None)
+            self._settled.set()
 
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()

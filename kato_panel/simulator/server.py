@@ -1,6 +1,7 @@
 """The simulator as a running server: sockets, the simulator's own clients, restarts."""
 
 import asyncio
+import contextlib
 import dataclasses
 import math
 import socket
@@ -111,7 +112,8 @@ class Simulator:
         return listening
 
     def _open(self, listening: socket.socket) -> None:
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(listening.close)
             options, now = self.options, self.clock()
             world = World(options.seed, options.speed)
             self.churn = Churn(options.seed, options.rate, options.speed, now)
@@ -124,9 +126,7 @@ class Simulator:
             else:
                 self.churn.populate(world, options.initial)
             self.upstream = Upstream(world, options.workers, options.seed, self.clock)
-        except BaseException:
-            listening.close()
-            raise
+            undo.pop_all()
         self._listen(listening)
 
     def _listen(self, listening: socket.socket) -> None:

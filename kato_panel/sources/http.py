@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import random
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import httpx
@@ -12,11 +13,14 @@ import httpx
 from kato_panel.domain.events import Clock, CountObserved, LookFailed, Observation
 from kato_panel.errors import PayloadError, SourceError, SourceUnavailable
 from kato_panel.sources import payloads
+from kato_panel.sources.words import describe_failure
 
 DEADLINE_SECONDS: Final = 2.0
 """For one poll in all; httpx's own time-outs begin anew with each byte."""
 MAX_BACKOFF_SECONDS: Final = 10.0
 MAX_RETRY_AFTER_SECONDS: Final = 60.0
+PROMPTED_SECONDS: Final = 1.0
+"""At least between two polls, however often somebody prompts."""
 _OK: Final = 200
 
 
@@ -35,6 +39,8 @@ class HttpSource:
         Between the starts of two polls, while they succeed.
     clock
         Gives the time.
+    headers
+        Sent along, as for a login.
     draw
         A number from 0 to 1, for the jitter of the backoff.
     transport
@@ -50,12 +56,18 @@ class HttpSource:
         interval_seconds: float,
         clock: Clock,
         *,
+        headers: Mapping[str, str] = MappingProxyType({}),
         draw: Callable[[], float] = random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._interval_seconds = interval_seconds
         self._clock = clock
+        self._headers = {
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            **headers,
+        }
         self._draw = draw
         self._transport = transport
         self._asked = asyncio.Event()
@@ -83,19 +95,23 @@ class HttpSource:
                 except SourceError as error:
                     self._failures += 1
                     tell(LookFailed(self.name, error.reason, self._clock()))
-                    if error.retry_after_seconds is not None:
-                        await asyncio.sleep(min(error.retry_after_seconds, MAX_RETRY_AFTER_SECONDS))
-                    else:
-                        await self._rest(self._backoff_seconds())
+                    # Who asks for patience gets it, whoever prompts; but never less than others.
+                    patience_seconds = min(error.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+                    await self._rest(patience_seconds, self._backoff_seconds())
                     continue
                 self._failures = 0
                 tell(observed)
-                await self._rest(began.tick + self._interval_seconds - self._clock().tick)
+                spent_seconds = self._clock().tick - began.tick
+                await self._rest(
+                    min(PROMPTED_SECONDS, self._interval_seconds) - spent_seconds,
+                    self._interval_seconds - spent_seconds,
+                )
 
-    async def _rest(self, seconds: float) -> None:
-        """Wait so long, or until `prompt` is called."""
+    async def _rest(self, least_seconds: float, seconds: float) -> None:
+        """Wait so long; `prompt` shortens it, but not below the least."""
+        await asyncio.sleep(max(0.0, least_seconds))
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(max(0.0, seconds - max(0.0, least_seconds))):
                 await self._asked.wait()
 
     def _client(self) -> httpx.AsyncClient:
@@ -108,7 +124,7 @@ class HttpSource:
             follow_redirects=False,
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
             timeout=DEADLINE_SECONDS,
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            headers=self._headers,
             transport=self._transport,
         )
 
@@ -139,7 +155,7 @@ class HttpSource:
                 # question on a connection of its own tells whether upstream is really away.
                 body = await self._read(client, path)
         except httpx.ConnectError as error:
-            raise SourceUnavailable(_connect_reason(error)) from error
+            raise SourceUnavailable(describe_failure(error)) from error
         except httpx.TimeoutException as error:
             raise SourceUnavailable(f"no answer within {DEADLINE_SECONDS:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -168,22 +184,7 @@ class HttpSource:
             return bytes(body)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(response: httpx.Response) -> float:
     """Read ``Retry-After`` in seconds; its other form, a date, is not honoured."""
     value = response.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() else None
-
-
-def _connect_reason(error: httpx.ConnectError) -> str:
-    """Say in words why no connection came about."""
-    text = str(error)
-    for sign, words in (
-        ("CERTIFICATE_VERIFY_FAILED", "its TLS certificate is not trusted"),
-        ("[SSL", "TLS failed"),
-        ("Name or service not known", "its host name is not known"),
-        ("nodename nor servname", "its host name is not known"),
-        ("Temporary failure in name resolution", "its host name cannot be looked up"),
-    ):
-        if sign in text:
-            return words
-    return "connection refused" if "refused" in text or "attempts failed" in text else text[:120]
+    return float(value) if value.isascii() and value.isdigit() else 0.0

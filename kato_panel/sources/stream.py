@@ -11,8 +11,9 @@ import contextlib
 import logging
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -31,6 +32,7 @@ from kato_panel.domain.events import (
 )
 from kato_panel.errors import PayloadError
 from kato_panel.sources import payloads
+from kato_panel.sources.words import describe_failure
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +43,10 @@ MAX_BATCH: Final = 500
 PING_SECONDS: Final = 10.0
 """Between pings, and until a pong is missed: without a pong the stream ends after 20 s."""
 MAX_BACKOFF_SECONDS: Final = 30.0
+
+
+_SILENT: Final = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001 - nobody's child
+"""The library would log each frame and header, a login's among them."""
 
 
 @dataclass(slots=True)
@@ -66,10 +72,11 @@ class _Queue:
 
     def take(self) -> tuple[list[tuple[str | bytes, Moment]], int]:
         batch = [self.frames.popleft() for _ in range(min(MAX_BATCH, len(self.frames)))]
-        missed, self.missed, self.full_since_tick = self.missed, 0, None
+        batch_missed, self.missed = self.missed, 0
         if not self.frames:
             self.filled.clear()
-        return batch, missed
+            self.full_since_tick = None
+        return batch, batch_missed
 
 
 class _Connect(connect):
@@ -91,6 +98,8 @@ class StreamSource:
         Where upstream answers, ``http`` or ``https``, without a path of its own calls.
     clock
         Gives the time.
+    headers
+        Sent along, as for a login.
     draw
         A number from 0 to 1, for the jitter of the backoff.
     """
@@ -99,13 +108,20 @@ class StreamSource:
     label = "Stream"
 
     def __init__(
-        self, base_url: str, clock: Clock, *, draw: Callable[[], float] = random.random
+        self,
+        base_url: str,
+        clock: Clock,
+        *,
+        headers: Mapping[str, str] = MappingProxyType({}),
+        draw: Callable[[], float] = random.random,
     ) -> None:
         self._url = "ws" + base_url.removeprefix("http").rstrip("/") + "/ws/events"
         self._clock = clock
+        self._headers = dict(headers)
         self._draw = draw
         self._asked = asyncio.Event()
         self._failures = 0
+        self._odd_frames = 0
 
     def prompt(self) -> None:
         """Reconnect at once, if the connection is waited for."""
@@ -125,10 +141,14 @@ class StreamSource:
             self._failures += 1
             tell(LookFailed(self.name, reason, self._clock()))
             self._asked.clear()
-            longest = min(MAX_BACKOFF_SECONDS, 2.0 ** min(self._failures, 10))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(longest * self._draw()):
+                async with asyncio.timeout(self._backoff_seconds()):
                     await self._asked.wait()
+
+    def _backoff_seconds(self) -> float:
+        """Draw the wait before the next try, with full jitter."""
+        longest: float = 2.0 ** min(self._failures, 10)
+        return min(MAX_BACKOFF_SECONDS, longest) * self._draw()
 
     async def _visit(self, tell: Callable[[Observation], None]) -> str:
         """Keep one connection for as long as it is healthy; return why it ended."""
@@ -136,6 +156,8 @@ class StreamSource:
         try:
             async with _Connect(
                 self._url,
+                additional_headers=self._headers,
+                logger=_SILENT,
                 proxy=None,  # as for `http`: the environment's proxies are not asked
                 compression=None,
                 max_size=payloads.MAX_BODY_BYTES,
@@ -145,6 +167,7 @@ class StreamSource:
                 close_timeout=1.0,
             ) as connection:
                 connected_at = self._clock()
+                self._odd_frames = 0
                 tell(SourceConnected(self.name, connected_at))
                 return await self._follow(connection, tell)
         except InvalidStatus as error:
@@ -152,10 +175,12 @@ class StreamSource:
         except TimeoutError:
             return "no answer within 5 s"
         except OSError as error:
-            return "connection refused" if isinstance(error, ConnectionError) else "unreachable"
+            return describe_failure(error)
         except WebSocketException as error:
             return f"handshake failed: {type(error).__name__}"
         finally:
+            if self._odd_frames > 1:
+                logger.warning("source stream: %d frames were passed over", self._odd_frames)
             if connected_at and self._clock().tick - connected_at.tick > MAX_BACKOFF_SECONDS:
                 self._failures = 0
 
@@ -205,8 +230,9 @@ class StreamSource:
                 continue
             if change is not None:
                 changes.append(change)
-        if odd:
-            logger.warning("source stream: %d frames passed over: %s", len(odd), odd[0])
+        if odd and not self._odd_frames:
+            logger.warning("source stream: a frame was passed over: %s", odd[0])
+        self._odd_frames += len(odd)
         if changes:
             tell(ChangesNamed(self.name, tuple(changes)))
         if missed:

@@ -1,11 +1,15 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
+import asyncio
+import contextlib
+import html
 from typing import Any
 
 import panel as pn
 from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
 from kato_panel import runtime as runtimes
+from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
 from kato_panel.views.live import ASSETS, LiveView
@@ -33,9 +37,8 @@ class Visit:
 
     def __init__(self, runtime: Runtime, doc: Any) -> None:
         self._doc = doc
+        self._loop = asyncio.get_running_loop()
         self._models = Models()
-        self._subscription, before = runtime.hub.subscribe(self._wake)
-        self._models.begin(before)
         self.view = LiveView(
             self._models,
             runtime.settings,
@@ -43,7 +46,9 @@ class Visit:
             epoch=runtime.hub.epoch,
             has_api=runtime.has_routes,
         )
+        self._subscription, before = runtime.hub.subscribe(self._wake)
         doc.on_session_destroyed(self._end)
+        self._models.begin(before)
 
     def _wake(self) -> None:
         """
@@ -52,7 +57,13 @@ class Visit:
         The hub does so once until the subscription is taken, so at most one callback is pending
         for each document, however slow its browser.
         """
-        self._doc.add_next_tick_callback(self._apply)
+        with contextlib.suppress(RuntimeError):  # the server's loop is over, and all visits
+            self._loop.call_soon_threadsafe(self._ask_turn)
+
+    def _ask_turn(self) -> None:
+        # On the server's loop, which also ends visits: between its end and `_end` no turn is left.
+        if not self._doc.session_context.destroyed:
+            self._doc.add_next_tick_callback(self._apply)
 
     def _apply(self) -> None:
         self._models.apply(self._subscription.take())
@@ -69,7 +80,7 @@ def page() -> Any:
     Returns
     -------
     LiveView
-        To be served.
+        To be served; where the settings are wrong, what is wrong with them.
     """
     doc = pn.state.curdoc
     doc.title = TITLE
@@ -78,4 +89,8 @@ def page() -> Any:
     # server's restart has none, and would ask Panel's content network for its stylesheets.
     doc.template_variables["dist_url"] = get_dist_path()
     pn.config.reconnect = True
-    return Visit(runtimes.current(), doc).view
+    try:
+        runtime = runtimes.current()
+    except ConfigError as error:
+        return pn.pane.HTML(f"<pre>{html.escape(str(error))}</pre>")
+    return Visit(runtime, doc).view

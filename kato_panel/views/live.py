@@ -172,15 +172,11 @@ class LiveView(pn.viewable.Viewer):
         }
 
     def _source(self, source: SourceState) -> dict[str, Any]:
-        made_at, good_at = self._models.connection.made_at, source.good_at
-        age_seconds = (
-            None if good_at is None else max(0.0, (made_at - good_at.wall).total_seconds())
-        )
         return {
             "name": source.name,
             "label": source.label,
             "health": source.health.value,
-            "age_seconds": _rounded(age_seconds),
+            "age_seconds": _rounded(self._models.connection.source_ages[source.name]),
             "reason": source.reason,
         }
 

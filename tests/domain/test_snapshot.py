@@ -13,7 +13,13 @@ def snapshot(http, stream=None, *, active=5, is_stale=False):
     sources = [SourceState("http", "KATO", http, reason="why")]
     if stream is not None:
         sources.append(SourceState("stream", "Stream", stream))
-    return SessionSnapshot(moment(0), active, is_stale=is_stale, sources=tuple(sources))
+    return SessionSnapshot(
+        moment(10 if is_stale else 0),
+        active,
+        at=moment(0),
+        stale_after_seconds=9,
+        sources=tuple(sources),
+    )
 
 
 @pytest.mark.parametrize(

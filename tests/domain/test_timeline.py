@@ -19,8 +19,7 @@ def event(kind, delta, current):
 def told(series):
     """Times as seconds after noon, with their values."""
     return [
-        (round(at - START, 3), value)
-        for at, value in zip(series.times, series.active, strict=True)
+        (round(at - START, 3), value) for at, value in zip(series.times, series.active, strict=True)
     ]
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import panel as pn
@@ -21,7 +22,6 @@ from kato_panel import runtime as runtimes
 from kato_panel.config import load
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
-from kato_panel.server.api import routes
 from kato_panel.server.service import Service
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.views.dashboard import page
@@ -59,6 +59,9 @@ def service_in_thread(url, **settings):
     assert ended.is_set()
 
 
+ROOT = Path(__file__).parents[2]
+
+
 def get(url, path):
     return httpx.get(url.removesuffix("/app") + path, trust_env=False)
 
@@ -90,13 +93,51 @@ def test_service_answers_on_its_routes(simulator):
         assert "not running" in sick.json()["error"]["message"]
 
 
-def test_routes_are_the_same_with_events_on_and_off(simulator):
-    """The flag takes away the events, and no answer."""
-    known = []
-    for flag in ("true", "false"):
-        flags = {"KATO_API_URL": simulator.url, "WEBSOCKET_SESSION_EVENTS": flag}
-        known.append([route[0] for route in routes(Runtime(load(flags)))])
-    assert known[0] == known[1]
+@pytest.mark.parametrize("flag", ["true", "false"])
+def test_routes_are_the_same_with_events_on_and_off(simulator, flag):
+    """The flag takes away the events, and no answer: asked over the live router."""
+    with service_in_thread(simulator.url, WEBSOCKET_SESSION_EVENTS=flag) as box:
+        asked = ["/healthz", "/api/v1/sessions/count", "/app", "/", "/ws", "/metrics"]
+        seen = {path: get(box["service"].url, path).status_code for path in asked}
+    assert seen == {
+        "/healthz": 200,
+        "/api/v1/sessions/count": 200,
+        "/app": 200,
+        "/": 302,
+        "/ws": 404,
+        "/metrics": 404,
+    }
+
+
+def test_service_listens_on_ipv6_too(simulator):
+    """Its address is written with brackets."""
+    with service_in_thread(simulator.url, KATO_PANEL_HOST="::1") as box:
+        assert box["service"].url.startswith("http://[::1]:")
+        assert get(box["service"].url, "/healthz").status_code == 200
+
+
+def test_visit_that_ends_while_something_is_published_harms_nobody(simulator):
+    """Its document is gone before it stops listening; the others go on."""
+    with service_in_thread(simulator.url) as box:
+        hub = box["service"].runtime.hub
+        reader = Reader(hub)
+        reader.until(lambda seen: seen.active is not None)
+        get(box["service"].url, "/app")
+        reader.until(lambda _: hub.readers == 2)
+        gone = threading.Event()
+
+        def end_visits():
+            server = box["service"]._server
+            for session in server.get_sessions("/app"):
+                session.destroy()
+            gone.set()
+
+        box["loop"].call_soon_threadsafe(end_visits)
+        assert gone.wait(5)
+        for _ in range(3):
+            Caller(simulator.url).create()
+        reader.until(lambda seen: seen.active == 8)
+        assert box["service"].runtime.trouble is None
 
 
 def census(runtime):
@@ -111,11 +152,15 @@ def census(runtime):
     }
 
 
+MAX_GROWTH_MB = 8
+"""In the second half of the events, when what is kept is nearly full."""
+
+
 async def count_tasks():
     return len(asyncio.all_tasks())
 
 
-def test_visits_leave_nothing_behind(simulator, chromium, size: Size):
+def test_visits_leave_nothing_behind(simulator, chromium, caplog, size: Size):
     """Pages opened and closed in a real browser while sessions come and go."""
     visits, seconds = size.n(10, 30), size.n(5, 120)
     caller = Caller(simulator.url)
@@ -134,7 +179,9 @@ def test_visits_leave_nothing_behind(simulator, chromium, size: Size):
             context.close()
 
         def tasks():
-            return asyncio.run_coroutine_threadsafe(count_tasks(), box["loop"]).result(5)
+            loops = (box["loop"], service.runtime.watcher._loop)
+            counts = [asyncio.run_coroutine_threadsafe(count_tasks(), loop) for loop in loops]
+            return [count.result(5) for count in counts]
 
         def measure():
             waiting = threading.Event()
@@ -151,14 +198,24 @@ def test_visits_leave_nothing_behind(simulator, chromium, size: Size):
             open_and_close(visits // 3)
             measure()
             memory.append(psutil.Process().memory_info().rss / 1e6)
+        watching = chromium.new_context()
+        watching.new_page().goto(service.url)
         stop = threading.Event()
-        threading.Timer(seconds, stop.set).start()
+        threading.Timer(seconds / 2, stop.set).start()
         while not stop.wait(0.05):
             caller.delete(caller.create())
-        after = measure()
         memory.append(psutil.Process().memory_info().rss / 1e6)
+        stop.clear()
+        threading.Timer(seconds / 2, stop.set).start()
+        while not stop.wait(0.05):
+            caller.delete(caller.create())
+        memory.append(psutil.Process().memory_info().rss / 1e6)
+        watching.close()
+        after = measure()
         reader.close()
     assert after == before
+    assert "broke" not in caplog.text
+    assert memory[-1] - memory[-2] < MAX_GROWTH_MB
     size.record(
         f"{visits} visits and {seconds} s of events: left behind",
         seed="1",
@@ -265,3 +322,26 @@ def test_panel_serve_works_too(simulator, plugins, tmp_path):
         process.terminate()
         process.communicate(timeout=6)
     assert process.returncode in {0, -signal.SIGTERM}
+
+
+def test_make_run_serves_and_ends(tmp_path):
+    """The README's first command: a page within seconds, and TERM ends it."""
+    if not (ROOT / ".venv" / "run.stamp").exists():
+        pytest.skip("the environment of `make run` is not here: `make test` makes it")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        ["make", "run", f"PORT={port}"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout.readline() == f"KATO sessions at http://127.0.0.1:{port}/app\n"
+    assert get(f"http://127.0.0.1:{port}", "/app").status_code == 200
+    process.terminate()
+    process.communicate(timeout=6)
+    with pytest.raises(httpx.ConnectError):
+        get(f"http://127.0.0.1:{port}", "/healthz")

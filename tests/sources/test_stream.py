@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from contextlib import asynccontextmanager
 
 import pytest
@@ -161,18 +162,28 @@ async def test_nobody_there_is_connection_refused():
 
 async def test_backoff_is_drawn_and_at_most_30_s():
     """So that a hundred of us do not come back together."""
+    source = StreamSource("http://127.0.0.1:1", now, draw=lambda: 0.5)
     waits = []
+    for failures in (1, 2, 4, 5, 60):
+        source._failures = failures
+        waits.append(source._backoff_seconds())
+    assert waits == [1.0, 2.0, 8.0, 15.0, 15.0]
 
-    def draw():
-        waits.append(1)
-        return 0.0
 
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://127.0.0.1:1", "connection refused"),
+        ("http://no-such-host.invalid", "its host name"),
+    ],
+)
+async def test_reason_is_in_words(url, reason):
+    """As for the poll."""
     told = Told()
-    task = asyncio.create_task(StreamSource("http://127.0.0.1:1", now, draw=draw).run(told))
-    await told.until(lambda: len(told.of(LookFailed)) >= 12)
+    task = asyncio.create_task(StreamSource(url, now).run(told))
+    await told.until(lambda: told.of(LookFailed))
     task.cancel()
-    assert len(waits) >= 11
-    assert stream.MAX_BACKOFF_SECONDS == 30
+    assert reason in told.of(LookFailed)[0].reason
 
 
 async def test_prompt_ends_the_wait_for_the_next_try():
@@ -232,4 +243,42 @@ async def test_queue_that_stays_full_ends_the_connection():
     late = type(at)(at.wall, at.tick + 1.5)
     assert (queue.missed, queue.is_stuck(at), queue.is_stuck(late)) == (5, False, True)
     frames, missed = queue.take()
-    assert (len(frames), missed, queue.is_stuck(late)) == (stream.MAX_BATCH, 5, False)
+    assert (len(frames), missed, queue.is_stuck(late)) == (stream.MAX_BATCH, 5, True)
+    while queue.frames:
+        queue.take()
+    assert not queue.is_stuck(late)
+
+
+async def test_overload_that_lasts_ends_the_connection(monkeypatch):
+    """Over a real socket: frames come faster than they are read."""
+    monkeypatch.setattr(stream, "MAX_QUEUE", 10)
+    monkeypatch.setattr(stream, "MAX_FULL_SECONDS", -1.0)
+
+    async def talk(connection):
+        await talk_and_wait(connection, *[created(f"s{i}") for i in range(2_000)])
+
+    async with following(talk) as (told, _):
+        await told.until(lambda: told.of(LookFailed))
+    assert "faster than they can be read" in told.of(LookFailed)[0].reason
+
+
+async def test_login_is_sent_and_never_logged(caplog):
+    """Neither it nor a frame, however chatty the log is."""
+    seen = []
+
+    async def talk(connection):
+        seen.append(connection.request.headers["Authorization"])
+        await talk_and_wait(connection, created("canary-session"))
+
+    logging.getLogger("tests.server").propagate = False
+    with caplog.at_level("DEBUG"):
+        async with serve(talk, "127.0.0.1", 0, logger=logging.getLogger("tests.server")) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            told = Told()
+            source = StreamSource(url, now, headers={"Authorization": "Basic canary"})
+            task = asyncio.create_task(source.run(told))
+            await told.until(told.names)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert seen == ["Basic canary"]
+    assert "canary" not in caplog.text

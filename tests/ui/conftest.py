@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 
@@ -112,3 +113,31 @@ def serve(tmp_path):
     yield start
     for service in started:
         assert service.end() == 0
+
+
+@pytest.fixture
+def panel_serve(tmp_path):
+    """Start plain ``panel serve app.py``; it ends with the test."""
+    started = []
+
+    def start(**settings):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port)],
+                env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **settings},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+        while "Bokeh app running" not in (line := started[-1].stdout.readline()):
+            assert line, "panel serve did not start"
+        return f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.communicate(timeout=6)

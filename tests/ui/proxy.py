@@ -10,15 +10,14 @@ class Proxy:
     """
     Passes bytes on; as a context manager.
 
-    `cut` ends every websocket and refuses further ones until `mend`. Requests for a path that
-    begins with `hidden` are answered 404.
+    `cut` ends every websocket and refuses further ones until `mend`; `mute` leaves them open and
+    swallows what the service sends.
     """
-
-    hidden = b""
 
     def __init__(self, target):
         self._target = urlsplit(target)
         self._is_cut = False
+        self._is_mute = False
         self._sockets = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -54,9 +53,13 @@ class Proxy:
         for writer in self._sockets:
             writer.transport.abort()
 
+    def mute(self):
+        """Swallow what the service sends over websockets, and leave them open."""
+        self._is_mute = True
+
     def mend(self):
         """Let websockets through again."""
-        self._is_cut = False
+        self._is_cut = self._is_mute = False
 
     async def _meet(self, reader, writer):
         try:
@@ -64,29 +67,25 @@ class Proxy:
             is_socket = b"upgrade: websocket" in head.lower()
             if is_socket and self._is_cut:
                 return
-            if self.hidden and head.split(b" ")[1].startswith(self.hidden):
-                writer.write(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")
-                await writer.drain()
-                return
             if is_socket:
                 self._sockets.add(writer)
             else:
                 # One request a connection, so that each is looked at.
                 head = head.replace(b"keep-alive", b"close")
-            await self._pass(head, reader, writer)
+            await self._pass(head, reader, writer, is_socket=is_socket)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             self._sockets.discard(writer)
             writer.close()
 
-    async def _pass(self, head, reader, writer):
+    async def _pass(self, head, reader, writer, *, is_socket):
         host, port = self._target.hostname, self._target.port
         away_reader, away_writer = await asyncio.open_connection(host, port)
         away_writer.write(head)
         ways = [
             asyncio.create_task(self._copy(reader, away_writer)),
-            asyncio.create_task(self._copy(away_reader, writer)),
+            asyncio.create_task(self._copy(away_reader, writer, may_mute=is_socket)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -95,9 +94,9 @@ class Proxy:
                 way.cancel()
             away_writer.close()
 
-    @staticmethod
-    async def _copy(reader, writer):
+    async def _copy(self, reader, writer, *, may_mute=False):
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(65536):
-                writer.write(chunk)
-                await writer.drain()
+                if not (may_mute and self._is_mute):
+                    writer.write(chunk)
+                    await writer.drain()

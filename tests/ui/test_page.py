@@ -5,10 +5,21 @@ import time
 
 import pytest
 
+from kato_panel.simulator import EmbeddedSimulator
+from tests.following import Caller
 from tests.ui.proxy import Proxy
 
 SHORT = {"KATO_PANEL_FALLBACK_INTERVAL_SECONDS": "1", "KATO_PANEL_POLL_INTERVAL_SECONDS": "0.5"}
 HOSTILE = '<img src=x onerror="window.__x=1">'
+
+
+REMEMBER_COUNTS = """() => {
+  const roots = [...document.querySelectorAll("*")].map((e) => e.shadowRoot).filter(Boolean);
+  const figure = roots.map((r) => r.querySelector('[data-figure="active"]')).find(Boolean);
+  window.__counts = [];
+  new MutationObserver(() => window.__counts.push(figure.textContent))
+    .observe(figure, { childList: true, characterData: true, subtree: true });
+}"""
 
 
 def toast(watched):
@@ -116,6 +127,7 @@ def test_upstream_s_absence_is_told_and_its_number_kept(serve, simulator, caller
     service = serve(KATO_API_URL=simulator.url, **SHORT)
     watched.open(service.url)
     watched.count("5")
+    watched.page.evaluate(REMEMBER_COUNTS)
     caller.order("restart", away_seconds=5, keep_state=True)
     pill(watched, "KATO unreachable")
     watched.page.get_by_text(re.compile("stale since", re.IGNORECASE)).first.wait_for()
@@ -123,6 +135,7 @@ def test_upstream_s_absence_is_told_and_its_number_kept(serve, simulator, caller
     pill(watched, "Live")
     watched.count("5")
     assert watched.page.locator("li time").count() == 0
+    assert watched.page.evaluate("window.__counts") == []
 
 
 def test_count_is_a_dash_while_it_was_never_known(serve, watched):
@@ -168,17 +181,64 @@ def test_hostile_names_are_text(serve, simulator, caller, watched, size):
     assert watched.page.evaluate("document.documentElement.scrollWidth") <= size[0]
 
 
-def test_plain_panel_serve_says_disconnected(serve, simulator, watched):
-    """Without our routes there is nothing to ask over HTTP."""
-    service = serve(KATO_API_URL=simulator.url, **SHORT)
-    with Proxy(service.base) as proxy:
-        proxy.hidden = b"/api/"
+def test_plain_panel_serve_says_disconnected(panel_serve, simulator, watched):
+    """Without our routes there is nothing to ask over HTTP, and the page says how to get them."""
+    with Proxy(panel_serve(KATO_API_URL=simulator.url, **SHORT)) as proxy:
         watched.open(proxy.url + "/app")
         watched.count("5")
+        watched.page.get_by_text("adds the HTTP API").wait_for()
         proxy.cut()
         pill(watched, "Disconnected since")
+        watched.page.wait_for_timeout(1_500)
+        assert watched.asked("api/v1") == 0
+        assert watched.asked("static/js/bokeh.min.js") > 1
         proxy.mend()
         pill(watched, "Live")
+        watched.count("5")
+
+
+def test_silent_socket_counts_as_lost(serve, simulator, caller, watched):
+    """Open, but nothing comes for ten seconds: the count is asked for over HTTP."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    with Proxy(service.base) as proxy:
+        watched.open(proxy.url + "/app")
+        watched.count("5")
+        pill(watched, "Live")
+        proxy.mute()
+        caller.create()
+        assert watched.asked("api/v1/sessions/count") == 0
+        pill(watched, "Over HTTP")
+        watched.count("6")
+
+
+def test_page_whose_socket_stays_away_loads_itself_again(serve, simulator, watched):
+    """After half a minute, when the server answers all the same."""
+    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_FALLBACK_INTERVAL_SECONDS="300")
+    with Proxy(service.base) as proxy:
+        watched.open(proxy.url + "/app")
+        pill(watched, "Live")
+        proxy.cut()
+        pill(watched, "Over HTTP")
+        with watched.page.expect_navigation(timeout=40_000):
+            pass
+        proxy.mend()
+        watched.count("5")
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_bursts_are_shown_exactly(serve, watched, workers):
+    """Six seconds after the last call the page shows what KATO says."""
+    with EmbeddedSimulator(rate=0, initial=50, workers=workers) as simulator:
+        caller = Caller(simulator.url)
+        service = serve(KATO_API_URL=simulator.url)
+        watched.open(service.url)
+        pill(watched, "Live")
+        created = [caller.create() for _ in range(60)]
+        for session_id in created[:30]:
+            caller.delete(session_id)
+        watched.page.set_default_timeout(6_000)
+        watched.count(str(caller.health_count()))
+        assert watched.complaints == []
 
 
 def test_restarted_server_is_found_again(serve, simulator, caller, watched):

@@ -22,7 +22,7 @@ export class Feed {
   }
 
   /** Merge a payload's events by number; return those not seen before. */
-  take({ epoch, events }) {
+  take({ epoch, events, backlog_until: backlogUntil }) {
     if (epoch !== this.epoch) {
       this.bySeq.clear(); // a new server counts from the start again; rows that stand are still true
       Object.assign(this, { epoch, newestSeq: -1 });
@@ -43,6 +43,7 @@ export class Feed {
         this.newestSeq = Math.max(this.newestSeq, event.seq);
       }
     }
+    this.newestSeq = Math.max(this.newestSeq, backlogUntil); // what comes next is known, even on an empty feed
     return fresh;
   }
 

@@ -33,6 +33,7 @@ export class PageLink {
   lose(since = Date.now()) {
     if (this.lostAt !== null) return;
     Object.assign(this, { lostAt: performance.now(), lostSince: since, isAsked: !this.isPage });
+    this.deadlineTimer = setTimeout(() => this.ask(), RECONNECT_MS); // whatever the interval is
     this.ask();
     this.onChange();
   }
@@ -40,8 +41,7 @@ export class PageLink {
   stop() {
     this.request?.abort();
     this.request = null;
-    clearTimeout(this.askTimer);
-    clearTimeout(this.reloadTimer);
+    for (const timer of [this.askTimer, this.deadlineTimer, this.reloadTimer]) clearTimeout(timer);
     this.reloadTimer = null;
   }
 
@@ -83,10 +83,6 @@ export class PageLink {
 
   async askCount(signal) {
     const response = await askServer(COUNT_URL, "GET", signal);
-    if (response.status === 404) {
-      if (this.request?.signal === signal) this.hasApi = false;
-      return [false, null];
-    }
     const body = await response.json(); // a proxy's page of apology is no answer: it is no JSON
     const isCount = response.ok && isNumber(body?.active_count);
     return [true, isCount ? { count: body.active_count, age: body.age_seconds ?? 0, stale: body.stale === true, at: performance.now() } : null];

@@ -93,7 +93,7 @@ class Visit {
     const { toast_seconds, fallback_interval_seconds } = { ...DEFAULTS, ...payload.settings };
     this.toasts.lifetime = toast_seconds * 1_000;
     this.link.interval = fallback_interval_seconds * 1_000;
-    this.link.hasApi &&= payload.features.api;
+    this.link.hasApi = payload.features.api;
     if (payload.features?.session_events) {
       const fresh = this.feed.take(payload);
       this.toasts.announce(fresh.filter(({ seq }) => seq > payload.backlog_until));
