@@ -236,7 +236,7 @@ class Timeline:
             if ended <= since or ended - began < shortest_seconds:
                 continue  # over, or narrower than anything that this range can show
             times = [time for time, _ in line]
-            first, after = bisect_left(times, began), bisect_left(times, ended)
+            first, after = bisect_right(times, began), bisect_left(times, ended)
             resumed = next(
                 (value for _, value in reversed(line[:after]) if value is not None), None
             )

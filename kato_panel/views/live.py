@@ -15,11 +15,14 @@ from kato_panel.config import Settings
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.snapshot import Link
+from kato_panel.domain.timeline import Range, Series
 from kato_panel.models import Models
 
 RETOLD: Final = 20
 """Events told again in each payload, so that a page that missed one patch misses no event."""
 FIRST_TOLD: Final = 50
+SHORTEST_SECONDS: Final = 30
+"""Width of the small pictures soon after the start."""
 LABELS: Final = {
     Link.STARTING.value: "Connecting to KATO…",
     Link.LIVE.value: "Live",
@@ -33,7 +36,7 @@ RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel ou
 
 
 ASSETS: Final = Path(__file__).with_name("assets")
-MODULES: Final = ("words", "markup", "feed", "toasts", "link", "visit")
+MODULES: Final = ("words", "markup", "pictures", "feed", "toasts", "link", "visit")
 """The component's parts, each before those that import it."""
 
 
@@ -54,6 +57,9 @@ class LiveBoard(JSComponent):
     """The ESM component; everything it shows is in `payload`."""
 
     payload = param.String(default="", doc="JSON text: the state, and the newest events.")
+    recent = param.String(
+        default="", doc="JSON text: count, created and ended over the last five minutes, or empty."
+    )
     key = param.String(default="", constant=True, doc="Random per visit; survives a reconnect.")
     page = param.Boolean(
         default=True, constant=True, doc="Whether it is the whole page, and not part of one."
@@ -100,8 +106,11 @@ class LiveView(pn.viewable.Viewer):
         self._epoch = epoch
         self._has_api = has_api
         self._told: dict[int, str] = {}
+        self._recent_of: Series | None = None
+        self._recent_text = ""
         self._board = LiveBoard(
             payload=self._payload(models.event_log.events[-FIRST_TOLD:]),
+            recent=self._recent(),
             key=secrets.token_hex(8),
             page=is_page,
             sizing_mode="stretch_width",
@@ -116,7 +125,9 @@ class LiveView(pn.viewable.Viewer):
         self._models.param.unwatch(self._watcher)
 
     def _refresh(self, _: Any) -> None:
-        self._board.payload = self._payload(self._models.event_log.latest)
+        self._board.param.update(
+            payload=self._payload(self._models.event_log.latest), recent=self._recent()
+        )
 
     def _payload(self, events: list[SessionEvent]) -> str:
         """Write the state, these events, and the newest of those that were written before."""
@@ -160,6 +171,35 @@ class LiveView(pn.viewable.Viewer):
                 "backlog_until": log.backlog_until,
             }
         )
+
+    def _recent(self) -> str:
+        """
+        Write the last five minutes for the small pictures.
+
+        Times count from the first observation in them, so that soon after the start the pictures
+        show the same window as the figures beside them.
+        """
+        series = self._models.chart.series.get(Range.FIVE_MINUTES)
+        if series is None:
+            return ""
+        if self._recent_of is not series:
+            first = series.times[0]
+            line = [
+                [round(time - first, 1), active]
+                for time, active in zip(series.times, series.active, strict=True)
+            ]
+            buckets = zip(series.starts, series.created, series.ended, strict=True)
+            bars = [[round(start - first, 1), *sums] for start, *sums in buckets]
+            self._recent_of = series
+            self._recent_text = json.dumps(
+                {
+                    "span_seconds": max(SHORTEST_SECONDS, series.until - first),
+                    "bucket_seconds": series.bucket_seconds,
+                    "line": line,
+                    "bars": bars,
+                }
+            )
+        return self._recent_text
 
     def _connection(self) -> dict[str, Any]:
         connection = self._models.connection

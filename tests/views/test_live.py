@@ -10,6 +10,7 @@ from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.timeline import Range, Timeline
 from kato_panel.hub import Update
 from kato_panel.models import Models
 from kato_panel.views.live import FIRST_TOLD, RETOLD, LiveBoard, LiveView, join_modules
@@ -117,3 +118,22 @@ def test_component_asks_nobody_outside():
     text = join_modules() + "".join(LiveBoard._stylesheets)
     assert re.findall(r"https?://(?!www\.w3\.org)\S+", text) == []
     assert "@import" not in text
+
+
+def test_small_pictures_show_the_window_of_the_figures(view, models):
+    """Line and bars begin with the first observation, and a gap stays one."""
+    timeline = Timeline(gap_seconds=9.0)
+    timeline.observe(moment(0), 10)
+    timeline.add(SessionEvent(1, Kind.CREATED, NOON, 10, 12, 2, "http"), moment(4))
+    timeline.observe(moment(60), 12)
+    series = {span: timeline.series(span) for span in Range}
+    models.apply(Update(snapshot(12), (), 0, series))
+    recent = json.loads(view.__panel__().recent)
+    assert recent["span_seconds"] == 60
+    assert recent["line"] == [[0, 10], [4, 12], [4, None], [60, 12]]
+    assert recent["bars"] == [[0, 2, 0]]
+
+
+def test_small_pictures_are_empty_before_the_first_observation(view):
+    """Nothing is known."""
+    assert view.__panel__().recent == ""

@@ -17,13 +17,15 @@ const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</sp
 const buildRateCard = (name, title) => `<section class="card rate" aria-labelledby="h-${name}">
   <div class="hd"><h2 id="h-${name}">${title}</h2></div>
   <div class="row"><span class="mid" data-figure="${name}" data-ref="${name}">—</span><span class="unit">/ min</span></div>
+  <svg class="bars ${name === "created" ? "made" : "gone"}" viewBox="0 0 170 30" preserveAspectRatio="none" data-ref="${name}Bars" aria-hidden="true"></svg>
   <p class="sub" data-ref="${name}Window"></p></section>`;
 export const buildPage = (isPage) => `${isPage ? HEADER : ""}
 <${isPage ? "main" : 'div role="group" aria-label="KATO sessions"'} class="frame"><div class="grid">
   <section class="card active" aria-labelledby="h-active">
     <div class="hd"><h2 id="h-active">Active sessions</h2>${isPage ? "" : MARKS}<span class="key" data-ref="age"></span></div>
     <div class="row"><span class="big" data-figure="active" data-ref="active">—</span>
-      <span class="tags"><span class="tag warn" data-ref="stale" hidden></span><span class="tag warn" data-ref="suspect" hidden></span></span></div>
+      <span class="tags"><span class="tag warn" data-ref="stale" hidden></span><span class="tag warn" data-ref="suspect" hidden></span></span>
+      <svg class="spark" viewBox="0 0 170 56" preserveAspectRatio="none" data-ref="spark" aria-hidden="true" hidden><path class="area"/><path class="line"/></svg></div>
     <p class="sub"><span data-ref="change" hidden><b data-ref="changeBy"></b><span data-ref="changeIn"></span></span><span data-ref="note"></span></p>
   </section>
   ${buildRateCard("created", "Created")}${buildRateCard("ended", "Ended")}

@@ -8,6 +8,7 @@
 
 import { DEFAULTS, clean, isDate, isNumber, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime } from "./words.js";
 import { THEMES, buildPage, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
+import { drawBars, drawLine } from "./pictures.js";
 import { Feed } from "./feed.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
@@ -48,6 +49,7 @@ class Visit {
     const whileAlive = (act) => () => signal.aborted || act();
     const wake = () => this.link.wake();
     model.on("payload", whileAlive(() => this.receive(model.payload)));
+    model.on("recent", whileAlive(() => this.drawRecent(model.recent)));
     model.on("remove", whileAlive(() => this.detach()));
     const bokeh = view?.model?.document;
     bokeh?.on_event?.("connection_lost", whileAlive(() => this.link.lose()));
@@ -62,6 +64,7 @@ class Visit {
     const timer = setInterval(() => this.tick(), TICK_MS);
     signal.addEventListener("abort", () => clearInterval(timer));
     if (this.link.lostAt !== null) this.link.ask();
+    this.drawRecent(model.recent);
     if (model.payload !== this.text) this.receive(model.payload);
     this.paintTheme();
     this.paint();
@@ -99,6 +102,14 @@ class Visit {
       this.toasts.announce(fresh.filter(({ seq }) => seq > payload.backlog_until));
     }
     this.paint();
+  }
+
+  drawRecent(text) {
+    if (!text) return;
+    const recent = JSON.parse(text);
+    drawLine(this.refs.spark, recent);
+    drawBars(this.refs.createdBars, recent, 1);
+    drawBars(this.refs.endedBars, recent, 2);
   }
 
   tick() {
