@@ -38,16 +38,15 @@ export function drawLine(svg, { span_seconds: span, line }) {
 /** Draw one bar for each bucket, the newest strongest; both tiles share one scale. */
 export function drawBars(svg, { span_seconds: span, bucket_seconds: bucket, bars }, column) {
   const highest = Math.max(1, ...bars.flatMap(([, created, ended]) => [created, ended]));
-  const width = (bucket / span) * WIDTH;
+  const x = (seconds) => Math.min(Math.max(0, seconds / span), 1) * WIDTH; // a bucket may begin earlier
   while (svg.childElementCount > bars.length) svg.lastElementChild.remove();
   while (svg.childElementCount < bars.length) svg.append(document.createElementNS(NAMESPACE, "rect"));
   for (const [at, bar] of bars.entries()) {
     const rect = svg.children[at];
     const height = bar[column] ? Math.max(2, (bar[column] / highest) * BARS_HEIGHT) : 0.8;
-    const left = Math.max(0, (bar[0] / span) * WIDTH);
-    setAttribute(rect, "x", left.toFixed(1));
+    setAttribute(rect, "x", x(bar[0]).toFixed(1));
     setAttribute(rect, "y", (BARS_HEIGHT - height).toFixed(1));
-    setAttribute(rect, "width", Math.max(0, Math.min(width * (1 - BAR_GAP), WIDTH - left)).toFixed(1));
+    setAttribute(rect, "width", ((x(bar[0] + bucket) - x(bar[0])) * (1 - BAR_GAP)).toFixed(1));
     setAttribute(rect, "height", height.toFixed(1));
     setAttribute(rect, "opacity", (0.45 + (0.55 * (at + 1)) / bars.length).toFixed(2));
   }
