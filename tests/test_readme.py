@@ -138,3 +138,13 @@ def test_each_option_of_the_simulator_is_told():
             str(d).removesuffix(".0") for d in defaults if isinstance(d, str | int | float)
         )
         assert row.split("|")[2].strip() == (written or "none"), row
+
+
+def test_python_of_the_readme_runs(monkeypatch):
+    """As it stands there, on the demo."""
+    monkeypatch.delenv("KATO_API_URL", raising=False)
+    (code,) = blocks("python")
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["monitor"].summary.active > 0
+    assert not names["monitor"].is_running

@@ -1,0 +1,357 @@
+"""The object of notebooks and scripts: watcher, models and views in one."""
+
+import asyncio
+import contextlib
+import html
+import logging
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+import pandas as pd
+
+from kato_panel.config import load
+from kato_panel.domain.timeline import SPAN_SECONDS, Range
+from kato_panel.hub import Subscription
+from kato_panel.models import Connection, EventLog, Models, SessionChart, SessionSummary
+from kato_panel.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_KINDS: Final = ["session_created", "session_destroyed"]
+_SOURCES: Final = ["http", "stream"]
+_REASONS: Final = ["deleted", "expired", "evicted"]
+_running: "weakref.WeakValueDictionary[str, Monitor]" = weakref.WeakValueDictionary()
+
+
+class Monitor:
+    """
+    Watches one KATO for a notebook or a script.
+
+    Its models are attributes and change by themselves while it runs: use them with
+    `param.watch`, ``.rx`` or ``pn.bind`` like any Param object. In a notebook they change between
+    cells, on the kernel's loop; in a script without a loop, on a thread of their own.
+
+    Starting another monitor of the same address ends the former: a cell that is run again leaves
+    nothing behind.
+
+    Parameters
+    ----------
+    url
+        Where KATO answers; without it ``KATO_API_URL``, and without that the embedded simulator.
+    stream
+        Whether to follow KATO's event stream, for names and for events at once. KATO has room for
+        few such connections, so it is off unless asked for.
+    interval_seconds
+        Between two polls, from 0.5 to 60.
+
+    Raises
+    ------
+    ConfigError
+        If an argument or a setting is wrong.
+
+    Examples
+    --------
+    >>> with Monitor() as monitor:
+    ...     monitor.wait()
+    ...     monitor.summary.active > 100
+    True
+    True
+    """
+
+    def __init__(
+        self, url: str | None = None, *, stream: bool = False, interval_seconds: float = 3.0
+    ) -> None:
+        settings = load(
+            {
+                "KATO_API_URL": url,
+                "KATO_PANEL_STREAM": "on" if stream else "off",
+                "KATO_PANEL_POLL_INTERVAL_SECONDS": interval_seconds,
+            }
+        )
+        self._runtime = Runtime(settings)
+        self._models = Models()
+        self._key = settings.kato_api_url or "demo"
+        self._changing = threading.RLock()
+        self._subscription: Subscription | None = None
+        self._applier: _Applier | None = None
+        self._view: Any = None
+
+    @property
+    def summary(self) -> SessionSummary:
+        """The present count and its rates."""
+        return self._models.summary
+
+    @property
+    def event_log(self) -> EventLog:
+        """The newest events."""
+        return self._models.event_log
+
+    @property
+    def connection(self) -> Connection:
+        """How upstream is seen."""
+        return self._models.connection
+
+    @property
+    def chart(self) -> SessionChart:
+        """What charts of the last day show."""
+        return self._models.chart
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it watches."""
+        return self._subscription is not None
+
+    def start(self) -> Self:
+        """
+        Begin to watch; a monitor that runs goes on.
+
+        Raises
+        ------
+        RuntimeError
+            If it was stopped before: make another one.
+        """
+        if self.is_running:
+            return self
+        if self._applier is not None:
+            raise RuntimeError("this monitor was stopped; make another one")
+        former = _running.get(self._key)
+        if former is not None:
+            former.stop()
+        _running[self._key] = self
+        self._applier = _Applier(self._apply)
+        self._runtime.start()
+        self._subscription, before = self._runtime.hub.subscribe(self._applier.ask)
+        self._models.begin(before)
+        return self
+
+    def stop(self) -> None:
+        """End it, its threads and its view. Stopping twice is allowed."""
+        if self._subscription is None or self._applier is None:
+            return
+        self._subscription.close()
+        self._subscription = None
+        self._runtime.stop()
+        self._applier.end()
+        if self._view is not None:
+            self._view.close()
+
+    def wait(self, timeout_seconds: float = 10.0) -> bool:
+        """
+        Wait for the first observation.
+
+        Returns
+        -------
+        bool
+            Whether there was one; the count is known then.
+        """
+        known = threading.Event()
+        waiting, before = self._runtime.hub.subscribe(known.set)
+        deadline = time.monotonic() + timeout_seconds
+        snapshot = before.snapshot
+        while (snapshot is None or snapshot.active is None) and known.wait(
+            max(0.0, deadline - time.monotonic())
+        ):
+            known.clear()
+            snapshot = waiting.take().snapshot or snapshot
+        waiting.close()
+        # Who waits may hold the loop on which the models would change.
+        self._apply()
+        return self.summary.active is not None
+
+    def events(self, since: datetime | timedelta | None = None) -> pd.DataFrame:
+        """
+        List the events that are remembered, at most 5,000.
+
+        Parameters
+        ----------
+        since
+            A time with a zone, or how long ago; all if it is not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per event, oldest first; index `time`: datetime64 UTC; columns: `kind`
+            (category), `delta`, `previous`, `current` (Int64, sessions), `source`, `reason`
+            (category), `session_ids`, `node_ids` (lists), `after_gap_seconds` (Float64); empty,
+            with these columns, if nothing happened.
+        """
+        first = _first_time(since)
+        told = [event for event in self.event_log.events if first is None or event.at >= first]
+        frame = pd.DataFrame(
+            {
+                "kind": pd.Categorical([event.kind.value for event in told], _KINDS),
+                "delta": pd.array([event.delta for event in told], dtype="Int64"),
+                "previous": pd.array([event.previous for event in told], dtype="Int64"),
+                "current": pd.array([event.current for event in told], dtype="Int64"),
+                "source": pd.Categorical([event.source for event in told], _SOURCES),
+                "reason": pd.Categorical([event.reason for event in told], _REASONS),
+                "session_ids": _objects([[name.session_id for name in e.names] for e in told]),
+                "node_ids": _objects([[name.node_id for name in e.names] for e in told]),
+                "after_gap_seconds": pd.array(
+                    [event.after_gap_seconds for event in told], dtype="Float64"
+                ),
+            },
+        )
+        frame.index = _utc_index([event.at for event in told])
+        return frame
+
+    def counts(self, since: datetime | timedelta | None = None) -> pd.DataFrame:
+        """
+        List the count over time, of the last day at most.
+
+        Parameters
+        ----------
+        since
+            A time with a zone, or how long ago; one hour if it is not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per change, oldest first, thinned to at most 602 with the lowest and highest
+            kept; index `time`: datetime64 UTC; column: `active` (Int64, sessions), the count from
+            this time on, ``<NA>`` where a time that was not observed begins; empty, with this
+            column, if nothing is known.
+        """
+        first = _first_time(since)
+        now = pd.Timestamp.now(tz="UTC")
+        hour = timedelta(seconds=SPAN_SECONDS[Range.HOUR])
+        span = Range.HOUR if first is None or now - first <= hour else Range.DAY
+        series = self.chart.series.get(span)
+        times, active = (series.times, series.active) if series else ((), ())
+        frame = pd.DataFrame({"active": pd.array(list(active), dtype="Int64")})
+        frame.index = _utc_index([pd.Timestamp(time, unit="s", tz="UTC") for time in times])
+        return frame if first is None else frame[frame.index >= first]
+
+    def view(self) -> Any:
+        """
+        Give the live view; the one given before is closed.
+
+        Returns
+        -------
+        LiveView
+            To be shown in a cell, a page or a layout.
+        """
+        # Panel is loaded by who shows something, not by who only watches.
+        from kato_panel.views.live import LiveView  # noqa: PLC0415
+
+        if self._view is not None:
+            self._view.close()
+        self._view = LiveView(
+            self._models,
+            self._runtime.settings,
+            upstream=self._runtime.upstream,
+            epoch=self._runtime.hub.epoch,
+            is_page=False,
+        )
+        return self._view
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        upstream = self._runtime.upstream or self._key
+        active = "—" if self.summary.active is None else self.summary.active
+        state = self.connection.state if self.is_running else "not running"
+        return f"<Monitor of {upstream}: {active} sessions, {state}>"
+
+    def _repr_html_(self) -> str:
+        summary = self.summary
+        rows = {
+            "upstream": self._runtime.upstream or self._key,
+            "state": self.connection.state if self.is_running else "not running: .start()",
+            "active sessions": "—" if summary.active is None else summary.active,
+            "events": len(self.event_log.events),
+            "models": ".summary, .event_log, .connection, .chart",
+            "frames": ".events(since=…), .counts(since=…)",
+            "live view": ".view()",
+        }
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{name}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table>{cells}</table>"
+
+    def _apply(self) -> None:
+        with self._changing:
+            if self._subscription is not None:
+                self._models.apply(self._subscription.take())
+
+
+class _Applier:
+    """
+    Changes the models where their user expects it, never on the watcher's thread.
+
+    A watcher's exception reaches whoever sets the value; on the watcher's thread it would break
+    the watching.
+    """
+
+    def __init__(self, apply: Callable[[], None]) -> None:
+        self._apply = apply
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._thread = threading.Thread(
+                target=self._serve, name="kato-panel-models", daemon=True
+            )
+            self._thread.start()
+
+    def ask(self) -> None:
+        """Ask for a turn; called from the watcher's thread."""
+        if self._loop is None:
+            self._asked.put(True)
+        else:
+            with contextlib.suppress(RuntimeError):  # the loop is over, and nobody looks
+                self._loop.call_soon_threadsafe(self._apply)
+
+    def end(self) -> None:
+        """End the thread, if there is one."""
+        if self._thread is not None:
+            self._asked.put(False)
+            if self._thread is not threading.current_thread():
+                self._thread.join()
+
+    def _serve(self) -> None:
+        while self._asked.get():
+            try:
+                self._apply()
+            except Exception:
+                # A supervisor, as a loop is one for its callbacks: what broke is the user's.
+                logger.exception("a callback on the models broke")
+
+
+def _first_time(since: datetime | timedelta | None) -> pd.Timestamp | None:
+    if since is None:
+        return None
+    if isinstance(since, timedelta):
+        return pd.Timestamp.now(tz="UTC") - since
+    if since.tzinfo is None:
+        raise ValueError(f"since is {since!r}, must have a time zone")
+    return pd.Timestamp(since).tz_convert("UTC")
+
+
+def _utc_index(times: list[Any]) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(pd.to_datetime(times, utc=True), name="time").as_unit("us")
+
+
+def _objects(lists: list[list[Any]]) -> Any:
+    column = np.empty(len(lists), dtype=object)
+    column[:] = lists
+    return column

@@ -1,0 +1,187 @@
+"""The object of notebooks and scripts."""
+
+import asyncio
+import doctest
+import gc
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from kato_panel import Monitor
+from kato_panel import monitor as module
+from kato_panel.errors import ConfigError
+from kato_panel.simulator import EmbeddedSimulator
+from tests.following import Caller
+
+
+@pytest.fixture
+def simulator():
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        yield simulator
+
+
+def until(monitor, is_enough):
+    """Wait for a change of the models."""
+    changed = threading.Event()
+    watcher = monitor.event_log.param.watch(lambda _: changed.set(), "events")
+    for _ in range(40):
+        if is_enough():
+            break
+        changed.wait(0.25)
+        changed.clear()
+    monitor.event_log.param.unwatch(watcher)
+    assert is_enough()
+
+
+def test_monitor_knows_the_count_and_ends_all_it_began(simulator):
+    """As a context manager, in a script without a loop."""
+    before = threading.active_count()
+    with Monitor(simulator.url) as monitor:
+        assert monitor.wait()
+        assert monitor.summary.active == 5
+        assert monitor.connection.state == "polling"
+    assert not monitor.is_running
+    monitor.stop()
+    assert threading.active_count() == before
+
+
+def test_events_and_counts_are_frames(simulator):
+    """With documented columns and kinds."""
+    caller = Caller(simulator.url)
+    with Monitor(simulator.url, stream=True, interval_seconds=0.5) as monitor:
+        assert monitor.wait()
+        threading.Event().wait(1)  # past the baseline's allowance
+        session_id = caller.create("planner-7")
+        caller.delete(session_id)
+        until(monitor, lambda: len(monitor.events()) == 2)
+        events = monitor.events()
+        assert list(events["kind"]) == ["session_created", "session_destroyed"]
+        assert list(events["delta"]) == [1, 1]
+        assert events["session_ids"].iloc[0] == [session_id]
+        assert list(events["reason"]) == [None, "deleted"] or events["reason"].isna().iloc[0]
+        assert len(monitor.events(since=timedelta(hours=1))) == 2
+        assert len(monitor.events(since=datetime.now(UTC) + timedelta(hours=1))) == 0
+        until(monitor, lambda: len(monitor.counts()) >= 1)
+        assert monitor.counts()["active"].iloc[-1] >= 5
+
+
+def test_empty_frames_have_their_columns_and_kinds():
+    """So that code written on them works before anything happened."""
+    monitor = Monitor("http://127.0.0.1:1")
+    events, counts = monitor.events(), monitor.counts()
+    for frame in (events, counts):
+        assert isinstance(frame.index, pd.DatetimeIndex)
+        assert (frame.index.name, str(frame.index.tz)) == ("time", "UTC")
+        assert frame.empty
+    assert {name: str(kind) for name, kind in events.dtypes.items()} == {
+        "kind": "category",
+        "delta": "Int64",
+        "previous": "Int64",
+        "current": "Int64",
+        "source": "category",
+        "reason": "category",
+        "session_ids": "object",
+        "node_ids": "object",
+        "after_gap_seconds": "Float64",
+    }
+    assert str(counts["active"].dtype) == "Int64"
+
+
+def test_time_without_a_zone_is_refused(simulator):
+    """Which hour it means, nobody knows."""
+    monitor = Monitor(simulator.url)
+    with pytest.raises(ValueError, match="must have a time zone"):
+        monitor.events(since=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+def test_wrong_address_is_refused_in_words():
+    """As everywhere."""
+    with pytest.raises(ConfigError, match="KATO_API_URL is 'kato'"):
+        Monitor("kato")
+    with pytest.raises(ConfigError, match=r"must be a number from 0\.5 to 60"):
+        Monitor("http://kato", interval_seconds=0)
+
+
+def test_cell_that_is_run_again_replaces_its_monitor(simulator):
+    """No thread and no watcher is left of the former."""
+    before = threading.active_count()
+    for _ in range(3):
+        monitor = Monitor(simulator.url).start()
+        assert monitor.wait()
+        assert threading.active_count() == before + 2
+    monitor.stop()
+    with pytest.raises(RuntimeError, match="make another one"):
+        monitor.start()
+    assert threading.active_count() == before
+
+
+def test_view_that_is_asked_for_again_replaces_the_former(simulator):
+    """The models have one follower, however often the cell is run."""
+    with Monitor(simulator.url) as monitor:
+        monitor.wait()
+        views = [monitor.view() for _ in range(3)]
+        watchers = monitor._models._param__private.watchers["revision"]["value"]
+        assert len(watchers) == 1
+        assert '"active_count": 5' in views[-1].__panel__().payload
+    del views
+    gc.collect()
+
+
+async def test_models_change_on_the_loop_of_their_user(simulator):
+    """As in a notebook: between cells, where its callbacks may do anything."""
+    where, changed = [], asyncio.Event()
+
+    def note(_):
+        where.append(threading.current_thread())
+        changed.set()
+
+    with Monitor(simulator.url) as monitor:
+        monitor.summary.param.watch(note, "active")
+        async with asyncio.timeout(10):
+            await changed.wait()
+    assert where == [threading.main_thread()]
+
+
+def test_broken_callback_of_a_user_does_not_break_the_watching(simulator, caplog):
+    """It is told, and upstream stays watched."""
+    with Monitor(simulator.url, interval_seconds=0.5) as monitor:
+        assert monitor.wait()
+
+        def break_(_):
+            raise ValueError("broken on purpose")
+
+        monitor.summary.param.watch(break_, "active")
+        for _ in range(2):
+            before = monitor.summary.active
+            Caller(simulator.url).create()
+            until(monitor, lambda before=before: monitor.summary.active == before + 1)
+        assert monitor._runtime.trouble is None
+    assert "a callback on the models broke" in caplog.text
+
+
+def test_it_says_what_it_is(simulator):
+    """Before, while and after; and for the eye in a notebook."""
+    monitor = Monitor(simulator.url)
+    assert "not running" in repr(monitor)
+    with monitor:
+        monitor.wait()
+        assert repr(monitor) == f"<Monitor of {simulator.url}: 5 sessions, polling>"
+        assert "<td>5</td>" in monitor._repr_html_()
+
+
+def test_example_of_its_docstring_works(monkeypatch):
+    """As it stands there, on the demo."""
+    monkeypatch.delenv("KATO_API_URL", raising=False)
+    failed, tried = doctest.testmod(module)
+    assert (failed, tried) == (0, 1)
+
+
+def test_importing_it_loads_no_panel():
+    """Who only watches pays for no view."""
+    code = "import sys; from kato_panel import Monitor; print('panel' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"
