@@ -122,6 +122,28 @@ def test_toast_stays_while_it_is_pointed_at_and_can_be_dismissed(serve, simulato
     assert (status.get_attribute("role"), status.get_attribute("aria-live")) == ("status", "polite")
 
 
+def test_feed_shows_one_kind_on_request_and_the_address_remembers(
+    serve, simulator, caller, watched
+):
+    """All, created or ended; a reload keeps it."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    watched.open(service.url)
+    pill(watched, "Live")
+    caller.delete(caller.create("planner-7"))
+    rows = watched.page.locator("ul li:visible time")
+    watched.page.locator("li", has_text="1 deleted").wait_for()
+    assert rows.count() == 2
+    watched.page.get_by_role("button", name="Ended").click()
+    assert rows.count() == 1
+    assert "events=gone" in watched.page.url
+    watched.page.reload()
+    watched.page.locator("li", has_text="1 deleted").wait_for()
+    assert rows.count() == 1
+    watched.page.get_by_role("button", name="All").click()
+    assert rows.count() == 2
+    assert "events=" not in watched.page.url
+
+
 def test_upstream_s_absence_is_told_and_its_number_kept(serve, simulator, caller, watched):
     """Never 0 for unknown: greyed, with the time since, then with the reason."""
     service = serve(KATO_API_URL=simulator.url, **SHORT)

@@ -2,11 +2,13 @@ import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isRedu
 import { PAUSE_ICON, PLAY_ICON, ROW, make, setAttribute, setHidden, setText, slideIn } from "./markup.js";
 
 const FEED_ROWS = 200;
+const FILTER_KEY = "events";
 
 /** The feed: newest on top, and what is being read stays where it is. */
 export class Feed {
-  constructor(refs) {
+  constructor(refs, isPage) {
     this.refs = refs;
+    this.isPage = isPage;
     this.list = refs.feed;
     this.entries = []; // oldest first, at most FEED_ROWS: {seq, epoch, row, isHeld}
     this.bySeq = new Map(); // of the epoch that is current
@@ -17,6 +19,8 @@ export class Feed {
     refs.pause.innerHTML = PAUSE_ICON;
     refs.zone.textContent = zoneName;
     refs.pause.addEventListener("click", () => this.togglePause());
+    for (const chip of refs.chips.children) chip.addEventListener("click", () => this.filter(chip.dataset.show));
+    this.filter(isPage ? readFilter() : "all");
     refs.fresh.addEventListener("click", () => this.bringUp());
     this.list.addEventListener("scroll", () => this.noteScroll(), { passive: true });
   }
@@ -89,6 +93,17 @@ export class Feed {
     this.noteScroll();
   }
 
+  /** Show all events, or one kind; a page's address remembers which. */
+  filter(kind) {
+    this.list.dataset.show = kind;
+    for (const chip of this.refs.chips.children) setAttribute(chip, "aria-pressed", String(chip.dataset.show === kind));
+    if (!this.isPage) return; // the address of a notebook is not ours
+    const url = new URL(location.href);
+    if (kind === "all") url.searchParams.delete(FILTER_KEY);
+    else url.searchParams.set(FILTER_KEY, kind);
+    if (url.href !== location.href) history.replaceState(history.state, "", url);
+  }
+
   noteScroll() {
     if (this.unread && this.list.scrollTop <= 8 && !this.entries.some((entry) => entry.isHeld)) this.setUnread(0);
   }
@@ -105,6 +120,11 @@ export class Feed {
   }
 }
 
+function readFilter() {
+  const kind = new URLSearchParams(location.search).get(FILTER_KEY);
+  return ["made", "gone"].includes(kind) ? kind : "all";
+}
+
 function makeNote(text) {
   const row = make("li", "note");
   row.textContent = text;
@@ -119,6 +139,7 @@ function fillRow(row, event) {
   const nodes = describeNames(data, count);
   const what = `${writeCount(count)} ${created ? "created" : nameEnding(data.reason)}`;
   const gapText = isNumber(data.after_gap_seconds) ? `after ${writeSpan(data.after_gap_seconds, ["s", "min", "h"])} gap` : "";
+  setAttribute(row, "class", created ? "made-row" : "gone-row");
   setText(time, writeTime(timestamp));
   setAttribute(time, "datetime", clean(timestamp));
   setText(sign, created ? "+" : "−");

@@ -34,6 +34,8 @@ export const buildPage = (isPage) => `${isPage ? HEADER : ""}
     <ul role="list" data-ref="sources"></ul></section>
   <section class="card events" aria-labelledby="h-events" data-ref="events" hidden>
     <div class="hd"><h2 id="h-events">Events</h2><span class="key" data-ref="zone" title="Time zone of this page"></span>
+      <span class="chips" role="group" aria-label="Which events are shown" data-ref="chips">
+        <button type="button" data-show="all" aria-pressed="true">All</button><button type="button" data-show="made" aria-pressed="false">Created</button><button type="button" data-show="gone" aria-pressed="false">Ended</button></span>
       <button class="icon" type="button" data-ref="pause" aria-pressed="false" aria-label="Pause the event feed" title="Pause the event feed"></button></div>
     <div class="scroll"><ul role="list" tabindex="0" aria-labelledby="h-events" data-ref="feed"></ul>
       <div class="empty" data-ref="nothing">${icon("M2 12h6l2-4 4 8 2-4h6")}<p data-ref="empty"></p></div><button class="fresh" type="button" data-ref="fresh" hidden></button></div></section>

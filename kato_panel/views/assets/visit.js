@@ -31,7 +31,7 @@ class Visit {
     this.isPage = isPage;
     this.root = make("div", isPage ? "kato page" : "kato", buildPage(isPage));
     this.refs = findRefs(this.root);
-    this.feed = new Feed(this.refs);
+    this.feed = new Feed(this.refs, isPage);
     this.toasts = new Toasts(this.refs.toasts);
     this.link = new PageLink(isPage, () => this.paint());
     this.sourceRows = new Map();
