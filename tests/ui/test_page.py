@@ -243,8 +243,12 @@ def test_page_whose_socket_stays_away_loads_itself_again(serve, simulator, watch
         pill(watched, "Over HTTP")
         with watched.page.expect_navigation(timeout=40_000):
             pass
+        watched.page.get_by_text("The live connection does not open.").wait_for()
         proxy.mend()
+        with watched.page.expect_navigation(timeout=15_000):
+            pass
         watched.count("5")
+        assert not watched.page.locator("#boot").is_visible()
 
 
 @pytest.mark.parametrize("workers", [1, 4])
