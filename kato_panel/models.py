@@ -209,7 +209,7 @@ class EventLog(_ReadOnly):
         )
 
 
-class SessionChart(_ReadOnly):
+class SessionSeries(_ReadOnly):
     """What charts of the last day show; changes at most once a second."""
 
     series = param.Dict(
@@ -241,8 +241,8 @@ class Models(_ReadOnly):
     event_log: EventLog = param.ClassSelector(  # type: ignore[assignment]  # never None: see __init__
         class_=EventLog, constant=True, instantiate=False, doc="The newest events."
     )
-    chart: SessionChart = param.ClassSelector(  # type: ignore[assignment]  # as above
-        class_=SessionChart, constant=True, instantiate=False, doc="The count over the last day."
+    chart: SessionSeries = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=SessionSeries, constant=True, instantiate=False, doc="The count over the last day."
     )
     revision = param.Integer(
         default=0, bounds=(0, None), constant=True, doc="Number of updates taken over."
@@ -254,7 +254,7 @@ class Models(_ReadOnly):
                 "summary": SessionSummary(),
                 "connection": Connection(),
                 "event_log": EventLog(),
-                "chart": SessionChart(),
+                "chart": SessionSeries(),
                 **values,
             }
         )

@@ -19,7 +19,7 @@ import pandas as pd
 from kato_panel.config import load
 from kato_panel.domain.timeline import SPAN_SECONDS, Range
 from kato_panel.hub import Subscription
-from kato_panel.models import Connection, EventLog, Models, SessionChart, SessionSummary
+from kato_panel.models import Connection, EventLog, Models, SessionSeries, SessionSummary
 from kato_panel.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class Monitor:
         return self._models.connection
 
     @property
-    def chart(self) -> SessionChart:
+    def chart(self) -> SessionSeries:
         """What charts of the last day show."""
         return self._models.chart
 

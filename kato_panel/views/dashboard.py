@@ -49,6 +49,7 @@ class Visit:
         self._subscription, before = runtime.hub.subscribe(self._wake)
         doc.on_session_destroyed(self._end)
         self._models.begin(before)
+        pn.state.onload(self.view.show_chart)
 
     def _wake(self) -> None:
         """

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import panel as pn
 import param
-from panel.custom import JSComponent
+from panel.custom import Child, JSComponent
 
 from kato_panel import messages
 from kato_panel.config import Settings
@@ -17,6 +17,7 @@ from kato_panel.domain.health import SourceState
 from kato_panel.domain.snapshot import Link
 from kato_panel.domain.timeline import Range, Series
 from kato_panel.models import Models
+from kato_panel.views.charts import SessionChart
 
 RETOLD: Final = 20
 """Events told again in each payload, so that a page that missed one patch misses no event."""
@@ -65,6 +66,15 @@ class LiveBoard(JSComponent):
         default=True, constant=True, doc="Whether it is the whole page, and not part of one."
     )
 
+    range: Any = param.Selector(
+        default=Range.HOUR.value,
+        objects=[span.value for span in Range],
+        doc="How far back the chart looks, as the page chose.",
+    )
+    dark = param.Boolean(default=False, doc="Whether the page is dark at present.")
+    zone = param.String(default="UTC", doc="IANA name of the page's time zone.")
+    chart = Child(doc="The chart; built when the page is there.")
+
     _esm = join_modules()
     _stylesheets: ClassVar[list[str]] = [(ASSETS / "live.css").read_text(encoding="utf-8")]
 
@@ -105,6 +115,7 @@ class LiveView(pn.viewable.Viewer):
         self._upstream = upstream
         self._epoch = epoch
         self._has_api = has_api
+        self._chart: SessionChart | None = None
         self._told: dict[int, str] = {}
         self._recent_of: Series | None = None
         self._recent_text = ""
@@ -120,9 +131,24 @@ class LiveView(pn.viewable.Viewer):
     def __panel__(self) -> LiveBoard:
         return self._board
 
+    def show_chart(self) -> None:
+        """Build the chart: after the first paint, as it takes longer than all the rest."""
+        board = self._board
+        self._chart = SessionChart(
+            self._models.chart, range=board.range, dark=board.dark, zone=board.zone
+        )
+        board.param.watch(self._set_chart, ["range", "dark", "zone"])
+        board.chart = self._chart
+
     def close(self) -> None:
         """Stop following the models."""
         self._models.param.unwatch(self._watcher)
+        if self._chart is not None:
+            self._chart.close()
+
+    def _set_chart(self, *changes: Any) -> None:
+        if self._chart is not None:
+            self._chart.param.update(**{change.name: change.new for change in changes})
 
     def _refresh(self, _: Any) -> None:
         self._board.param.update(

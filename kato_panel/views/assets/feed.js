@@ -1,4 +1,4 @@
-import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isReduced, nameEnding, pluralize, writeCount, writeSpan, writeTime, zoneName } from "./words.js";
+import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isReduced, nameEnding, pluralize, readFromAddress, setInAddress, writeCount, writeSpan, writeTime, zoneName } from "./words.js";
 import { PAUSE_ICON, PLAY_ICON, ROW, make, setAttribute, setHidden, setText, slideIn } from "./markup.js";
 
 const FEED_ROWS = 200;
@@ -98,10 +98,7 @@ export class Feed {
     this.list.dataset.show = kind;
     for (const chip of this.refs.chips.children) setAttribute(chip, "aria-pressed", String(chip.dataset.show === kind));
     if (!this.isPage) return; // the address of a notebook is not ours
-    const url = new URL(location.href);
-    if (kind === "all") url.searchParams.delete(FILTER_KEY);
-    else url.searchParams.set(FILTER_KEY, kind);
-    if (url.href !== location.href) history.replaceState(history.state, "", url);
+    setInAddress(FILTER_KEY, kind === "all" ? null : kind);
   }
 
   noteScroll() {
@@ -120,10 +117,7 @@ export class Feed {
   }
 }
 
-function readFilter() {
-  const kind = new URLSearchParams(location.search).get(FILTER_KEY);
-  return ["made", "gone"].includes(kind) ? kind : "all";
-}
+const readFilter = () => ["made", "gone"].find((kind) => kind === readFromAddress(FILTER_KEY)) ?? "all";
 
 function makeNote(text) {
   const row = make("li", "note");

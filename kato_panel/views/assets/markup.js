@@ -32,6 +32,12 @@ export const buildPage = (isPage) => `${isPage ? HEADER : ""}
   <section class="card sources" aria-labelledby="h-sources">
     <div class="hd"><h2 id="h-sources">Sources</h2><span class="key" data-ref="sourcesAt"></span></div>
     <ul role="list" data-ref="sources"></ul></section>
+  <section class="card over" aria-labelledby="h-over">
+    <div class="hd"><h2 id="h-over">Sessions over time</h2><span class="sp"></span>
+      <span class="swatch accent">active</span><span class="swatch made">created</span><span class="swatch gone">ended</span>
+      <span class="chips" role="group" aria-label="How far back the chart looks" data-ref="ranges">
+        <button type="button" data-range="5m">5 m</button><button type="button" data-range="1h">1 h</button><button type="button" data-range="24h">24 h</button></span></div>
+    <div class="chart" data-ref="chart"><p class="empty">Drawing the chart…</p></div></section>
   <section class="card events" aria-labelledby="h-events" data-ref="events" hidden>
     <div class="hd"><h2 id="h-events">Events</h2><span class="key" data-ref="zone" title="Time zone of this page"></span>
       <span class="chips" role="group" aria-label="Which events are shown" data-ref="chips">

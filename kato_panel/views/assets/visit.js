@@ -6,7 +6,7 @@
  * `model.page` tells whether this is the whole page or part of one, such as a notebook.
  */
 
-import { DEFAULTS, clean, isDate, isNumber, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime } from "./words.js";
+import { DEFAULTS, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
 import { THEMES, buildPage, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { drawBars, drawLine } from "./pictures.js";
 import { Feed } from "./feed.js";
@@ -15,6 +15,10 @@ import { PageLink, describeLink } from "./link.js";
 
 const TICK_MS = 1_000;
 const THEME_KEY = "kato-panel-theme";
+const RANGE_KEY = "since";
+const DEFAULT_RANGE = "1h";
+
+const readRange = () => ["5m", "1h", "24h"].find((range) => range === readFromAddress(RANGE_KEY));
 
 function readTheme() {
   try {
@@ -50,6 +54,7 @@ class Visit {
     const wake = () => this.link.wake();
     model.on("payload", whileAlive(() => this.receive(model.payload)));
     model.on("recent", whileAlive(() => this.drawRecent(model.recent)));
+    model.on("chart", whileAlive(() => this.placeChart(model)));
     model.on("remove", whileAlive(() => this.detach()));
     const bokeh = view?.model?.document;
     bokeh?.on_event?.("connection_lost", whileAlive(() => this.link.lose()));
@@ -64,6 +69,7 @@ class Visit {
     const timer = setInterval(() => this.tick(), TICK_MS);
     signal.addEventListener("abort", () => clearInterval(timer));
     if (this.link.lostAt !== null) this.link.ask();
+    this.attachChart(model, signal);
     this.drawRecent(model.recent);
     if (model.payload !== this.text) this.receive(model.payload);
     this.paintTheme();
@@ -102,6 +108,32 @@ class Visit {
       this.toasts.announce(fresh.filter(({ seq }) => seq > payload.backlog_until));
     }
     this.paint();
+  }
+
+  /** The chart is Panel's own child; it is told what the page alone knows: zone, theme, range. */
+  attachChart(model, signal) {
+    this.model = model;
+    model.zone = zoneName;
+    model.range = this.range ?? (this.isPage && readRange()) ?? model.range;
+    this.showRange(model.range);
+    for (const chip of this.refs.ranges.children) {
+      chip.addEventListener("click", () => {
+        model.range = chip.dataset.range;
+        this.showRange(model.range);
+      }, { signal });
+    }
+    this.placeChart(model);
+  }
+
+  placeChart(model) {
+    const child = model.chart ? model.get_child("chart") : null;
+    if (child) this.refs.chart.replaceChildren(child);
+  }
+
+  showRange(range) {
+    this.range = range;
+    for (const chip of this.refs.ranges.children) setAttribute(chip, "aria-pressed", String(chip.dataset.range === range));
+    if (this.isPage) setInAddress(RANGE_KEY, range === DEFAULT_RANGE ? null : range);
   }
 
   drawRecent(text) {
@@ -216,6 +248,7 @@ class Visit {
     this.theme ??= readTheme();
     const isDark = this.theme === "dark" || (this.theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
     this.root.dataset.theme = isDark ? "dark" : "light";
+    if (this.model && this.model.dark !== isDark) this.model.dark = isDark;
     if (!this.isPage) return;
     document.documentElement.dataset.theme = this.root.dataset.theme;
     const [words, picture] = THEMES[this.theme];

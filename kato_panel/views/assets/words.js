@@ -52,3 +52,14 @@ export const isCreated = (event) => event.event_type === "session_created";
 export const countOf = (event) => Math.abs(event.data.delta);
 export const nameEnding = (reason) => (["deleted", "expired"].includes(reason) ? reason : "destroyed");
 export const isReduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+// ---- What the page's address remembers ----
+
+export const readFromAddress = (key) => new URLSearchParams(location.search).get(key);
+
+export function setInAddress(key, value) {
+  const url = new URL(location.href);
+  if (value === null) url.searchParams.delete(key);
+  else url.searchParams.set(key, value);
+  if (url.href !== location.href) history.replaceState(history.state, "", url);
+}
