@@ -122,6 +122,7 @@ class SessionChart(pn.viewable.Viewer):
             seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M",
             days="%d %b %H:%M",
         )  # fmt: skip
+        plot.xaxis.ticker.desired_num_ticks = 4  # also on a phone
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
         plot.outline_line_color = None
         plot.background_fill_alpha = plot.border_fill_alpha = 0  # the card shows through
