@@ -63,7 +63,8 @@ class Visit:
 
     def _ask_turn(self) -> None:
         # On the server's loop, which also ends visits: between its end and `_end` no turn is left.
-        if not self._doc.session_context.destroyed:
+        context = self._doc.session_context
+        if context is not None and not context.destroyed:
             self._doc.add_next_tick_callback(self._apply)
 
     def _apply(self) -> None:
