@@ -195,7 +195,9 @@ class Detector:
         self._seen[key] = change.name.node_id
         if len(self._seen) > MAX_SEEN:
             self._seen.popitem(last=False)
-        return True
+        # A beginning told after its end is late: it was counted, or the next poll will tell.
+        is_late = change.kind is Kind.CREATED and (Kind.DESTROYED, key[1]) in self._seen
+        return not is_late
 
     def _with_node(self, change: ChangeNamed) -> ChangeNamed:
         """Add the node that an end lacks, if its session was seen to begin."""

@@ -199,6 +199,14 @@ def test_end_is_told_with_the_node_its_session_began_on(detector):
     assert event.names == (Name("a", "node-a"),)
 
 
+def test_beginning_that_is_told_after_its_end_is_not_counted(detector):
+    """Reordered frames leave no phantom; the next poll settles what is missing."""
+    told(detector, 1, (D, "x"))
+    assert told(detector, 2, (C, "x")) == []
+    (event,) = poll(detector, 10, 5)
+    assert (event.kind, event.delta, detector.shown) == (C, 1, 10)
+
+
 def test_old_repetitions_are_forgotten(detector, monkeypatch):
     """Memory is bounded, the newest are remembered."""
     monkeypatch.setattr(detection, "MAX_SEEN", 2)
