@@ -6,6 +6,7 @@ page. A set follows the hub through `Models.apply`.
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -14,7 +15,8 @@ import param
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.snapshot import Link, SessionSnapshot
-from kato_panel.hub import Charts, Update
+from kato_panel.hub import Charts, Subscription, Update
+from kato_panel.runtime import Runtime
 
 MAX_LOGGED = 5_000
 
@@ -244,6 +246,18 @@ class Models(_ReadOnly):
     chart: SessionSeries = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=SessionSeries, constant=True, instantiate=False, doc="The count over the last day."
     )
+    epoch = param.String(
+        default="", constant=True, doc="Within which event numbers count; random per start."
+    )
+    is_demo = param.Boolean(
+        default=False, constant=True, doc="Whether the embedded simulator is watched."
+    )
+    tells_events = param.Boolean(
+        default=True, constant=True, doc="Whether events are told, and not the count only."
+    )
+    is_over = param.Boolean(
+        default=False, constant=True, doc="Whether the watching was ended on purpose."
+    )
     revision = param.Integer(
         default=0, bounds=(0, None), constant=True, doc="Number of updates taken over."
     )
@@ -259,6 +273,32 @@ class Models(_ReadOnly):
             }
         )
 
+    def follow(self, runtime: Runtime, wake: Callable[[], None]) -> Subscription:
+        """
+        Begin to follow a runtime that was started: take over what is known.
+
+        Parameters
+        ----------
+        runtime
+            What is followed.
+        wake
+            Called from the watcher's thread when there is something to take; see `Subscription`.
+
+        Returns
+        -------
+        Subscription
+            For its owner to hand to `apply` what it takes, and to close.
+        """
+        subscription, before = runtime.hub.subscribe(wake)
+        settings = runtime.settings
+        self._take(
+            epoch=runtime.hub.epoch,
+            is_demo=settings.is_demo,
+            tells_events=settings.session_events,
+        )
+        self.begin(before)
+        return subscription
+
     def begin(self, update: Update) -> None:
         """Take over the state and the events from before."""
         self.event_log.begin(update.events)
@@ -270,6 +310,10 @@ class Models(_ReadOnly):
         self.event_log.apply(update.events, update.skipped)
         self.chart.apply(update.charts)
         self._apply_snapshot(update.snapshot)
+
+    def end(self) -> None:
+        """Say that nothing more will come."""
+        self._take(is_over=True, revision=self.revision + 1)
 
     def _apply_snapshot(self, snapshot: SessionSnapshot | None) -> None:
         if snapshot is not None:

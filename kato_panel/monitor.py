@@ -84,6 +84,11 @@ class Monitor:
         self._view: Any = None
 
     @property
+    def models(self) -> Models:
+        """All models in one, as the cards take them."""
+        return self._models
+
+    @property
     def summary(self) -> SessionSummary:
         """The present count and its rates."""
         return self._models.summary
@@ -127,20 +132,18 @@ class Monitor:
         _running[self._key] = self
         self._applier = _Applier(self._apply)
         self._runtime.start()
-        self._subscription, before = self._runtime.hub.subscribe(self._applier.ask)
-        self._models.begin(before)
+        self._subscription = self._models.follow(self._runtime, self._applier.ask)
         return self
 
     def stop(self) -> None:
-        """End it, its threads and its view. Stopping twice is allowed."""
+        """End it and its threads; its views say so. Stopping twice is allowed."""
         if self._subscription is None or self._applier is None:
             return
         self._subscription.close()
         self._subscription = None
         self._runtime.stop()
         self._applier.end()
-        if self._view is not None:
-            self._view.close()
+        self._models.end()
 
     def wait(self, timeout_seconds: float = 10.0) -> bool:
         """
@@ -231,7 +234,7 @@ class Monitor:
 
     def view(self) -> Any:
         """
-        Give the live view; the one given before is closed.
+        Give the live view; the one given before ends, and says so.
 
         Returns
         -------
@@ -242,14 +245,8 @@ class Monitor:
         from kato_panel.views.live import LiveView  # noqa: PLC0415
 
         if self._view is not None:
-            self._view.close()
-        self._view = LiveView(
-            self._models,
-            self._runtime.settings,
-            upstream=self._runtime.upstream,
-            epoch=self._runtime.hub.epoch,
-            is_page=False,
-        )
+            self._view.end()
+        self._view = LiveView(self)
         return self._view
 
     def __enter__(self) -> Self:

@@ -2,7 +2,6 @@
 
 import asyncio
 import doctest
-import gc
 import subprocess
 import sys
 import threading
@@ -120,15 +119,18 @@ def test_cell_that_is_run_again_replaces_its_monitor(simulator):
 
 
 def test_view_that_is_asked_for_again_replaces_the_former(simulator):
-    """The models have one follower, however often the cell is run."""
+    """The models have one follower, however often the cell is run; the former says it is over."""
     with Monitor(simulator.url) as monitor:
         monitor.wait()
         views = [monitor.view() for _ in range(3)]
-        watchers = monitor._models._param__private.watchers["revision"]["value"]
+        for view in views:
+            view.__panel__().get_root()
+        watchers = monitor.models._param__private.watchers["revision"]["value"]
         assert len(watchers) == 1
         assert '"active_count": 5' in views[-1].__panel__().payload
-    del views
-    gc.collect()
+        assert '"over": true' in views[0].__panel__().payload
+        assert '"over": false' in views[-1].__panel__().payload
+    assert '"over": true' in views[-1].__panel__().payload
 
 
 async def test_models_change_on_the_loop_of_their_user(simulator):

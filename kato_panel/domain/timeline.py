@@ -31,7 +31,8 @@ class Range(StrEnum):
 
 
 SPAN_SECONDS: Final = {Range.FIVE_MINUTES: 300, Range.HOUR: 3_600, Range.DAY: 86_400}
-BUCKET_SECONDS: Final = {Range.FIVE_MINUTES: 10, Range.HOUR: 60, Range.DAY: 1_800}
+MAX_BUCKETS: Final = {Range.FIVE_MINUTES: 30, Range.HOUR: 60, Range.DAY: 48}
+BUCKETS_SECONDS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,29 @@ class Minute:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """
+    What one bucket of a chart comes to.
+
+    Parameters
+    ----------
+    start
+        Epoch seconds.
+    last, lowest, highest
+        Shown count at its end, and its bounds; ``None`` where nothing was observed.
+    created, ended
+        Sessions in it.
+    """
+
+    start: float
+    last: int | None
+    lowest: int | None
+    highest: int | None
+    created: int = 0
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """
     What one chart shows; all times in epoch seconds.
@@ -72,7 +96,7 @@ class Series:
         The shown count from each time on, oldest first, of equal length, at most 602; ``None``
         where a gap begins.
     bucket_seconds
-        Width of a bucket.
+        Width of a bucket; narrower while little is known, so that there are always enough to see.
     starts, created, ended
         For each bucket that was observed at all: its beginning, and the sessions in it.
     """
@@ -86,6 +110,31 @@ class Series:
     starts: tuple[float, ...]
     created: tuple[int, ...]
     ended: tuple[int, ...]
+
+    def slices(self) -> tuple[Slice, ...]:
+        """List every bucket from what is known first to the newest observation, oldest first."""
+        width = self.bucket_seconds
+        sums = dict(zip(self.starts, zip(self.created, self.ended, strict=True), strict=True))
+        slices = []
+        start = self.times[0] // width * width
+        while start <= self.until:
+            # The step that holds when the bucket begins counts too.
+            first = max(0, bisect_right(self.times, start) - 1)
+            after = max(first + 1, bisect_left(self.times, start + width))
+            seen = [value for value in self.active[first:after] if value is not None]
+            created, ended = sums.get(start, (0, 0))
+            slices.append(
+                Slice(
+                    start=start,
+                    last=self.active[after - 1],
+                    lowest=min(seen, default=None),
+                    highest=max(seen, default=None),
+                    created=created,
+                    ended=ended,
+                )
+            )
+            start += width
+        return tuple(slices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,14 +215,15 @@ class Timeline:
         steps = self._minute_steps(since) if span is Range.DAY else self._change_steps(since)
         steps = _thin(steps, since, self._until)
         times, active = self._cut(steps, since, SPAN_SECONDS[span] / MAX_POINTS)
-        starts, created, ended = self._buckets(span, since)
+        width = _bucket_seconds(span, self._until - times[0])
+        starts, created, ended = self._buckets(since, width)
         return Series(
             range=span,
             since=since,
             until=self._until,
             times=times,
             active=active,
-            bucket_seconds=BUCKET_SECONDS[span],
+            bucket_seconds=width,
             starts=starts,
             created=created,
             ended=ended,
@@ -246,12 +296,11 @@ class Timeline:
         return tuple(time for time, _ in line), tuple(value for _, value in line)
 
     def _buckets(
-        self, span: Range, since: float
+        self, since: float, width: int
     ) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
         """Sum up created and ended over the whole buckets that the range touches."""
-        width = BUCKET_SECONDS[span]
         sums: dict[int, list[int]] = {}
-        if span is Range.FIVE_MINUTES:
+        if width < MINUTE_SECONDS:
             counted = [(change.at, change.created, change.ended) for change in self._changes]
         else:
             counted = [(m.start, m.created, m.ended) for m in self._minutes.values()]
@@ -267,6 +316,19 @@ class Timeline:
             tuple(sums[start][0] for start in starts),
             tuple(sums[start][1] for start in starts),
         )
+
+
+def _bucket_seconds(span: Range, known_seconds: float) -> int:
+    """Choose the narrowest width with which the buckets are not too many."""
+    narrowest = MINUTE_SECONDS if span is Range.DAY else BUCKETS_SECONDS[0]
+    return next(
+        (
+            width
+            for width in BUCKETS_SECONDS
+            if width >= narrowest and known_seconds <= width * MAX_BUCKETS[span]
+        ),
+        BUCKETS_SECONDS[-1],
+    )
 
 
 def _thin(steps: list[tuple[float, int]], since: float, until: float) -> list[tuple[float, int]]:

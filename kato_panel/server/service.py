@@ -9,6 +9,7 @@ from typing import Any
 
 from panel.io.server import get_server
 from tornado.ioloop import IOLoop
+from tornado.websocket import WebSocketClosedError
 
 from kato_panel import runtime as runtimes
 from kato_panel.errors import ConfigError
@@ -84,6 +85,7 @@ class Service:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT."""
         loop = IOLoop.current()
+        asyncio.get_event_loop().set_exception_handler(_pass_over_closed_pages)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_event_loop().add_signal_handler(number, loop.stop)
         self.start()
@@ -91,6 +93,12 @@ class Service:
             loop.start()
         finally:
             self.stop()
+
+
+def _pass_over_closed_pages(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Leave unsaid that a page was closed while Panel wrote to it: that is how pages end."""
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _origins(host: str, port: int) -> list[str]:

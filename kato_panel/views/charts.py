@@ -1,7 +1,7 @@
 """Sessions over time: the count as a step line, created and ended on a shared baseline below it."""
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,20 +18,38 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from kato_panel.domain.timeline import MAX_POINTS, SPAN_SECONDS, Range, Series
+from kato_panel.domain.timeline import MAX_POINTS, SPAN_SECONDS, Range, Series, Slice
 from kato_panel.models import SessionSeries
 from kato_panel.views.theme import DARK, FONT, LIGHT
 
 BARS_SHARE: Final = 0.3
 """Of the height, below the line."""
 TICKS: Final = 4
-SHORTEST_SECONDS: Final = 60
+SHORTEST_SECONDS: Final = 30
 STEPS: Final = (1, 2, 5)
+BASE_SHARE: Final = 0.03
+"""Of the highest bar, between the baseline and each bar."""
+TOP_SHARE: Final = 20
+"""Of the highest bar: beyond the chart's edges."""
+SLICE_COLUMNS: Final = (
+    *("time", "made", "gone", "made_base", "gone_base", "top", "bottom"),
+    *("span", "count", "created", "ended"),
+)
+# Bokeh frames it in white and pads it by 5 px, whatever the page's theme: this covers both.
+TOOLTIP: Final = """
+<div style="margin:-7px; padding:8px 11px; border:1px solid %(line)s; background:%(card)s;
+  color:%(text)s; font:12.5px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;
+  font-variant-numeric:tabular-nums; white-space:nowrap">
+  <div style="color:%(dim)s">@span</div>
+  <div><b style="font-weight:650">@count</b> <span style="color:%(dim)s">active</span></div>
+  <div><span style="color:%(made)s">+ @created created</span> &nbsp;
+    <span style="color:%(gone)s">&minus; @ended ended</span></div>
+</div>"""
 
 
-class SessionChart(pn.viewable.Viewer):
+class SessionPlot(pn.viewable.Viewer):
     """
-    The count over the last minutes, hour or day.
+    The bare figure of the count over the last minutes, hour or day; follows once it is told to.
 
     Parameters
     ----------
@@ -51,12 +69,12 @@ class SessionChart(pn.viewable.Viewer):
         super().__init__(**values)
         self._models = models
         self._line = ColumnDataSource({"time": [], "active": []})
-        self._bars = ColumnDataSource({"time": [], "created": [], "ended": [], "below": []})
+        self._slices = ColumnDataSource({name: [] for name in SLICE_COLUMNS})
         self._drawn_until = 0.0
         self._patience = 1 + random.random() / 2  # noqa: S311 - a spread, no secret
         self._figure = self._build()
-        self._pane = pn.pane.Bokeh(self._figure, sizing_mode="stretch_width", height=330)
-        self._watcher = models.param.watch(self._follow, "series")
+        self._pane = pn.pane.Bokeh(self._figure, sizing_mode="stretch_both")
+        self._watcher: Any = None
         self.param.watch(self._refresh, ["range", "zone"])
         self.param.watch(self._paint, "dark")
         self._paint()
@@ -65,9 +83,17 @@ class SessionChart(pn.viewable.Viewer):
     def __panel__(self) -> Any:
         return self._pane
 
+    def follow(self) -> None:
+        """Draw what is known, and then whatever comes. Following twice is allowed."""
+        if self._watcher is None:
+            self._watcher = self._models.param.watch(self._advance, "series")
+            self._refresh()
+
     def close(self) -> None:
-        """Stop following the models."""
-        self._models.param.unwatch(self._watcher)
+        """Stop following the models. Closing twice is allowed."""
+        if self._watcher is not None:
+            self._models.param.unwatch(self._watcher)
+            self._watcher = None
 
     def _build(self) -> Any:
         """Build the figure once; afterwards only data, ranges and colours change."""
@@ -82,34 +108,37 @@ class SessionChart(pn.viewable.Viewer):
             output_backend="canvas",
         )
         plot.extra_y_ranges = {"sums": Range1d(-1, 1)}
-        for name, column in (("made", "created"), ("gone", "below")):
-            bars = plot.vbar(
+        # Behind the rest: what the mouse points at, whole slices from top to bottom.
+        pointed = plot.vbar(
+            x="time",
+            top="top",
+            bottom="bottom",
+            width=1,
+            source=self._slices,
+            y_range_name="sums",
+            line_color=None,
+            fill_alpha=0,
+            hover_fill_alpha=0.09,
+            name="pointed",
+        )
+        for name in ("made", "gone"):
+            plot.vbar(
                 x="time",
-                top=column,
+                top=name,
+                bottom=f"{name}_base",
                 width=1,
-                source=self._bars,
+                source=self._slices,
                 y_range_name="sums",
                 line_color=None,
+                fill_alpha=0.85,
+                border_radius=2,
+                name=name,
             )
-            bars.name = name
-        line = plot.step(
+        plot.step(
             x="time", y="active", source=self._line, mode="after", line_width=2.4, name="accent"
         )
-        plot.add_tools(
-            HoverTool(
-                renderers=[line],
-                mode="vline",
-                line_policy="prev",
-                tooltips=[("since", "@time{%H:%M:%S}"), ("active", "@active{0,0}")],
-                formatters={"@time": "datetime"},
-            ),
-            HoverTool(
-                renderers=[plot.select_one({"name": "made"})],
-                mode="vline",
-                tooltips=[("created", "@created{0,0}"), ("ended", "@ended{0,0}")],
-                attachment="below",
-            ),
-        )
+        self._hover = HoverTool(renderers=[pointed], mode="vline", attachment="horizontal")
+        plot.add_tools(self._hover)
         for grid in plot.xgrid:
             grid.visible = False
         for axis in (*plot.xaxis, *plot.yaxis):
@@ -118,6 +147,8 @@ class SessionChart(pn.viewable.Viewer):
             axis.major_label_text_font_size = "11px"
             axis.axis_label_text_font_size = "11px"
             axis.axis_label_text_font_style = "normal"
+            axis.axis_label_align, axis.axis_label_text_align = "end", "right"
+            axis.axis_label_standoff = 2
         plot.xaxis.formatter = DatetimeTickFormatter(
             seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M",
             days="%d %b %H:%M",
@@ -134,12 +165,14 @@ class SessionChart(pn.viewable.Viewer):
         for name in ("made", "gone"):
             plot.select_one({"name": name}).glyph.fill_color = colours[name]
         plot.select_one({"name": "accent"}).glyph.line_color = colours["accent"]
+        plot.select_one({"name": "pointed"}).hover_glyph.fill_color = colours["dim"]
+        self._hover.tooltips = TOOLTIP % colours
         for grid in plot.ygrid:
             grid.grid_line_color = colours["line"]
         for axis in (*plot.xaxis, *plot.yaxis):
             axis.major_label_text_color = axis.axis_label_text_color = colours["faint"]
 
-    def _follow(self, _: Any) -> None:
+    def _advance(self, _: Any) -> None:
         """
         Draw again once the newest part is as wide as a point.
 
@@ -168,19 +201,38 @@ class SessionChart(pn.viewable.Viewer):
                 "time": _ms(np.array(series.times) + shift),
                 "active": np.array(series.active, dtype=float),  # None becomes NaN: a gap
             }
-            self._bars.data = {
-                "time": _ms(np.array(series.starts) + width / 2 + shift),
-                "created": np.array(series.created),
-                "ended": np.array(series.ended),
-                "below": -np.array(series.ended),
-            }
-            for name in ("made", "gone"):
-                plot.select_one({"name": name}).glyph.width = _ms(0.76 * width)
+            self._slices.data = self._lay_out(series, zone)
+            for name in ("pointed", "made", "gone"):
+                renderer = plot.select_one({"name": name})
+                share = 1.0 if name == "pointed" else 0.76
+                for glyph in filter(None, (renderer.glyph, renderer.hover_glyph)):
+                    glyph.width = _ms(share * width)
             # Soon after the start, what is known fills the chart.
             began = max(series.since, min(series.times[0], series.until - SHORTEST_SECONDS))
             plot.x_range.start, plot.x_range.end = _ms(began + shift), _ms(series.until + shift)
             plot.xaxis.axis_label = f"time in {getattr(zone, 'key', 'UTC')}"
             self._scale(series)
+
+    def _lay_out(self, series: Series, zone: Any) -> dict[str, Any]:
+        """Lay out the slices: where their bars begin and end, and what is said of them."""
+        slices, width = series.slices(), series.bucket_seconds
+        most = max(1, *series.created, *series.ended)
+        base = BASE_SHARE * most
+        at = [datetime.fromtimestamp(one.start, UTC).astimezone(zone) for one in slices]
+        offsets = [(time.utcoffset() or timedelta()).total_seconds() for time in at]
+        return {
+            "time": _ms(np.array([one.start for one in slices]) + width / 2 + np.array(offsets)),
+            "made": [one.created and base + one.created for one in slices],
+            "gone": [one.ended and -base - one.ended for one in slices],
+            "made_base": [one.created and base for one in slices],
+            "gone_base": [one.ended and -base for one in slices],
+            "top": [TOP_SHARE * most] * len(slices),
+            "bottom": [-TOP_SHARE * most] * len(slices),
+            "span": [_name_span(time, width) for time in at],
+            "count": [_name_count(one) for one in slices],
+            "created": [f"{one.created:,}" for one in slices],
+            "ended": [f"{one.ended:,}" for one in slices],
+        }
 
     def _scale(self, series: Series) -> None:
         """Give the line the upper part, the bars the lower, and ticks to the line only."""
@@ -197,6 +249,21 @@ class SessionChart(pn.viewable.Viewer):
         total = 2 * most / BARS_SHARE
         sums = plot.extra_y_ranges["sums"]
         sums.start, sums.end = -1.15 * most, total - 1.15 * most
+
+
+def _name_span(start: datetime, seconds: int) -> str:
+    """Say which time a slice is about."""
+    end = start + timedelta(seconds=seconds)
+    form = "%H:%M:%S" if seconds % 60 else "%H:%M"
+    return f"{start:{form}} \u2013 {end:{form}}"
+
+
+def _name_count(one: Slice) -> str:
+    """Say what the count was in a slice: where it ended, and its bounds if it moved."""
+    if one.lowest is None or one.highest is None:
+        return "not observed"
+    last = "—" if one.last is None else f"{one.last:,}"
+    return last if one.lowest == one.highest else f"{last} ({one.lowest:,} \u2013 {one.highest:,})"
 
 
 def _nice_step(wanted: float) -> int:

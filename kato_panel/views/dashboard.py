@@ -12,10 +12,41 @@ from kato_panel import runtime as runtimes
 from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
-from kato_panel.views.live import ASSETS, LiveView
+from kato_panel.views.live import LiveView
+from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
 
 TITLE = "KATO sessions"
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
+
+
+class LivePage(LiveView):
+    """
+    The whole page: header, tabs and all cards.
+
+    Parameters
+    ----------
+    models
+        What is shown.
+    runtime
+        What the models follow; says how long things stay, and whether our routes are there to
+        be asked while the page's socket is down.
+    """
+
+    is_page = True
+
+    def __init__(self, models: Models, runtime: Runtime) -> None:
+        self._runtime = runtime
+        super().__init__(models)
+
+    def _features(self) -> dict[str, bool]:
+        return {**super()._features(), "api": self._runtime.has_routes}
+
+    def _settings(self) -> dict[str, float]:
+        settings = self._runtime.settings
+        return {
+            "toast_seconds": settings.toast_seconds,
+            "fallback_interval_seconds": settings.fallback_interval_seconds,
+        }
 
 
 class Visit:
@@ -39,16 +70,9 @@ class Visit:
         self._doc = doc
         self._loop = asyncio.get_running_loop()
         self._models = Models()
-        self.view = LiveView(
-            self._models,
-            runtime.settings,
-            upstream=runtime.upstream,
-            epoch=runtime.hub.epoch,
-            has_api=runtime.has_routes,
-        )
-        self._subscription, before = runtime.hub.subscribe(self._wake)
+        self._subscription = self._models.follow(runtime, self._wake)
+        self.view = LivePage(self._models, runtime)
         doc.on_session_destroyed(self._end)
-        self._models.begin(before)
         pn.state.onload(self.view.show_chart)
 
     def _wake(self) -> None:
@@ -87,6 +111,7 @@ def page() -> Any:
     doc = pn.state.curdoc
     doc.title = TITLE
     doc.template = TEMPLATE
+    doc.template_variables["colours"] = {"light": LIGHT, "dark": DARK}
     # Panel takes this from the request of the page; a visit that a browser brings back after the
     # server's restart has none, and would ask Panel's content network for its stylesheets.
     doc.template_variables["dist_url"] = get_dist_path()
@@ -94,5 +119,18 @@ def page() -> Any:
     try:
         runtime = runtimes.current()
     except ConfigError as error:
-        return pn.pane.HTML(f"<pre>{html.escape(str(error))}</pre>")
+        return _refusal(error)
     return Visit(runtime, doc).view
+
+
+def _refusal(error: ConfigError) -> Any:
+    """Draw what is wrong with the settings."""
+    noun = "One setting is" if len(error.problems) == 1 else f"{len(error.problems)} settings are"
+    items = "".join(f"<li>{html.escape(problem)}</li>" for problem in error.problems)
+    card = (
+        '<div class="kato page"><main class="refusal card" role="alert">'
+        f"<h1>{noun} wrong</h1><ul>{items}</ul>"
+        "<p>Nothing is watched until this is mended and the service is started again.</p>"
+        "</main></div>"
+    )
+    return pn.pane.HTML(card, stylesheets=[stylesheet()], sizing_mode="stretch_width")

@@ -1,23 +1,23 @@
-"""The live part of a page: tiles, feed and toasts, one component fed by one property."""
+"""The live cards: one component, fed by one property; each card is also to be had alone."""
 
 import json
 import re
 import secrets
-from pathlib import Path
-from typing import Any, ClassVar, Final
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Protocol
 
 import panel as pn
 import param
 from panel.custom import Child, JSComponent
 
 from kato_panel import messages
-from kato_panel.config import Settings
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.snapshot import Link
 from kato_panel.domain.timeline import Range, Series
 from kato_panel.models import Models
-from kato_panel.views.charts import SessionChart
+from kato_panel.views.charts import SessionPlot
+from kato_panel.views.theme import ASSETS, stylesheet
 
 RETOLD: Final = 20
 """Events told again in each payload, so that a page that missed one patch misses no event."""
@@ -34,11 +34,16 @@ LABELS: Final = {
 COUNT_NOTE: Final = "As reported by KATO; may include expired sessions."
 CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired sessions."
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
-
-
-ASSETS: Final = Path(__file__).with_name("assets")
-MODULES: Final = ("words", "markup", "pictures", "feed", "toasts", "link", "visit")
+MODULES: Final = ("words", "markup", "pictures", "icon", "feed", "toasts", "link", "visit")
 """The component's parts, each before those that import it."""
+
+
+class HasModels(Protocol):
+    """What cards take beside models: a `Monitor`."""
+
+    @property
+    def models(self) -> Models:
+        """All models in one."""
 
 
 def join_modules() -> str:
@@ -65,6 +70,7 @@ class LiveBoard(JSComponent):
     page = param.Boolean(
         default=True, constant=True, doc="Whether it is the whole page, and not part of one."
     )
+    parts = param.List(default=[], item_type=str, constant=True, doc="Names of the cards shown.")
 
     range: Any = param.Selector(
         default=Range.HOUR.value,
@@ -76,87 +82,137 @@ class LiveBoard(JSComponent):
     chart = Child(doc="The chart; built when the page is there.")
 
     _esm = join_modules()
-    _stylesheets: ClassVar[list[str]] = [(ASSETS / "live.css").read_text(encoding="utf-8")]
+    _stylesheets: ClassVar[list[str]] = [stylesheet()]
+
+    def __init__(
+        self, *, follow: Callable[[], None], release: Callable[[], None], **values: Any
+    ) -> None:
+        self._follow, self._release = follow, release
+        super().__init__(**values)
+
+    def _get_model(self, *args: Any, **kwargs: Any) -> Any:
+        """Panel's own hook: this is about to be shown, in one more place."""
+        self._follow()
+        return super()._get_model(*args, **kwargs)
+
+    def _cleanup(self, root: Any = None) -> None:
+        """Panel's own hook: this is no longer shown there."""
+        super()._cleanup(root)
+        if not self._models:
+            self._release()
 
 
 class LiveView(pn.viewable.Viewer):
     """
-    The live cards over one set of models.
+    All live cards, and the toasts.
+
+    Works in a page, in a notebook and in a layout such as `panel.Column`. It follows its models
+    while it is shown somewhere; one that is not shown costs nothing. A single card is one of the
+    classes below.
 
     Parameters
     ----------
-    models
-        What is shown; the view follows `Models.revision`.
-    settings
-        How long things stay, and which features there are.
-    upstream
-        Address of what is watched, for the eye.
-    epoch
-        Within which event numbers count.
-    has_api
-        Whether the server has our routes, to be asked while the page's socket is down.
-    is_page
-        Whether this is the whole page, header included.
+    source
+        A monitor, or one set of models; the view follows `Models.revision`.
+    range
+        How far back the chart looks: 5m, 1h or 24h.
+
+    Raises
+    ------
+    TypeError
+        If `source` is neither.
+    ValueError
+        If `range` is none of these.
     """
 
-    def __init__(
-        self,
-        models: Models,
-        settings: Settings,
-        *,
-        upstream: str,
-        epoch: str,
-        has_api: bool = False,
-        is_page: bool = True,
-    ) -> None:
+    parts: ClassVar[tuple[str, ...]] = ("count", "rates", "sources", "chart", "events", "toasts")
+    is_page: ClassVar[bool] = False
+
+    def __init__(self, source: HasModels | Models, *, range: str = Range.HOUR.value) -> None:  # noqa: A002 - the page's word
         super().__init__()
+        models = getattr(source, "models", source)
+        if not isinstance(models, Models):
+            raise TypeError(f"source is {source!r}, must be a Monitor or its models")
         self._models = models
-        self._settings = settings
-        self._upstream = upstream
-        self._epoch = epoch
-        self._has_api = has_api
-        self._chart: SessionChart | None = None
+        self._is_over = False
+        self._watcher: Any = None
+        self._plot: SessionPlot | None = None
         self._told: dict[int, str] = {}
         self._recent_of: Series | None = None
         self._recent_text = ""
         self._board = LiveBoard(
-            payload=self._payload(models.event_log.events[-FIRST_TOLD:]),
-            recent=self._recent(),
+            follow=self._follow,
+            release=self.close,
             key=secrets.token_hex(8),
-            page=is_page,
+            page=self.is_page,
+            parts=list(self.parts),
+            range=range,
             sizing_mode="stretch_width",
         )
-        self._watcher = models.param.watch(self._refresh, "revision")
+        if not self.is_page:
+            self.show_chart()
 
     def __panel__(self) -> LiveBoard:
         return self._board
 
     def show_chart(self) -> None:
-        """Build the chart: after the first paint, as it takes longer than all the rest."""
+        """Build the chart; a page does so after its first paint, as it takes the longest."""
+        if "chart" not in self.parts:
+            return
         board = self._board
-        self._chart = SessionChart(
+        self._plot = SessionPlot(
             self._models.chart, range=board.range, dark=board.dark, zone=board.zone
         )
+        if self._watcher is not None:
+            self._plot.follow()
         board.param.watch(self._set_chart, ["range", "dark", "zone"])
-        board.chart = self._chart
+        board.chart = self._plot
 
     def close(self) -> None:
-        """Stop following the models."""
+        """Stop following the models, until it is shown again. Closing twice is allowed."""
+        if self._watcher is None:
+            return
         self._models.param.unwatch(self._watcher)
-        if self._chart is not None:
-            self._chart.close()
+        self._watcher = None
+        if self._plot is not None:
+            self._plot.close()
+
+    def end(self) -> None:
+        """Stop following for good, and say so where it is still shown."""
+        self._is_over = True
+        if self._watcher is not None:
+            self._board.payload = self._payload([])
+        self.close()
+
+    def _follow(self) -> None:
+        if self._watcher is not None:
+            return
+        self._tell(self._models.event_log.events[-FIRST_TOLD:])
+        if not self._is_over:
+            self._watcher = self._models.param.watch(self._refresh, "revision")
+            if self._plot is not None:
+                self._plot.follow()
+
+    def _features(self) -> dict[str, bool]:
+        return {"session_events": self._models.tells_events, "api": False}
+
+    def _settings(self) -> dict[str, float]:
+        return {}
 
     def _set_chart(self, *changes: Any) -> None:
-        if self._chart is not None:
-            self._chart.param.update(**{change.name: change.new for change in changes})
+        if self._plot is not None:
+            self._plot.param.update(**{change.name: change.new for change in changes})
 
     def _refresh(self, _: Any) -> None:
-        self._board.param.update(
-            payload=self._payload(self._models.event_log.latest), recent=self._recent()
-        )
+        self._tell(self._models.event_log.latest)
+
+    def _tell(self, events: list[SessionEvent]) -> None:
+        self._board.param.update(payload=self._payload(events), recent=self._recent())
 
     def _payload(self, events: list[SessionEvent]) -> str:
         """Write the state, these events, and the newest of those that were written before."""
+        if not {"events", "toasts"} & {*self.parts}:
+            return self._state()
         retold = sorted(self._told)[-RETOLD:]
         self._told = {seq: self._told[seq] for seq in retold}
         self._told |= {event.seq: _event(event) for event in events}
@@ -164,18 +220,16 @@ class LiveView(pn.viewable.Viewer):
         return f'{self._state()[:-1]}, "events": [{told}]}}'
 
     def _state(self) -> str:
-        summary, log = self._models.summary, self._models.event_log
+        models = self._models
+        summary = models.summary
         return json.dumps(
             {
-                "epoch": self._epoch,
-                "now": _iso(self._models.connection.made_at),
-                "demo": self._settings.is_demo,
-                "upstream": self._upstream,
-                "features": {"session_events": self._settings.session_events, "api": self._has_api},
-                "settings": {
-                    "toast_seconds": self._settings.toast_seconds,
-                    "fallback_interval_seconds": self._settings.fallback_interval_seconds,
-                },
+                "epoch": models.epoch,
+                "now": _iso(models.connection.made_at),
+                "demo": models.is_demo,
+                "over": models.is_over or self._is_over,
+                "features": self._features(),
+                "settings": self._settings(),
                 "connection": self._connection(),
                 "sessions": {
                     "active_count": summary.active,
@@ -193,8 +247,8 @@ class LiveView(pn.viewable.Viewer):
                     "window_seconds": _rounded(summary.window_seconds),
                     "note": RATE_NOTE,
                 },
-                "sources": [self._source(source) for source in self._models.connection.sources],
-                "backlog_until": log.backlog_until,
+                "sources": [self._source(source) for source in models.connection.sources],
+                "backlog_until": models.event_log.backlog_until,
             }
         )
 
@@ -206,7 +260,7 @@ class LiveView(pn.viewable.Viewer):
         show the same window as the figures beside them.
         """
         series = self._models.chart.series.get(Range.FIVE_MINUTES)
-        if series is None:
+        if series is None or not {"count", "rates"} & {*self.parts}:
             return ""
         if self._recent_of is not series:
             first = series.times[0]
@@ -245,6 +299,36 @@ class LiveView(pn.viewable.Viewer):
             "age_seconds": _rounded(self._models.connection.source_ages[source.name]),
             "reason": source.reason,
         }
+
+
+class SessionCount(LiveView):
+    """The one number: active sessions, their age and their change, with the last minutes."""
+
+    parts = ("count",)
+
+
+class SessionRates(LiveView):
+    """Sessions created and ended per minute, with the last minutes."""
+
+    parts = ("rates",)
+
+
+class SourceList(LiveView):
+    """How upstream is seen: each source with its age, or with the reason why it fails."""
+
+    parts = ("sources",)
+
+
+class SessionChart(LiveView):
+    """Sessions over time: the count as a step line, created and ended as bars below it."""
+
+    parts = ("chart",)
+
+
+class EventFeed(LiveView):
+    """Each arrival and departure, newest on top."""
+
+    parts = ("events",)
 
 
 def _event(event: SessionEvent) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kato_panel.domain import timeline as module
 from kato_panel.domain.events import Kind, SessionEvent
-from kato_panel.domain.timeline import Range, Timeline
+from kato_panel.domain.timeline import Range, Slice, Timeline
 from tests.conftest import NOON, moment
 
 START = NOON.timestamp()
@@ -81,11 +81,46 @@ def test_buckets_sum_up_created_and_ended(timeline):
     timeline.add(event(Kind.CREATED, 2, 12), moment(4))
     timeline.add(event(Kind.DESTROYED, 1, 11), moment(5))
     timeline.add(event(Kind.CREATED, 3, 14), moment(12))
+    timeline.observe(moment(295), 14)
     series = timeline.series(Range.FIVE_MINUTES)
     assert [start - START for start in series.starts] == [0, 10]
     assert (series.created, series.ended) == ((2, 3), (1, 0))
-    hour = timeline.series(Range.HOUR)
-    assert (hour.bucket_seconds, hour.created, hour.ended) == (60, (5,), (1,))
+    day = timeline.series(Range.DAY)
+    assert (day.bucket_seconds, day.created[0], day.ended[0]) == (60, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("known_seconds", "span", "width"),
+    [
+        (1, Range.FIVE_MINUTES, 1),
+        (48, Range.FIVE_MINUTES, 2),
+        (300, Range.FIVE_MINUTES, 10),
+        (90, Range.HOUR, 2),
+        (3_600, Range.HOUR, 60),
+        (90, Range.DAY, 60),
+        (86_400, Range.DAY, 1_800),
+        (90_000, Range.DAY, 1_800),
+    ],
+)
+def test_buckets_are_narrow_while_little_is_known(timeline, known_seconds, span, width):
+    """A chart of one minute has bars to compare; a full one has not too many."""
+    timeline.observe(moment(known_seconds), 10)
+    assert timeline.series(span).bucket_seconds == width
+
+
+def test_slices_say_what_each_bucket_comes_to(timeline):
+    """Where it ended, its bounds, and who came and went; unknown where nobody looked."""
+    timeline.add(event(Kind.CREATED, 5, 15), moment(4))
+    timeline.add(event(Kind.DESTROYED, 3, 12), moment(6))
+    timeline.observe(moment(14), 12)
+    timeline.observe(moment(295), 12)
+    series = timeline.series(Range.FIVE_MINUTES)
+    slices = series.slices()
+    assert slices[0] == Slice(START, 12, 10, 15, 5, 3)
+    assert slices[1] == Slice(START + 10, None, 12, 12)
+    assert slices[2] == Slice(START + 20, None, None, None)
+    assert slices[-1] == Slice(START + 290, 12, 12, 12)
+    assert sum(one.created for one in slices) == sum(series.created)
 
 
 def test_day_shows_the_bounds_of_each_minute(timeline):

@@ -9,8 +9,7 @@ from kato_panel.domain.events import Kind, SessionEvent
 from kato_panel.domain.timeline import Range, Timeline
 from kato_panel.models import SessionSeries
 from kato_panel.views import theme
-from kato_panel.views.charts import SessionChart, _nice_step
-from kato_panel.views.live import LiveBoard
+from kato_panel.views.charts import TOOLTIP, SessionPlot, _nice_step
 from tests.conftest import NOON, moment
 
 
@@ -41,14 +40,16 @@ def models(timeline):
 
 @pytest.fixture
 def chart(models):
-    chart = SessionChart(models)
+    chart = SessionPlot(models)
+    chart.follow()
     yield chart
     chart.close()
 
 
 def test_chart_without_an_observation_is_empty():
     """Nothing is drawn, and nothing breaks."""
-    chart = SessionChart(SessionSeries())
+    chart = SessionPlot(SessionSeries())
+    chart.follow()
     assert len(chart._line.data["time"]) == 0
     chart.close()
 
@@ -58,15 +59,50 @@ def test_line_and_bars_are_the_series(chart, models):
     series = models.series[Range.HOUR]
     assert list(chart._line.data["time"] / 1000) == list(series.times)
     assert list(chart._line.data["active"]) == list(series.active)
-    assert list(chart._bars.data["created"]) == list(series.created)
-    assert list(chart._bars.data["below"]) == [-ended for ended in series.ended]
+    bars, most = chart._slices.data, max(series.created)
+    drawn = [(at, made) for at, made in zip(bars["time"], bars["made"], strict=True) if made]
+    middle = series.bucket_seconds / 2
+    told = dict(zip(series.starts, series.created, strict=True))
+    told = {start: created for start, created in told.items() if created}
+    assert {at / 1000 - middle: made - 0.03 * most for at, made in drawn} == pytest.approx(told)
+    assert set(bars["gone"]) == {0}
+
+
+def test_ended_is_below_the_baseline(chart, models, timeline):
+    """Created above it, and a hair between the two."""
+    event = SessionEvent(2, Kind.DESTROYED, NOON, 127, 100, 27, "http")
+    timeline.add(event, moment(130))
+    tell(models, timeline)
+    chart.range = "24h"
+    bars = chart._slices.data
+    assert min(bars["gone"]) < min(bars["gone_base"]) < 0 < max(bars["made_base"])
+
+
+def test_hover_says_what_a_slice_comes_to(chart):
+    """Its time, the count with its bounds, and who came and went; in the page's colours."""
+    bars = chart._slices.data
+    assert (bars["span"][0], bars["created"][1]) == ("12:00:00 \u2013 12:00:02", "1")
+    assert bars["count"][0] == "10"
+    assert bars["count"][1] == "13 (10 \u2013 13)"
+    assert set(re.findall(r"@(\w+)", TOOLTIP)) <= set(bars)
+    assert theme.LIGHT["card"] in chart._hover.tooltips
+    chart.dark = True
+    assert theme.DARK["card"] in chart._hover.tooltips
+
+
+def test_slice_that_nobody_saw_is_named_so(chart, models, timeline):
+    """Not 0, and not the count of before."""
+    timeline.observe(moment(3000), 40)
+    tell(models, timeline)
+    assert "not observed" in chart._slices.data["count"]
 
 
 def test_gap_is_no_number(models, timeline):
     """Bokeh leaves it out."""
     timeline.observe(moment(300), 40)
     tell(models, timeline)
-    chart = SessionChart(models)
+    chart = SessionPlot(models)
+    chart.follow()
     assert np.isnan(chart._line.data["active"]).sum() == 1
     chart.close()
 
@@ -85,7 +121,7 @@ def test_chart_draws_again_only_for_what_can_be_seen(chart, models, timeline):
 def test_range_can_be_chosen(chart, models):
     """Each with its own buckets."""
     chart.range = "5m"
-    assert len(chart._bars.data["time"]) == len(models.series[Range.FIVE_MINUTES].starts)
+    assert len(chart._slices.data["time"]) == len(models.series[Range.FIVE_MINUTES].slices())
 
 
 def test_times_are_those_of_the_page_s_zone(chart, models):
@@ -107,15 +143,6 @@ def test_dark_page_has_a_dark_chart(chart):
     assert chart._figure.select_one({"name": "accent"}).glyph.line_color == theme.DARK["accent"]
 
 
-def test_colours_are_those_of_the_page():
-    """One look: the chart's colours stand in the page's stylesheet too."""
-    (style,) = LiveBoard._stylesheets
-    light, dark = re.search(r":host \{(.*?)\}.*?dark\] \{(.*?)\}", style, re.DOTALL).groups()
-    for colours, text in ((theme.LIGHT, light), (theme.DARK, dark)):
-        for name, value in colours.items():
-            assert f"--{name}: {value};" in text
-
-
 @pytest.mark.parametrize(("wanted", "step"), [(0.4, 1), (1.5, 2), (3, 5), (7, 10), (120, 200)])
 def test_ticks_are_round(wanted, step):
     """1, 2 or 5, and their tens."""
@@ -129,4 +156,4 @@ def test_closed_chart_follows_nothing(chart, models, timeline):
     fill(timeline, 500, 8)
     tell(models, timeline)
     assert chart._line.data["time"] is before
-    chart._watcher = models.param.watch(print, "series")
+    chart.close()

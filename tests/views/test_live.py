@@ -2,10 +2,11 @@
 
 import json
 import re
+from types import SimpleNamespace
 
+import panel as pn
 import pytest
 
-from kato_panel.config import load
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
@@ -13,7 +14,19 @@ from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.timeline import Range, Timeline
 from kato_panel.hub import Update
 from kato_panel.models import Models
-from kato_panel.views.live import FIRST_TOLD, RETOLD, LiveBoard, LiveView, join_modules
+from kato_panel.views import theme
+from kato_panel.views.live import (
+    FIRST_TOLD,
+    RETOLD,
+    EventFeed,
+    LiveBoard,
+    LiveView,
+    SessionChart,
+    SessionCount,
+    SessionRates,
+    SourceList,
+    join_modules,
+)
 from tests.conftest import NOON, moment
 
 
@@ -34,7 +47,8 @@ def models():
 
 @pytest.fixture
 def view(models):
-    view = LiveView(models, load({}), upstream="http://kato", epoch="e1", has_api=True)
+    view = LiveView(models)
+    view.__panel__().get_root()
     yield view
     view.close()
 
@@ -59,7 +73,7 @@ def test_payload_follows_the_models(view, models):
     assert told["rates"]["created_per_minute"] == 6
     assert told["sources"][0]["age_seconds"] == 1
     assert [one["seq"] for one in told["events"]] == [1]
-    assert told["features"] == {"session_events": True, "api": True}
+    assert told["features"] == {"session_events": True, "api": False}
 
 
 def test_one_update_is_one_patch(view, models):
@@ -82,7 +96,8 @@ def test_newest_events_are_told_again(view, models):
 def test_new_page_begins_with_what_happened_before(models):
     """Which it does not announce."""
     models.begin(Update(snapshot(9), tuple(event(seq) for seq in range(1, 201)), 0))
-    view = LiveView(models, load({}), upstream="", epoch="e1")
+    view = LiveView(models)
+    view.__panel__().get_root()
     told = payload(view)
     assert len(told["events"]) == FIRST_TOLD
     assert told["backlog_until"] == 200
@@ -101,7 +116,105 @@ def test_closed_view_follows_nothing(view, models):
     view.close()
     models.apply(Update(snapshot(7), (), 0))
     assert view.__panel__().payload == before
-    view._watcher = models.param.watch(print, "revision")
+    view.close()
+
+
+def watchers(models):
+    return [w for one in models._param__private.watchers.get("revision", {}).values() for w in one]
+
+
+def test_view_follows_while_it_is_shown(models):
+    """Shown nowhere it costs nothing; shown again, it begins with what is known then."""
+    view = LiveView(models)
+    assert watchers(models) == []
+    board = view.__panel__()
+    root = board.get_root()
+    assert len(watchers(models)) == 1
+    board._cleanup(root)
+    assert watchers(models) == []
+    models.apply(Update(snapshot(9), (), 0))
+    board.get_root()
+    assert payload(view)["sessions"]["active_count"] == 9
+
+
+def test_view_that_ended_says_so_and_stays_so(view, models):
+    """Also where it is shown once more."""
+    view.end()
+    assert payload(view)["over"] is True
+    view.__panel__().get_root()
+    models.apply(Update(snapshot(9), (), 0))
+    assert payload(view)["sessions"]["active_count"] is None
+    assert watchers(models) == []
+
+
+def test_ended_models_are_told_by_every_view(view, models):
+    """Nothing more will come."""
+    models.end()
+    assert payload(view)["over"] is True
+
+
+def test_card_is_told_only_what_it_shows(models):
+    """The count needs no events, the feed no pictures."""
+    models.apply(Update(snapshot(7), (event(1),), 0))
+    count, feed = SessionCount(models), EventFeed(models)
+    for card in (count, feed):
+        card.__panel__().get_root()
+    assert "events" not in payload(count)
+    assert len(payload(feed)["events"]) == 1
+    assert count.__panel__().chart is None
+    assert SessionChart(models, range="5m").__panel__().chart is not None
+
+
+@pytest.mark.parametrize("card", [SessionCount, SessionRates, SourceList, SessionChart, EventFeed])
+def test_card_takes_a_monitor_or_models(card, models):
+    """And works in a layout."""
+    for source in (models, SimpleNamespace(models=models)):
+        layout = pn.Column(card(source))
+        layout.get_root()
+        assert layout[0].parts == list(card.parts)
+
+
+def test_card_refuses_anything_else(models):
+    """In words."""
+    with pytest.raises(TypeError, match="source is 7, must be a Monitor or its models"):
+        SessionCount(7)
+    with pytest.raises(ValueError, match="2h"):
+        SessionChart(models, range="2h")
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
+def test_stylesheet_holds_every_role_of_both_themes(colours):
+    """And what is made of them names no colour of its own."""
+    text = theme.stylesheet()
+    for role, value in colours.items():
+        assert f"--{role}: {value};" in text
+    roles = set(re.findall(r"var\(--([\w-]+)\)", text)) - {"gap", "swatch"}
+    assert roles <= set(theme.LIGHT) == set(theme.DARK)
+    made_of = (theme.ASSETS / "live.css").read_text(encoding="utf-8")
+    assert re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(", made_of) == []
+
+
+def luminance(colour):
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+@pytest.mark.parametrize("colours", [theme.LIGHT, theme.DARK])
+@pytest.mark.parametrize(
+    ("front", "back"),
+    [
+        *((role, back) for role in ("text", "dim", "faint") for back in ("card", "bg")),
+        *((role, "card") for role in ("accent", "made", "gone", "warn", "bad")),
+        *((role, f"{role}-soft") for role in ("accent", "made", "gone", "warn", "bad")),
+        ("dim", "neutral-soft"),
+        ("card", "accent"),
+    ],
+)
+def test_text_stands_out(colours, front, back):
+    """AA: 4.5 to 1."""
+    high, low = sorted((luminance(colours[front]), luminance(colours[back])), reverse=True)
+    assert (high + 0.05) / (low + 0.05) >= 4.5
 
 
 def test_component_is_one_module():
@@ -131,7 +244,7 @@ def test_small_pictures_show_the_window_of_the_figures(view, models):
     recent = json.loads(view.__panel__().recent)
     assert recent["span_seconds"] == 60
     assert recent["line"] == [[0, 10], [4, 12], [4, None], [60, 12]]
-    assert recent["bars"] == [[0, 2, 0]]
+    assert recent["bars"] == [[0, 0, 0], [4, 2, 0]]
 
 
 def test_small_pictures_are_empty_before_the_first_observation(view):

@@ -111,8 +111,8 @@ export class Feed {
     if (count) setText(this.refs.fresh, `${this.unread} new ↑`);
   }
 
-  paintEmpty(isStarting) {
-    setText(this.refs.empty, isStarting ? "Waiting for the first observation…" : "No session has come or gone since you opened this page.");
+  paintEmpty(isStarting, reason) {
+    setText(this.refs.empty, isStarting ? reason : "No session has come or gone since you opened this page.");
     setHidden(this.refs.nothing, this.list.childElementCount > 0);
   }
 }

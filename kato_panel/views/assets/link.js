@@ -31,11 +31,18 @@ export class PageLink {
   }
 
   lose(since = Date.now()) {
-    if (this.lostAt !== null) return;
+    if (this.lostAt !== null || this.isOver) return;
     Object.assign(this, { lostAt: performance.now(), lostSince: since, isAsked: !this.isPage });
     this.deadlineTimer = setTimeout(() => this.ask(), RECONNECT_MS); // whatever the interval is
     this.ask();
     this.onChange();
+  }
+
+  /** Nothing more will come, and that is as it should be. */
+  rest() {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.hear();
   }
 
   stop() {
@@ -110,7 +117,8 @@ function readReloadTime() {
   }
 }
 
-export function describeLink({ connection, sessions }, link, elapsed) {
+export function describeLink({ connection, sessions, over }, link, elapsed) {
+  if (over) return ["", "Ended", "Ended: nothing more is shown here"];
   if (link.lostAt !== null) {
     if (link.answer) return ["warn", "Over HTTP", `Over HTTP · ${writeAgo(link.answer.age + (performance.now() - link.answer.at) / 1_000)}`];
     if (link.isAsked) return ["bad", "Disconnected", `Disconnected since ${writeTime(link.lostSince)}`];

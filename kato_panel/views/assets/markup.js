@@ -13,32 +13,33 @@ export const THEMES = {
 const MARKS = `<span class="pill demo" data-ref="demo" hidden>demo<span class="wide"> data</span></span>
   <span class="pill" data-ref="pill"><span class="dot"></span><span class="full" data-ref="pillFull"></span><span class="brief" data-ref="pillBrief"></span></span>`;
 const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</span><h1>KATO sessions</h1>
-  ${MARKS}<button class="icon" type="button" data-ref="theme"></button></header>`;
-const buildRateCard = (name, title) => `<section class="card rate" aria-labelledby="h-${name}">
+  ${MARKS}<button class="icon" type="button" data-ref="theme"></button></header>
+  <nav aria-label="Views"><a href="?" aria-current="page">Live</a></nav>`;
+const buildRateCard = (name, title) => `<section class="card rate" data-part="rates" aria-labelledby="h-${name}">
   <div class="hd"><h2 id="h-${name}">${title}</h2></div>
   <div class="row"><span class="mid" data-figure="${name}" data-ref="${name}">—</span><span class="unit">/ min</span></div>
   <svg class="bars ${name === "created" ? "made" : "gone"}" viewBox="0 0 170 30" preserveAspectRatio="none" data-ref="${name}Bars" aria-hidden="true"></svg>
   <p class="sub" data-ref="${name}Window"></p></section>`;
-export const buildPage = (isPage) => `${isPage ? HEADER : ""}
+const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</div>`}
 <${isPage ? "main" : 'div role="group" aria-label="KATO sessions"'} class="frame"><div class="grid">
-  <section class="card active" aria-labelledby="h-active">
-    <div class="hd"><h2 id="h-active">Active sessions</h2>${isPage ? "" : MARKS}<span class="key" data-ref="age"></span></div>
+  <section class="card active" data-part="count" aria-labelledby="h-active">
+    <div class="hd"><h2 id="h-active">Active sessions</h2><span class="key" data-ref="age"></span></div>
     <div class="row"><span class="big" data-figure="active" data-ref="active">—</span>
       <span class="tags"><span class="tag warn" data-ref="stale" hidden></span><span class="tag warn" data-ref="suspect" hidden></span></span>
       <svg class="spark" viewBox="0 0 170 56" preserveAspectRatio="none" data-ref="spark" aria-hidden="true" hidden><path class="area"/><path class="line"/></svg></div>
     <p class="sub"><span data-ref="change" hidden><b data-ref="changeBy"></b><span data-ref="changeIn"></span></span><span data-ref="note"></span></p>
   </section>
   ${buildRateCard("created", "Created")}${buildRateCard("ended", "Ended")}
-  <section class="card sources" aria-labelledby="h-sources">
+  <section class="card sources" data-part="sources" aria-labelledby="h-sources">
     <div class="hd"><h2 id="h-sources">Sources</h2><span class="key" data-ref="sourcesAt"></span></div>
     <ul role="list" data-ref="sources"></ul></section>
-  <section class="card over" aria-labelledby="h-over">
+  <section class="card over" data-part="chart" aria-labelledby="h-over">
     <div class="hd"><h2 id="h-over">Sessions over time</h2><span class="sp"></span>
       <span class="swatch accent">active</span><span class="swatch made">created</span><span class="swatch gone">ended</span>
       <span class="chips" role="group" aria-label="How far back the chart looks" data-ref="ranges">
         <button type="button" data-range="5m">5 m</button><button type="button" data-range="1h">1 h</button><button type="button" data-range="24h">24 h</button></span></div>
-    <div class="chart" data-ref="chart"><p class="empty">Drawing the chart…</p></div></section>
-  <section class="card events" aria-labelledby="h-events" data-ref="events" hidden>
+    <div class="chart"><div class="plot" data-ref="chart"></div><div class="empty" data-ref="noChart">${icon("M3 18l5-6 4 3 8-9")}<p data-ref="noChartWhy"></p></div></div></section>
+  <section class="card events" data-part="events" aria-labelledby="h-events" data-ref="events" hidden>
     <div class="hd"><h2 id="h-events">Events</h2><span class="key" data-ref="zone" title="Time zone of this page"></span>
       <span class="chips" role="group" aria-label="Which events are shown" data-ref="chips">
         <button type="button" data-show="all" aria-pressed="true">All</button><button type="button" data-show="made" aria-pressed="false">Created</button><button type="button" data-show="gone" aria-pressed="false">Ended</button></span>
@@ -48,7 +49,20 @@ export const buildPage = (isPage) => `${isPage ? HEADER : ""}
 </div></${isPage ? "main" : "div"}>
 <p class="hint" data-ref="hint" hidden>This is the page alone: <code>kato-panel serve</code> adds the HTTP API, and with it the count while the page is cut off.</p>
 <p class="quiet" role="status" data-ref="said"></p>
-<div class="toasts" role="status" aria-live="polite" data-ref="toasts"></div>`;
+<div class="toasts" data-part="toasts" role="status" aria-live="polite" data-ref="toasts"></div>`;
+
+/**
+ * Build the cards that are wanted, and references to all of them: what is not wanted is painted
+ * too, and shown nowhere.
+ */
+export function build(parts, isPage) {
+  const root = make("div", isPage ? "kato page" : "kato", buildAll(isPage));
+  const refs = findRefs(root);
+  for (const card of root.querySelectorAll("[data-part]")) if (!parts.includes(card.dataset.part)) card.remove();
+  root.classList.toggle("single", root.querySelectorAll("section").length === 1);
+  return [root, refs];
+}
+
 export const ROW = `<time></time><span class="ic" aria-hidden="true"></span>
   <span class="what"><span class="who"><b></b><span class="dotted" aria-hidden="true"> · </span><bdi></bdi></span><span class="gap"></span></span><span class="tot"></span>`;
 export const TOAST = `<span class="ic" aria-hidden="true"></span><span><b></b><small></small></span>
@@ -75,7 +89,7 @@ export function make(tag, className, content = "") {
   return element;
 }
 
-export function findRefs(root) {
+function findRefs(root) {
   return Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((element) => [element.dataset.ref, element]));
 }
 

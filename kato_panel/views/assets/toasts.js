@@ -1,7 +1,8 @@
 import { DEFAULTS, countOf, isCreated, isReduced, pluralize, writeCount, writeSpan } from "./words.js";
 import { TOAST, make, setAttribute, setText, slideIn } from "./markup.js";
 
-const TOASTS = 3;
+/** How many at a time: on a phone, where each is as wide as the page, one. */
+const countPlaces = () => (matchMedia("(max-width: 640px)").matches ? 1 : 3);
 
 /** Toasts: few at a time; what is more folds into the last one. */
 export class Toasts {
@@ -19,7 +20,7 @@ export class Toasts {
       if (!document.hidden) this.show(event);
       else {
         addToTally(this.missedTally, event);
-        if (this.missed.length < TOASTS) this.missed.push(event);
+        if (this.missed.length < countPlaces()) this.missed.push(event);
       }
     }
   }
@@ -28,7 +29,7 @@ export class Toasts {
     const { missed, missedTally } = this;
     this.missed = [];
     this.missedTally = startTally();
-    if (missedTally.changes > TOASTS) this.place(missedTally, { isFold: true, isAway: true });
+    if (missedTally.changes > missed.length) this.place(missedTally, { isFold: true, isAway: true });
     else for (const event of missed) this.show(event);
   }
 
@@ -38,7 +39,7 @@ export class Toasts {
 
   place(tally, { isFold = false, isAway = false } = {}) {
     let toast = this.shown.at(-1);
-    if (this.shown.length >= TOASTS) {
+    if (this.shown.length >= countPlaces()) {
       mergeTally(toast.tally, tally);
       // Folding begins its time anew once; a fold that grows does not, or it would never go.
       if (!toast.isFold) Object.assign(toast, { isFold: true, left: this.lifetime });

@@ -3,24 +3,30 @@
  *
  * Fed by one property, `model.payload`: JSON text, replaced every few seconds and at each event.
  * `model.key` names the visit: what a visit has built and seen outlives a new rendering of it.
- * `model.page` tells whether this is the whole page or part of one, such as a notebook.
+ * `model.page` tells whether this is the whole page or part of one, such as a notebook, and
+ * `model.parts` which cards are shown.
  */
 
 import { DEFAULTS, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
-import { THEMES, buildPage, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
+import { THEMES, build, make, setAttribute, setHidden, setText } from "./markup.js";
 import { drawBars, drawLine } from "./pictures.js";
+import { paintIcon } from "./icon.js";
 import { Feed } from "./feed.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
 
 const TICK_MS = 1_000;
 const THEME_KEY = "kato-panel-theme";
+const THEME_PARAMETER = "theme";
 const RANGE_KEY = "since";
 const DEFAULT_RANGE = "1h";
 
 const readRange = () => ["5m", "1h", "24h"].find((range) => range === readFromAddress(RANGE_KEY));
 
+/** Say which theme was chosen: the address may name one for this visit, else what was kept. */
 function readTheme() {
+  const named = readFromAddress(THEME_PARAMETER);
+  if (Object.hasOwn(THEMES, named ?? "")) return named;
   try {
     const theme = localStorage.getItem(THEME_KEY);
     return Object.hasOwn(THEMES, theme) ? theme : "system";
@@ -29,12 +35,21 @@ function readTheme() {
   }
 }
 
+const prefersDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
+
+/** Say whether what surrounds a card is dark: a notebook tells so itself, and is light if not. */
+function isHostDark() {
+  const { body, documentElement } = document;
+  const lab = body.dataset.jpThemeLight;
+  if (lab !== undefined) return lab === "false";
+  return body.classList.contains("vscode-dark") || documentElement.dataset.theme === "dark";
+}
+
 /** One visit: what is built once, and outlives each rendering of it. */
 class Visit {
-  constructor(isPage) {
+  constructor(isPage, parts) {
     this.isPage = isPage;
-    this.root = make("div", isPage ? "kato page" : "kato", buildPage(isPage));
-    this.refs = findRefs(this.root);
+    [this.root, this.refs] = build(parts, isPage);
     this.feed = new Feed(this.refs, isPage);
     this.toasts = new Toasts(this.refs.toasts);
     this.link = new PageLink(isPage, () => this.paint());
@@ -66,6 +81,9 @@ class Visit {
       wake();
     }, { signal });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paintTheme(), { signal });
+    const host = new MutationObserver(() => this.paintTheme());
+    if (!this.isPage) host.observe(document.body, { attributeFilter: ["data-jp-theme-light", "class"] });
+    signal.addEventListener("abort", () => host.disconnect());
     const timer = setInterval(() => this.tick(), TICK_MS);
     signal.addEventListener("abort", () => clearInterval(timer));
     if (this.link.lostAt !== null) this.link.ask();
@@ -90,8 +108,8 @@ class Visit {
     let payload;
     try {
       payload = JSON.parse(text);
-      const { epoch, connection, sessions, rates, sources, events } = payload;
-      if (![epoch, connection, sessions, rates, sources, events].every(Boolean)) throw new TypeError("parts are missing");
+      const { connection, sessions, rates, sources } = payload;
+      if (![connection, sessions, rates, sources].every(Boolean)) throw new TypeError("parts are missing");
     } catch (error) {
       if (!this.hasWarned) console.warn("kato_panel: a payload could not be read:", error);
       this.hasWarned = true;
@@ -103,7 +121,7 @@ class Visit {
     this.toasts.lifetime = toast_seconds * 1_000;
     this.link.interval = fallback_interval_seconds * 1_000;
     this.link.hasApi = payload.features.api;
-    if (payload.features?.session_events) {
+    if (payload.features?.session_events && payload.events) {
       const fresh = this.feed.take(payload);
       this.toasts.announce(fresh.filter(({ seq }) => seq > payload.backlog_until));
     }
@@ -128,6 +146,7 @@ class Visit {
   placeChart(model) {
     const child = model.chart ? model.get_child("chart") : null;
     if (child) this.refs.chart.replaceChildren(child);
+    this.paint();
   }
 
   showRange(range) {
@@ -151,19 +170,37 @@ class Visit {
 
   paint() {
     const { refs, link, payload, isPage } = this;
+    if (payload?.over) link.rest();
     if (!payload) return this.paintPill(["", "Connecting…", "Connecting to KATO…"]);
     const elapsed = (performance.now() - this.receivedAt) / 1_000;
-    this.paintPill(describeLink(payload, link, elapsed));
+    const mark = describeLink(payload, link, elapsed);
+    const isAway = payload.connection.state === "unreachable";
+    const reason = isAway ? "KATO has not answered yet. It is asked again and again." : "Waiting for the first observation…";
+    this.paintPill(mark);
+    this.shown = { isBad: mark[0] === "bad" };
     setHidden(refs.demo, !payload.demo);
     setHidden(refs.hint, !isPage || payload.features.api);
-    setAttribute(this.root, "data-link", link.lostAt === null ? "up" : "lost");
+    setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
     this.paintSources(payload.sources, elapsed);
     setHidden(refs.events, !payload.features?.session_events);
-    this.feed.paintEmpty(payload.sessions.active_count === null);
+    this.feed.paintEmpty(payload.sessions.active_count === null, reason);
+    this.paintNoChart(payload, reason);
+    if (!isPage) return;
     const title = `${refs.active.textContent} · KATO sessions`;
-    if (isPage && document.title !== title) document.title = title;
+    if (document.title !== title) document.title = title;
+    const { count, isOld, isBad } = this.shown;
+    paintIcon(count, isBad ? "bad" : isOld ? "old" : "live");
+  }
+
+  /** Where the chart is not there yet, say why. */
+  paintNoChart({ sessions }, reason) {
+    const { refs } = this;
+    const isKnown = sessions.active_count !== null;
+    setHidden(refs.noChart, isKnown && refs.chart.childElementCount > 0);
+    setHidden(refs.chart, !isKnown);
+    setText(refs.noChartWhy, isKnown ? "Drawing the chart…" : reason);
   }
 
   paintPill([tone, brief, full]) {
@@ -181,13 +218,15 @@ class Visit {
     const { answer } = link;
     const age = answer ? answer.age + (performance.now() - answer.at) / 1_000 : isNumber(sessions.age_seconds) ? sessions.age_seconds + elapsed : null;
     const observedAt = isNumber(sessions.age_seconds) && isDate(now) ? new Date(now).getTime() - sessions.age_seconds * 1_000 : null;
-    const isOld = answer ? answer.stale : isLost || sessions.stale;
-    setText(refs.active, writeCount(answer ? answer.count : sessions.active_count));
+    const isOver = this.payload.over;
+    const isOld = answer ? answer.stale : isLost || isOver || sessions.stale;
+    Object.assign(this.shown, { count: answer ? answer.count : sessions.active_count, isOld });
+    setText(refs.active, writeCount(this.shown.count));
     refs.active.classList.toggle("old", isOld);
     setText(refs.age, (isOld && !answer) || age === null || age < 1.5 ? "" : writeAgo(age));
     setHidden(refs.stale, !isOld);
-    const since = isLost && !answer ? observedAt : connection.since ?? observedAt;
-    if (isOld) setText(refs.stale, answer ? "stale" : isLost ? `as of ${writeTime(since)}` : `stale since ${writeTime(since)}`);
+    const since = (isLost || isOver) && !answer ? observedAt : connection.since ?? observedAt;
+    if (isOld) setText(refs.stale, answer ? "stale" : isLost || isOver ? `as of ${writeTime(since)}` : `stale since ${writeTime(since)}`);
     setHidden(refs.suspect, isLost || !sessions.suspect);
     if (sessions.suspect) setText(refs.suspect, `suspect: KATO says ${writeCount(sessions.suspect_count)}, waiting for the next poll to confirm`);
 
@@ -210,7 +249,7 @@ class Visit {
     for (const [name, rate] of [["created", created], ["ended", ended]]) {
       const isKnown = isNumber(rate);
       setText(refs[name], writeRate(rate));
-      refs[name].classList.toggle("old", isLost || this.payload.sessions.stale);
+      refs[name].classList.toggle("old", isLost || this.payload.over || this.payload.sessions.stale);
       setText(refs[`${name}Window`], isKnown ? [over, bound.length <= 16 && bound].filter(Boolean).join(" · ") : "not known yet");
       setAttribute(refs[`${name}Window`], "title", clean(note));
     }
@@ -218,7 +257,7 @@ class Visit {
 
   paintSources(sources, elapsed) {
     const { refs, sourceRows } = this;
-    const isLost = this.link.lostAt !== null;
+    const isLost = this.link.lostAt !== null || this.payload.over;
     setText(refs.sourcesAt, isLost ? `as of ${writeTime(this.payload.now)}` : "");
     for (const [at, source] of sources.entries()) {
       const { name, health } = source;
@@ -241,12 +280,13 @@ class Visit {
     try {
       localStorage.setItem(THEME_KEY, this.theme);
     } catch { /* it holds for this visit */ }
+    setInAddress(THEME_PARAMETER, null); // the choice made last holds, also after a reload
     this.paintTheme();
   }
 
   paintTheme() {
     this.theme ??= readTheme();
-    const isDark = this.theme === "dark" || (this.theme === "system" && matchMedia("(prefers-color-scheme: dark)").matches);
+    const isDark = this.isPage ? this.theme === "dark" || (this.theme === "system" && prefersDark()) : isHostDark();
     this.root.dataset.theme = isDark ? "dark" : "light";
     if (this.model && this.model.dark !== isDark) this.model.dark = isDark;
     if (!this.isPage) return;
@@ -268,7 +308,7 @@ export function render({ model, view }) {
     visits.delete(key);
     isReborn = true;
   }
-  if (!visits.has(model.key)) visits.set(model.key, new Visit(model.page));
+  if (!visits.has(model.key)) visits.set(model.key, new Visit(model.page, model.parts));
   const visit = visits.get(model.key);
   const root = visit.attach(model, view);
   // Panel sends nothing to a page that it did not load itself: the page has to be loaded again.

@@ -8,6 +8,15 @@ export const isNumber = (value) => typeof value === "number" && Number.isFinite(
 const groupDigits = (digits) => String(digits).replace(/\B(?=(\d{3})+$)/g, "\u2009");
 export const writeCount = (count) => (isNumber(count) ? groupDigits(Math.round(count)) : "—");
 export const writeRate = (rate) => (!isNumber(rate) ? "—" : rate < 9.95 ? rate.toFixed(1) : writeCount(rate));
+
+/** Write a count in three letters at most, for where there is no room: 248, 1k, 12k, 3M. */
+export function writeShort(count) {
+  if (!isNumber(count)) return "—";
+  if (count < 1_000) return String(Math.round(count));
+  const [unit, letter] = count < 999_500 ? [1_000, "k"] : [1_000_000, "M"];
+  return `${Math.min(999, Math.round(count / unit))}${letter}`;
+}
+
 export const pluralize = (count, word) => `${writeCount(count)} ${word}${count === 1 ? "" : "s"}`;
 export const writeAgo = (seconds) => (seconds < 0.05 ? "now" : `${writeAge(seconds)} ago`);
 
@@ -25,9 +34,20 @@ export function writeSpan(seconds, [second, minute, hour]) {
   return write(Math.round(seconds / 3_600), hour);
 }
 
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-export const day = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit" });
-export const zoneName = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+export const readFromAddress = (key) => new URLSearchParams(location.search).get(key);
+
+/** The time zone of the page: the address may name one, else it is the browser's. */
+function chooseZone() {
+  try {
+    return new Intl.DateTimeFormat("en-GB", { timeZone: readFromAddress("tz") ?? undefined }).resolvedOptions().timeZone;
+  } catch {
+    return new Intl.DateTimeFormat().resolvedOptions().timeZone; // there is no such zone
+  }
+}
+
+export const zoneName = chooseZone();
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zoneName });
+export const day = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", timeZone: zoneName });
 export const isDate = (time) => !Number.isNaN(new Date(time ?? NaN).getTime());
 export const writeTime = (time) => (isDate(time) ? clock.format(new Date(time)) : "—");
 
@@ -53,10 +73,7 @@ export const countOf = (event) => Math.abs(event.data.delta);
 export const nameEnding = (reason) => (["deleted", "expired"].includes(reason) ? reason : "destroyed");
 export const isReduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-// ---- What the page's address remembers ----
-
-export const readFromAddress = (key) => new URLSearchParams(location.search).get(key);
-
+/** Remember a choice in the page's address; ``null`` forgets it. */
 export function setInAddress(key, value) {
   const url = new URL(location.href);
   if (value === null) url.searchParams.delete(key);
