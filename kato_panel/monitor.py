@@ -5,18 +5,21 @@ import contextlib
 import html
 import logging
 import queue
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
 
-from kato_panel.config import load
+from kato_panel import runtime as runtimes
+from kato_panel.config import load, split_login
 from kato_panel.domain.timeline import SPAN_SECONDS, Range
 from kato_panel.hub import Subscription
 from kato_panel.models import Connection, EventLog, Models, SessionSeries, SessionSummary
@@ -27,7 +30,8 @@ logger = logging.getLogger(__name__)
 _KINDS: Final = ["session_created", "session_destroyed"]
 _SOURCES: Final = ["http", "stream"]
 _REASONS: Final = ["deleted", "expired", "evicted"]
-_running: "weakref.WeakValueDictionary[str, Monitor]" = weakref.WeakValueDictionary()
+_running: "weakref.WeakValueDictionary[Any, Monitor]" = weakref.WeakValueDictionary()
+"""By address and visit; there are no visits in a notebook."""
 
 
 class Monitor:
@@ -36,10 +40,12 @@ class Monitor:
 
     Its models are attributes and change by themselves while it runs: use them with
     `param.watch`, ``.rx`` or ``pn.bind`` like any Param object. In a notebook they change between
-    cells, on the kernel's loop; in a script without a loop, on a thread of their own.
+    cells, on the kernel's loop; in a script without a loop, on a thread of their own; in an app
+    that Panel serves, in the turns of its visit, with which the monitor ends.
 
     Starting another monitor of the same address ends the former: a cell that is run again leaves
-    nothing behind.
+    nothing behind. Monitors with the same settings share one watcher, however many visits an app
+    has.
 
     Parameters
     ----------
@@ -75,9 +81,9 @@ class Monitor:
                 "KATO_PANEL_POLL_INTERVAL_SECONDS": interval_seconds,
             }
         )
-        self._runtime = Runtime(settings)
+        self._settings = settings
+        self._runtime: Runtime | None = None
         self._models = Models()
-        self._key = settings.kato_api_url or "demo"
         self._changing = threading.RLock()
         self._subscription: Subscription | None = None
         self._applier: _Applier | None = None
@@ -126,22 +132,26 @@ class Monitor:
             return self
         if self._applier is not None:
             raise RuntimeError("this monitor was stopped; make another one")
-        former = _running.get(self._key)
+        visit = _current_visit()
+        key = (self._settings.kato_api_url, id(visit))
+        former = _running.get(key)
+        self._runtime = runtimes.share(self._settings)
         if former is not None:
             former.stop()
-        _running[self._key] = self
-        self._applier = _Applier(self._apply)
-        self._runtime.start()
+        _running[key] = self
+        self._applier = _Applier(self._apply, visit)
         self._subscription = self._models.follow(self._runtime, self._applier.ask)
+        if visit is not None:
+            visit.on_session_destroyed(lambda _: self.stop())
         return self
 
     def stop(self) -> None:
         """End it and its threads; its views say so. Stopping twice is allowed."""
-        if self._subscription is None or self._applier is None:
+        if self._subscription is None or self._applier is None or self._runtime is None:
             return
         self._subscription.close()
         self._subscription = None
-        self._runtime.stop()
+        runtimes.leave(self._runtime)
         self._applier.end()
         self._models.end()
 
@@ -153,7 +163,14 @@ class Monitor:
         -------
         bool
             Whether there was one; the count is known then.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not running.
         """
+        if not self.is_running or self._runtime is None:
+            raise RuntimeError("this monitor is not running: .start() it first")
         known = threading.Event()
         waiting, before = self._runtime.hub.subscribe(known.set)
         deadline = time.monotonic() + timeout_seconds
@@ -261,7 +278,7 @@ class Monitor:
         self.stop()
 
     def __repr__(self) -> str:
-        upstream = self._runtime.upstream or self._key
+        upstream = self._upstream
         active = "—" if self.summary.active is None else self.summary.active
         state = self.connection.state if self.is_running else "not running"
         return f"<Monitor of {upstream}: {active} sessions, {state}>"
@@ -269,7 +286,7 @@ class Monitor:
     def _repr_html_(self) -> str:
         summary = self.summary
         rows = {
-            "upstream": self._runtime.upstream or self._key,
+            "upstream": self._upstream,
             "state": self.connection.state if self.is_running else "not running: .start()",
             "active sessions": "—" if summary.active is None else summary.active,
             "events": len(self.event_log.events),
@@ -282,6 +299,14 @@ class Monitor:
             for name, value in rows.items()
         )
         return f"<table>{cells}</table>"
+
+    @property
+    def _upstream(self) -> str:
+        """Where KATO is, for the eye: without a password."""
+        if self._runtime is not None:
+            return self._runtime.upstream
+        url = self._settings.kato_api_url
+        return "the demo" if url is None else split_login(url)[0]
 
     def _apply(self) -> None:
         with self._changing:
@@ -297,26 +322,33 @@ class _Applier:
     the watching.
     """
 
-    def __init__(self, apply: Callable[[], None]) -> None:
+    def __init__(self, apply: Callable[[], None], visit: Any) -> None:
         self._apply = apply
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self.ask = self._choose_turns(visit)
+
+    def _choose_turns(self, visit: Any) -> Callable[[], None]:
+        """Choose where to change them; the result is called from the watcher's thread."""
+        if visit is not None:
+            # Where there is a visit, Panel is loaded.
+            from kato_panel.views.turns import in_turns_of  # noqa: PLC0415
+
+            return in_turns_of(visit, self._apply)
         try:
-            self._loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             self._thread = threading.Thread(
                 target=self._serve, name="kato-panel-models", daemon=True
             )
             self._thread.start()
+            return partial(self._asked.put, True)
 
-    def ask(self) -> None:
-        """Ask for a turn; called from the watcher's thread."""
-        if self._loop is None:
-            self._asked.put(True)
-        else:
+        def ask() -> None:
             with contextlib.suppress(RuntimeError):  # the loop is over, and nobody looks
-                self._loop.call_soon_threadsafe(self._apply)
+                loop.call_soon_threadsafe(self._apply)
+
+        return ask
 
     def end(self) -> None:
         """End the thread, if there is one."""
@@ -332,6 +364,14 @@ class _Applier:
             except Exception:
                 # A supervisor, as a loop is one for its callbacks: what broke is the user's.
                 logger.exception("a callback on the models broke")
+
+
+def _current_visit() -> Any:
+    """Return the document of the visit for which this code runs, if Panel serves it to one."""
+    # Whoever serves has loaded Bokeh; who has not is not made to.
+    bokeh = sys.modules.get("bokeh.io")
+    doc = bokeh.curdoc() if bokeh else None
+    return doc if doc is not None and doc.session_context else None
 
 
 def _first_time(since: datetime | timedelta | None) -> pd.Timestamp | None:

@@ -3,6 +3,7 @@
 import atexit
 import logging
 import threading
+from typing import ClassVar
 
 from kato_panel.config import Settings, load, split_login
 from kato_panel.domain.health import Health, SourceState
@@ -88,6 +89,38 @@ class Runtime:
             self.watcher.stop()
         if self._simulator is not None:
             self._simulator.stop()
+
+
+class _Shared:
+    """The runtimes that several monitors of this process use, and how many do."""
+
+    lock = threading.Lock()
+    users: ClassVar[dict[Runtime, int]] = {}
+
+
+def share(settings: Settings) -> Runtime:
+    """
+    Return a runtime with these settings, started; who is done with it says so to `leave`.
+
+    Watching is one per process and upstream, however many monitors look on.
+    """
+    with _Shared.lock:
+        runtime = next((one for one in _Shared.users if one.settings == settings), None)
+        if runtime is None:
+            runtime = Runtime(settings)
+            runtime.start()
+        _Shared.users[runtime] = _Shared.users.get(runtime, 0) + 1
+        return runtime
+
+
+def leave(runtime: Runtime) -> None:
+    """Give back what `share` gave; the last one to leave ends it."""
+    with _Shared.lock:
+        _Shared.users[runtime] -= 1
+        if _Shared.users[runtime]:
+            return
+        del _Shared.users[runtime]
+    runtime.stop()
 
 
 class _Process:

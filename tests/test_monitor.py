@@ -12,6 +12,8 @@ import pytest
 
 from kato_panel import Monitor
 from kato_panel import monitor as module
+from kato_panel import runtime as runtimes
+from kato_panel.config import load
 from kato_panel.errors import ConfigError
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
@@ -131,6 +133,36 @@ def test_view_that_is_asked_for_again_replaces_the_former(simulator):
         assert '"over": true' in views[0].__panel__().payload
         assert '"over": false' in views[-1].__panel__().payload
     assert '"over": true' in views[-1].__panel__().payload
+
+
+def test_monitors_of_the_same_settings_share_one_watcher(simulator):
+    """Who comes later finds what was seen before; the last to leave ends it."""
+    settings = load({"KATO_API_URL": simulator.url, "KATO_PANEL_STREAM": "off"})
+    runtime = runtimes.share(settings)
+    assert runtimes.share(settings) is runtime
+    runtimes.leave(runtime)
+    assert runtime.trouble is None
+    with Monitor(simulator.url) as monitor:
+        assert monitor._runtime is runtime
+        runtimes.leave(runtime)
+        assert runtime.trouble is None
+    assert runtime.trouble == "the watcher is not running"
+
+
+def test_cell_that_is_run_again_keeps_what_was_seen(simulator):
+    """The former monitor ends, the watching goes on."""
+    first = Monitor(simulator.url).start()
+    assert first.wait()
+    with Monitor(simulator.url) as again:
+        assert not first.is_running
+        assert first._runtime is again._runtime
+        assert again.summary.active == 5
+
+
+def test_waiting_for_what_does_not_run_is_refused(simulator):
+    """It would wait for ever."""
+    with pytest.raises(RuntimeError, match="not running"):
+        Monitor(simulator.url).wait()
 
 
 async def test_models_change_on_the_loop_of_their_user(simulator):

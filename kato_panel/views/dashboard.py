@@ -1,7 +1,5 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
-import asyncio
-import contextlib
 import html
 from typing import Any
 
@@ -14,6 +12,7 @@ from kato_panel.models import Models
 from kato_panel.runtime import Runtime
 from kato_panel.views.live import LiveView
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
+from kato_panel.views.turns import in_turns_of
 
 TITLE = "KATO sessions"
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
@@ -67,29 +66,11 @@ class Visit:
     """
 
     def __init__(self, runtime: Runtime, doc: Any) -> None:
-        self._doc = doc
-        self._loop = asyncio.get_running_loop()
         self._models = Models()
-        self._subscription = self._models.follow(runtime, self._wake)
+        self._subscription = self._models.follow(runtime, in_turns_of(doc, self._apply))
         self.view = LivePage(self._models, runtime)
         doc.on_session_destroyed(self._end)
         pn.state.onload(self.view.show_chart)
-
-    def _wake(self) -> None:
-        """
-        Ask for the document's turn, from the watcher's thread.
-
-        The hub does so once until the subscription is taken, so at most one callback is pending
-        for each document, however slow its browser.
-        """
-        with contextlib.suppress(RuntimeError):  # the server's loop is over, and all visits
-            self._loop.call_soon_threadsafe(self._ask_turn)
-
-    def _ask_turn(self) -> None:
-        # On the server's loop, which also ends visits: between its end and `_end` no turn is left.
-        context = self._doc.session_context
-        if context is not None and not context.destroyed:
-            self._doc.add_next_tick_callback(self._apply)
 
     def _apply(self) -> None:
         self._models.apply(self._subscription.take())
