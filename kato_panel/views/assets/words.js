@@ -38,11 +38,11 @@ export const readFromAddress = (key) => new URLSearchParams(location.search).get
 
 /** The time zone of the page: the address may name one, else it is the browser's. */
 function chooseZone() {
+  const named = readFromAddress("tz");
   try {
-    return new Intl.DateTimeFormat("en-GB", { timeZone: readFromAddress("tz") ?? undefined }).resolvedOptions().timeZone;
-  } catch {
-    return new Intl.DateTimeFormat().resolvedOptions().timeZone; // there is no such zone
-  }
+    if (named) return new Intl.DateTimeFormat("en-GB", { timeZone: named }) && named;
+  } catch { /* there is no such zone */ }
+  return new Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 export const zoneName = chooseZone();
