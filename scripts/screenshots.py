@@ -1,64 +1,347 @@
 """
-Make the README's pictures from the demo, at its fixed seed.
+Make the pictures: of the README from the demo at its fixed seed, and the gallery of all states.
 
-Starts the service as a user would, waits until the page has something to show, and takes
-pictures of it in Chromium: light, dark, and on a phone.
+Starts simulator and service as a user would, brings them into each state over real sockets, and
+takes a picture of the page in Chromium. ``--only NAME`` makes one.
 """
 
+import argparse
+import contextlib
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import sync_playwright
+import httpx
+from playwright.sync_api import Browser, Page, sync_playwright
 
-IMAGES = Path(__file__).parents[1] / "docs" / "images"
-PICTURES = {
-    "live-light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
-    "live-dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
-    "live-phone": {
-        "viewport": {"width": 390, "height": 844},
-        "color_scheme": "light",
-        "device_scale_factor": 2,
-    },
+from kato_panel.simulator import EmbeddedSimulator
+
+DOCS = Path(__file__).parents[1] / "docs"
+LIGHT: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
+DARK: dict[str, Any] = {**LIGHT, "color_scheme": "dark"}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "color_scheme": "light",
+    "device_scale_factor": 2,
 }
-WATCHED_SECONDS = 40
-"""Long enough for rates and a full feed."""
+SMALL: dict[str, Any] = {"viewport": {"width": 1120, "height": 760}, "color_scheme": "light"}
+WATCHED_SECONDS = 150
+"""Long enough for rates, a full feed and a chart with a shape."""
+FAST = {"KATO_PANEL_POLL_INTERVAL_SECONDS": "0.5", "KATO_PANEL_FALLBACK_INTERVAL_SECONDS": "1"}
+
+
+@contextlib.contextmanager
+def serving(*command: str, **settings: str) -> Iterator[str]:
+    """Run a service in an empty folder, our own if no other is named; give its page's address."""
+    command = command or ("kato_panel", "serve", "--port", "0")
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        service = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": folder, **settings},
+            stdout=log.open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        while not (found := re.search(r"(http://[\w.:]+/app)\b", log.read_text())):
+            assert service.poll() is None, log.read_text()
+            time.sleep(0.1)
+        yield found[1]
+        service.send_signal(signal.SIGTERM)
+        service.wait(10)
+
+
+def serving_page_alone(**settings: str) -> contextlib.AbstractContextManager[str]:
+    """Run plain ``panel serve``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return serving("panel", "serve", str(DOCS.parent / "app.py"), "--port", str(port), **settings)
+
+
+class Camera:
+    """One open page, and the picture that is taken of it."""
+
+    def __init__(self, browser: Browser, url: str, **how: Any) -> None:
+        self._context = browser.new_context(**(how or SMALL))
+        self._sockets: list[Any] = []
+        self._is_cut = False
+        self._context.route_web_socket("**/ws", self._meet)
+        self.page: Page = self._context.new_page()
+        self.page.goto(url)
+
+    def _meet(self, route: Any) -> None:
+        if self._is_cut:
+            route.close()
+            return
+        route.connect_to_server()
+        self._sockets.append(route)
+
+    def cut(self) -> None:
+        """End the page's socket, and refuse it from now on."""
+        self._is_cut = True
+        for route in self._sockets:
+            route.close()
+
+    def see(self, text: str) -> None:
+        """Wait until this is to be seen."""
+        self.page.get_by_text(text).first.wait_for()
+
+    def settle(self, seconds: float) -> None:
+        """Let time pass, as it does for who looks on."""
+        self.page.wait_for_timeout(1000 * seconds)
+
+    def shoot(self, path: Path) -> None:
+        """Take the picture."""
+        self.page.bring_to_front()
+        self.settle(0.4)  # until it has slid in
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path)
+        self._context.close()
+        print(path)
+
+
+def shoot_readme(browser: Browser) -> None:
+    """Take the README's pictures: light, dark, and on a phone."""
+    looks = {"live-light": LIGHT, "live-dark": DARK, "live-phone": PHONE}
+    with serving() as url:
+        cameras = {name: Camera(browser, url, **how) for name, how in looks.items()}
+        cameras["live-light"].settle(WATCHED_SECONDS)
+        for name, camera in cameras.items():
+            camera.page.bring_to_front()
+            camera.page.locator(".toasts .toast").first.wait_for()
+            camera.shoot(DOCS / "images" / f"{name}.png")
+
+
+@contextlib.contextmanager
+def watching(
+    browser: Browser, *, initial: int = 48, rate: float = 0.0, address: str = "", **settings: str
+) -> Iterator[tuple[Camera, EmbeddedSimulator]]:
+    """A page on a simulator of its own."""
+    with (
+        EmbeddedSimulator(seed=1, initial=initial, rate=rate) as simulator,
+        serving(KATO_API_URL=simulator.url, **settings) as url,
+    ):
+        yield Camera(browser, url + address), simulator
+
+
+def create(simulator: EmbeddedSimulator, *nodes: str) -> list[str]:
+    """Begin sessions; give their ids."""
+    return [
+        httpx.post(f"{simulator.url}/sessions", json={"node_id": node}, trust_env=False).json()[
+            "session_id"
+        ]
+        for node in nodes
+    ]
+
+
+def end(simulator: EmbeddedSimulator, *sessions: str) -> None:
+    """End sessions."""
+    for session in sessions:
+        httpx.delete(f"{simulator.url}/sessions/{session}", trust_env=False)
+
+
+def order(simulator: EmbeddedSimulator, what: str, **body: Any) -> None:
+    """Order misbehaviour."""
+    httpx.post(f"{simulator.url}/_simulator/{what}", json=body, trust_env=False)
+
+
+def connecting(browser: Browser, path: Path) -> None:
+    """Before the first observation: somebody listens at KATO's address, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with serving(KATO_API_URL=address) as url:
+            camera = Camera(browser, url)
+            camera.see("Waiting for the first observation")
+            camera.shoot(path)
+
+
+def never_reached(browser: Browser, path: Path) -> None:
+    """KATO never answered: a dash, and the reason."""
+    with serving(KATO_API_URL="http://127.0.0.1:1", **FAST) as url:
+        camera = Camera(browser, url)
+        camera.see("KATO has not answered yet")
+        camera.shoot(path)
+
+
+def empty(browser: Browser, path: Path) -> None:
+    """No session at all: a zero that is known."""
+    with watching(browser, initial=0) as (camera, _):
+        camera.page.locator('[data-figure="active"]:text-is("0")').wait_for()
+        camera.settle(4)
+        camera.shoot(path)
+
+
+def polling(browser: Browser, path: Path) -> None:
+    """Without the event stream: events come by poll, and have no names."""
+    with watching(browser, KATO_PANEL_STREAM="off", **FAST) as (camera, simulator):
+        camera.see("Polling")
+        end(simulator, *create(simulator, "planner-7", "vision-a", "nlp-batch")[:1])
+        camera.see("names not seen")
+        camera.settle(5)
+        camera.shoot(path)
+
+
+def stale(browser: Browser, path: Path) -> None:
+    """KATO has not answered for three intervals: the last count stays, greyed."""
+    with watching(browser, rate=2, **FAST) as (camera, simulator):
+        camera.settle(12)
+        order(simulator, "faults", path="/health", delay_seconds=30, times=50)
+        camera.page.locator(".pill.warn", has_text="Stale since").wait_for()
+        camera.shoot(path)
+
+
+def unreachable(browser: Browser, path: Path) -> None:
+    """KATO is away: since when, and why."""
+    with watching(browser, rate=2, **FAST) as (camera, simulator):
+        camera.settle(12)
+        order(simulator, "restart", away_seconds=60, keep_state=True)
+        camera.page.locator(".pill.bad", has_text="KATO unreachable").wait_for()
+        camera.shoot(path)
+
+
+def suspect(browser: Browser, path: Path) -> None:
+    """A steep fall waits for the next poll to confirm it."""
+    with watching(browser) as (camera, simulator):
+        camera.settle(4)
+        order(simulator, "restart", away_seconds=0, keep_state=False)
+        camera.see("suspect: KATO says")
+        camera.shoot(path)
+
+
+def gap(browser: Browser, path: Path) -> None:
+    """What was not observed is a gap in the chart, and the event after it says how long it was."""
+    with watching(browser, rate=2, **FAST) as (camera, simulator):
+        camera.settle(14)
+        order(simulator, "restart", away_seconds=8, keep_state=True)
+        camera.page.locator(".pill.bad").wait_for()
+        camera.page.locator(".pill.ok").wait_for(timeout=60_000)
+        camera.settle(8)
+        camera.shoot(path)
+
+
+def over_http(browser: Browser, path: Path) -> None:
+    """The page's own socket is away: the count comes over HTTP."""
+    with watching(browser, rate=2, **FAST) as (camera, _):
+        camera.settle(8)
+        camera.cut()
+        camera.see("Over HTTP")
+        camera.shoot(path)
+
+
+def disconnected(browser: Browser, path: Path) -> None:
+    """Nobody answers at all any more."""
+    with EmbeddedSimulator(seed=1, initial=48, rate=2) as simulator:
+        with serving(KATO_API_URL=simulator.url, **FAST) as url:
+            camera = Camera(browser, url)
+            camera.settle(8)
+        camera.see("Disconnected since")
+        camera.shoot(path)
+
+
+def reading(browser: Browser, path: Path) -> None:
+    """The feed is paused on the ended ones; what came since waits."""
+    with watching(browser, rate=3, address="?events=gone") as (camera, _):
+        camera.settle(14)
+        camera.page.get_by_role("button", name="Pause").click()
+        camera.page.get_by_text(" new ↑").wait_for()
+        camera.settle(4)
+        camera.shoot(path)
+
+
+def burst(browser: Browser, path: Path) -> None:
+    """Many changes at once: three toasts at most, the last sums up the rest."""
+    with watching(browser) as (camera, simulator):
+        camera.see("Live")
+        nodes = [f"planner-{number}" for number in range(9)]
+        end(simulator, *create(simulator, *nodes)[:3])
+        camera.see("more changes")
+        camera.shoot(path)
+
+
+def hover(browser: Browser, path: Path) -> None:
+    """What the chart says where it is pointed at."""
+    with watching(browser, rate=3) as (camera, _):
+        camera.settle(40)
+        box = camera.page.locator(".plot").bounding_box()
+        assert box is not None
+        for step in (0.50, 0.55):
+            camera.page.mouse.move(box["x"] + step * box["width"], box["y"] + 150)
+            camera.settle(0.3)
+        camera.shoot(path)
+
+
+def events_off(browser: Browser, path: Path) -> None:
+    """Events are switched off: no feed, no toasts, the count stays."""
+    with watching(browser, rate=3, WEBSOCKET_SESSION_EVENTS="false") as (camera, _):
+        camera.settle(20)
+        camera.shoot(path)
+
+
+def page_alone(browser: Browser, path: Path) -> None:
+    """Plain ``panel serve``: the page says how to get the rest."""
+    with (
+        EmbeddedSimulator(seed=1, initial=48, rate=2) as simulator,
+        serving_page_alone(KATO_API_URL=simulator.url) as url,
+    ):
+        camera = Camera(browser, url)
+        camera.see("adds the HTTP API")
+        camera.settle(8)
+        camera.shoot(path)
+
+
+def wrong_settings(browser: Browser, path: Path) -> None:
+    """The settings are wrong: which, what was given, what is allowed."""
+    wrong = {"KATO_API_URL": "kato:8000", "KATO_PANEL_POLL_INTERVAL_SECONDS": "0.01"}
+    with serving_page_alone(**wrong) as url:
+        camera = Camera(browser, url)
+        camera.see("2 settings are wrong")
+        camera.shoot(path)
+
+
+GALLERY = (
+    *(connecting, never_reached, empty, polling, stale, unreachable, suspect, gap),
+    *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
+)
+
+
+def write_index() -> None:
+    """List the gallery's pictures, with what each shows."""
+    lines = ["# Every state, once", "", "`make screenshots` makes these pictures.", ""]
+    for state in GALLERY:
+        name = state.__name__.replace("_", " ")
+        text = " ".join(str(state.__doc__).split())
+        lines += [f"## {name.capitalize()}", "", text, ""]
+        lines += [f"![{name}]({state.__name__}.png)", ""]
+    (DOCS / "gallery" / "README.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 def main() -> None:
-    """Take all pictures."""
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        service = subprocess.Popen(
-            [sys.executable, "-m", "kato_panel", "serve", "--port", "0"],
-            cwd=folder,
-            env={"PATH": os.environ["PATH"], "HOME": folder},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        url = service.stdout.readline().rsplit(" ", 1)[-1].strip()
+    """Take all pictures, or one."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    names = ["readme", *(state.__name__ for state in GALLERY)]
+    parser.add_argument("--only", choices=names)
+    only = parser.parse_args().only
+    with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        pages = {name: browser.new_context(**how).new_page() for name, how in PICTURES.items()}
-        for page in pages.values():
-            page.goto(url)
-            page.wait_for_selector('[data-figure="active"]')
-        pages["live-light"].wait_for_timeout(1_000 * WATCHED_SECONDS)
-        for name, page in pages.items():
-            page.bring_to_front()
-            page.locator(".toasts .toast").first.wait_for()
-            page.wait_for_timeout(300)  # until it has slid in
-            page.screenshot(path=IMAGES / f"{name}.png")
-            print(IMAGES / f"{name}.png")
+        for state in GALLERY:
+            if only in {None, state.__name__}:
+                state(browser, DOCS / "gallery" / f"{state.__name__}.png")
+        if only in {None, "readme"}:
+            shoot_readme(browser)
         browser.close()
-        service.send_signal(signal.SIGTERM)
-        service.wait(10)
+    write_index()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 
@@ -97,6 +98,11 @@ class Caller:
         """Ask as an old client does."""
         answer = httpx.get(f"{self.url}/sessions/count", trust_env=False)
         return int(answer.json()["active_session_count"])
+
+    def asked(self) -> dict[str, Any]:
+        """Tell what upstream was asked, and how many streams are open."""
+        answer = httpx.get(f"{self.url}/_simulator/requests", trust_env=False)
+        return dict(answer.json())
 
     def order(self, path: str, **body: object) -> None:
         """Order misbehaviour."""

@@ -141,9 +141,9 @@ def test_each_option_of_the_simulator_is_told():
 
 
 def test_python_of_the_readme_runs(monkeypatch):
-    """As it stands there, on the demo."""
+    """As it stands there, on the demo; the second is served by ``tests/ui/test_cards.py``."""
     monkeypatch.delenv("KATO_API_URL", raising=False)
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     names = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["monitor"].summary.active > 0

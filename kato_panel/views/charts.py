@@ -147,7 +147,6 @@ class SessionPlot(pn.viewable.Viewer):
             axis.major_label_text_font_size = "11px"
             axis.axis_label_text_font_size = "11px"
             axis.axis_label_text_font_style = "normal"
-            axis.axis_label_align, axis.axis_label_text_align = "end", "right"
             axis.axis_label_standoff = 2
         plot.xaxis.formatter = DatetimeTickFormatter(
             seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M",

@@ -117,16 +117,16 @@ def serve(tmp_path):
 
 @pytest.fixture
 def panel_serve(tmp_path):
-    """Start plain ``panel serve app.py``; it ends with the test."""
+    """Start plain ``panel serve`` of a script, ours if none is given; it ends with the test."""
     started = []
 
-    def start(**settings):
+    def start(script="app.py", **settings):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port)],
+                [sys.executable, "-m", "panel", "serve", str(script), "--port", str(port)],
                 env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **settings},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

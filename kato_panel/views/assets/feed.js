@@ -3,6 +3,11 @@ import { PAUSE_ICON, PLAY_ICON, ROW, make, setAttribute, setHidden, setText, sli
 
 const FEED_ROWS = 200;
 const FILTER_KEY = "events";
+const NOTHING = {
+  all: "No session has come or gone since you opened this page.",
+  made: "No session has been created since you opened this page.",
+  gone: "No session has ended since you opened this page.",
+};
 
 /** The feed: newest on top, and what is being read stays where it is. */
 export class Feed {
@@ -10,11 +15,10 @@ export class Feed {
     this.refs = refs;
     this.isPage = isPage;
     this.list = refs.feed;
-    this.entries = []; // oldest first, at most FEED_ROWS: {seq, epoch, row, isHeld}
+    this.entries = []; // oldest first, at most FEED_ROWS: {seq, epoch, row, isHeld, isUnread}
     this.bySeq = new Map(); // of the epoch that is current
     this.epoch = null;
     this.newestSeq = -1;
-    this.unread = 0;
     this.isPaused = false;
     refs.pause.innerHTML = PAUSE_ICON;
     refs.zone.textContent = zoneName;
@@ -52,18 +56,18 @@ export class Feed {
   }
 
   insert(entry) {
-    Object.assign(entry, { epoch: this.epoch, isHeld: this.isPaused });
+    const isReading = this.list.scrollTop > 8;
+    Object.assign(entry, { epoch: this.epoch, isHeld: this.isPaused, isUnread: this.isPaused || isReading });
     let at = this.entries.length;
     while (at > 0 && this.entries[at - 1].epoch === this.epoch && this.entries[at - 1].seq > entry.seq) at -= 1;
     this.entries.splice(at, 0, entry);
-    const isReading = this.list.scrollTop > 8;
     if (!entry.isHeld) this.show(entry);
-    if (entry.isHeld || isReading) this.setUnread(this.unread + 1);
     while (this.entries.length > FEED_ROWS) {
       const oldest = this.entries.shift();
       oldest.row.remove();
       if (this.bySeq.get(oldest.seq) === oldest) this.bySeq.delete(oldest.seq);
     }
+    this.paintUnread();
   }
 
   show(entry) {
@@ -77,7 +81,7 @@ export class Feed {
 
   bringUp() {
     for (const entry of this.entries) if (entry.isHeld) this.show(entry);
-    this.setUnread(0);
+    this.markRead();
     this.list.scrollTo({ top: 0, behavior: isReduced() ? "auto" : "smooth" });
     this.list.focus({ preventScroll: true }); // the button that had it is gone
   }
@@ -97,23 +101,34 @@ export class Feed {
   filter(kind) {
     this.list.dataset.show = kind;
     for (const chip of this.refs.chips.children) setAttribute(chip, "aria-pressed", String(chip.dataset.show === kind));
+    this.paintUnread();
     if (!this.isPage) return; // the address of a notebook is not ours
     setInAddress(FILTER_KEY, kind === "all" ? null : kind);
   }
 
-  noteScroll() {
-    if (this.unread && this.list.scrollTop <= 8 && !this.entries.some((entry) => entry.isHeld)) this.setUnread(0);
+  isOfKind({ row }) {
+    const { show } = this.list.dataset;
+    return show === "all" || row.classList.contains(`${show}-row`);
   }
 
-  setUnread(count) {
-    this.unread = Math.min(count, FEED_ROWS);
-    setHidden(this.refs.fresh, count === 0);
-    if (count) setText(this.refs.fresh, `${this.unread} new ↑`);
+  noteScroll() {
+    if (this.list.scrollTop <= 8 && !this.entries.some((entry) => entry.isHeld)) this.markRead();
+  }
+
+  markRead() {
+    for (const entry of this.entries) entry.isUnread = false;
+    this.paintUnread();
+  }
+
+  paintUnread() {
+    const unread = this.entries.filter((entry) => entry.isUnread && this.isOfKind(entry)).length;
+    setHidden(this.refs.fresh, unread === 0);
+    if (unread) setText(this.refs.fresh, `${unread} new ↑`);
   }
 
   paintEmpty(isStarting, reason) {
-    setText(this.refs.empty, isStarting ? reason : "No session has come or gone since you opened this page.");
-    setHidden(this.refs.nothing, this.list.childElementCount > 0);
+    setText(this.refs.empty, isStarting ? reason : NOTHING[this.list.dataset.show]);
+    setHidden(this.refs.nothing, this.entries.some((entry) => !entry.isHeld && this.isOfKind(entry)));
   }
 }
 
