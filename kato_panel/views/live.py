@@ -3,7 +3,9 @@
 import json
 import re
 import secrets
+from bisect import bisect_left
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, ClassVar, Final, Protocol
 
 import panel as pn
@@ -22,6 +24,8 @@ from kato_panel.views.theme import ASSETS, stylesheet
 RETOLD: Final = 20
 """Events told again in each payload, so that a page that missed one patch misses no event."""
 FIRST_TOLD: Final = 50
+OLDER_TOLD: Final = 200
+"""Events told at once when a page is scrolled back."""
 SHORTEST_SECONDS: Final = 30
 """Width of the small pictures soon after the start."""
 LABELS: Final = {
@@ -80,6 +84,10 @@ class LiveBoard(JSComponent):
     dark = param.Boolean(default=False, doc="Whether the page is dark at present.")
     zone = param.String(default="UTC", doc="IANA name of the page's time zone.")
     chart = Child(doc="The chart; built when the page is there.")
+    before = param.Integer(
+        default=0, bounds=(0, None), doc="The page wants events older than the one of this number."
+    )
+    older = param.String(default="", doc="JSON text: what it wanted, newest first.")
 
     _esm = join_modules()
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
@@ -149,6 +157,7 @@ class LiveView(pn.viewable.Viewer):
             range=range,
             sizing_mode="stretch_width",
         )
+        self._board.param.watch(self._tell_older, "before")
         if not self.is_page:
             self.show_chart()
 
@@ -208,6 +217,13 @@ class LiveView(pn.viewable.Viewer):
 
     def _tell(self, events: list[SessionEvent]) -> None:
         self._board.param.update(payload=self._payload(events), recent=self._recent())
+
+    def _tell_older(self, wanted: Any) -> None:
+        """Write the events before one, as many as a page takes at once."""
+        events = self._models.event_log.events
+        until = bisect_left(events, wanted.new, key=attrgetter("seq"))
+        told = ", ".join(map(_event, reversed(events[max(0, until - OLDER_TOLD) : until])))
+        self._board.older = f'{{"before": {wanted.new}, "events": [{told}]}}'
 
     def _payload(self, events: list[SessionEvent]) -> str:
         """Write the state, these events, and the newest of those that were written before."""

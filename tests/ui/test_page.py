@@ -161,6 +161,26 @@ def test_filtered_feed_counts_and_misses_its_own_kind_only(serve, simulator, cal
     watched.page.locator("li", has_text="1 deleted").wait_for()
 
 
+def test_feed_can_be_scrolled_back_to_its_beginning(serve, simulator, caller, watched):
+    """A page opens with the newest; the older ones come when they are wanted."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    watched.open(service.url)
+    pill(watched, "Live")
+    for number in range(90):
+        caller.create(f"node-{number}")
+    watched.count("95")
+    watched.page.reload()
+    rows = watched.page.locator("ul li:has(time)")
+    watched.page.locator("li", has_text="node-89").wait_for()
+    assert rows.count() <= 60
+    feed = watched.page.locator('[data-ref="feed"]')
+    feed.evaluate("feed => feed.scrollTo(0, feed.scrollHeight)")
+    watched.page.locator('li bdi:text-is("node-0")').wait_for(state="attached")
+    totals = [int(text) for text in watched.page.locator(".tot").all_text_contents()]
+    assert totals == sorted(totals, reverse=True)
+    assert len(totals) == len(set(totals))
+
+
 def test_upstream_s_absence_is_told_and_its_number_kept(serve, simulator, caller, watched):
     """Never 0 for unknown: greyed, with the time since, then with the reason."""
     service = serve(KATO_API_URL=simulator.url, **SHORT)

@@ -104,6 +104,20 @@ def test_new_page_begins_with_what_happened_before(models):
     view.close()
 
 
+def test_older_events_are_told_on_request(view, models):
+    """Newest first, and as many as a page takes at once."""
+    models.begin(Update(snapshot(9), tuple(event(seq) for seq in range(1, 501)), 0))
+    board = view.__panel__()
+    board.before = 451
+    told = json.loads(board.older)
+    assert told["before"] == 451
+    assert [one["seq"] for one in told["events"]] == list(range(450, 250, -1))
+    board.before = 3
+    assert [one["seq"] for one in json.loads(board.older)["events"]] == [2, 1]
+    board.before = 1
+    assert json.loads(board.older)["events"] == []
+
+
 def test_cached_count_says_so(view, models):
     """The number may be 5 s old."""
     models.apply(Update(snapshot(7, is_cached=True), (), 0))

@@ -1,7 +1,8 @@
 import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isReduced, nameEnding, pluralize, readFromAddress, setInAddress, writeCount, writeSpan, writeTime, zoneName } from "./words.js";
 import { PAUSE_ICON, PLAY_ICON, ROW, make, setAttribute, setHidden, setText, slideIn } from "./markup.js";
 
-const FEED_ROWS = 200;
+const FEED_ROWS = 5_000;
+const NEAR_END_PX = 400; // from where on older events are asked for
 const FILTER_KEY = "events";
 const NOTHING = {
   all: "No session has come or gone since you opened this page.",
@@ -11,7 +12,10 @@ const NOTHING = {
 
 /** The feed: newest on top, and what is being read stays where it is. */
 export class Feed {
-  constructor(refs, isPage) {
+  /** `askOlder(seq)` asks for the events before that number; they come by `takeOlder`. */
+  constructor(refs, isPage, askOlder) {
+    this.askOlder = askOlder;
+    this.oldestAsked = Infinity;
     this.refs = refs;
     this.isPage = isPage;
     this.list = refs.feed;
@@ -33,7 +37,7 @@ export class Feed {
   take({ epoch, events, backlog_until: backlogUntil }) {
     if (epoch !== this.epoch) {
       this.bySeq.clear(); // a new server counts from the start again; rows that stand are still true
-      Object.assign(this, { epoch, newestSeq: -1 });
+      Object.assign(this, { epoch, newestSeq: -1, oldestAsked: Infinity });
     }
     const fresh = [];
     for (const event of events) {
@@ -44,15 +48,29 @@ export class Feed {
         const missing = this.newestSeq < 0 ? 0 : event.seq - this.newestSeq - 1;
         if (missing > 0) this.insert({ seq: event.seq - 1, row: makeNote(`${pluralize(missing, "event")} not shown`) });
         fresh.push(event);
-        const entry = { seq: event.seq, row: make("li", "", ROW) };
-        fillRow(entry.row, event);
-        this.bySeq.set(event.seq, entry);
-        this.insert(entry);
+        this.insert(this.makeEntry(event));
         this.newestSeq = Math.max(this.newestSeq, event.seq);
       }
     }
     this.newestSeq = Math.max(this.newestSeq, backlogUntil); // what comes next is known, even on an empty feed
     return fresh;
+  }
+
+  makeEntry(event) {
+    const entry = { seq: event.seq, epoch: this.epoch, row: make("li", "", ROW) };
+    fillRow(entry.row, event);
+    this.bySeq.set(event.seq, entry);
+    return entry;
+  }
+
+  /** Append what came before all that is here, newest first. */
+  takeOlder(events) {
+    for (const event of events) {
+      if (this.entries.length >= FEED_ROWS || this.bySeq.has(event.seq)) continue;
+      const entry = this.makeEntry(event);
+      this.entries.unshift(entry);
+      this.list.append(entry.row);
+    }
   }
 
   insert(entry) {
@@ -112,6 +130,12 @@ export class Feed {
   }
 
   noteScroll() {
+    const { scrollTop, clientHeight, scrollHeight } = this.list;
+    const oldest = this.entries.find(({ epoch }) => epoch === this.epoch)?.seq ?? 0;
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX && oldest > 1 && oldest < this.oldestAsked) {
+      this.oldestAsked = oldest;
+      this.askOlder(oldest);
+    }
     if (this.list.scrollTop <= 8 && !this.entries.some((entry) => entry.isHeld)) this.markRead();
   }
 

@@ -50,7 +50,7 @@ class Visit {
   constructor(isPage, parts) {
     this.isPage = isPage;
     [this.root, this.refs] = build(parts, isPage);
-    this.feed = new Feed(this.refs, isPage);
+    this.feed = new Feed(this.refs, isPage, (seq) => (this.model.before = seq));
     this.toasts = new Toasts(this.refs.toasts);
     this.link = new PageLink(isPage, () => this.paint());
     this.sourceRows = new Map();
@@ -68,6 +68,7 @@ class Visit {
     const whileAlive = (act) => () => signal.aborted || act();
     const wake = () => this.link.wake();
     model.on("payload", whileAlive(() => this.receive(model.payload)));
+    model.on("older", whileAlive(() => this.feed.takeOlder(JSON.parse(model.older).events)));
     model.on("recent", whileAlive(() => this.drawRecent(model.recent)));
     model.on("chart", whileAlive(() => this.placeChart(model)));
     model.on("remove", whileAlive(() => this.detach()));
