@@ -38,7 +38,10 @@ LABELS: Final = {
 COUNT_NOTE: Final = "As reported by KATO; may include expired sessions."
 CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired sessions."
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
-MODULES: Final = ("words", "markup", "pictures", "icon", "feed", "toasts", "link", "visit")
+MODULES: Final = (
+    *("words", "markup", "theme", "pictures", "icon"),
+    *("feed", "toasts", "link", "tabs", "visit"),
+)
 """The component's parts, each before those that import it."""
 
 
@@ -87,6 +90,11 @@ class LiveBoard(JSComponent):
     before = param.Integer(
         default=0, bounds=(0, None), doc="The page wants events older than the one of this number."
     )
+    tabs = param.List(
+        default=[["live", "Live"]], constant=True, doc="Name and title of each view of the page."
+    )
+    tab = param.String(default="live", doc="Name of the view that the page shows.")
+    body = Child(doc="What the chosen tab shows, where that is not these cards.")
     older = param.String(default="", doc="JSON text: what it wanted, newest first.")
 
     _esm = join_modules()

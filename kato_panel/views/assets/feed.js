@@ -121,7 +121,7 @@ export class Feed {
     for (const chip of this.refs.chips.children) setAttribute(chip, "aria-pressed", String(chip.dataset.show === kind));
     this.paintUnread();
     if (!this.isPage) return; // the address of a notebook is not ours
-    setInAddress(FILTER_KEY, kind === "all" ? null : kind);
+    setInAddress({ [FILTER_KEY]: kind === "all" ? null : kind });
   }
 
   isOfKind({ row }) {

@@ -14,14 +14,14 @@ const MARKS = `<span class="pill demo" data-ref="demo" hidden>demo<span class="w
   <span class="pill" data-ref="pill"><span class="dot"></span><span class="full" data-ref="pillFull"></span><span class="brief" data-ref="pillBrief"></span></span>`;
 const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</span><h1>KATO sessions</h1>
   ${MARKS}<button class="icon" type="button" data-ref="theme"></button></header>
-  <nav aria-label="Views"><a href="?" aria-current="page">Live</a></nav>`;
+  <nav aria-label="Views" data-ref="tabs"></nav>`;
 const buildRateCard = (name, title) => `<section class="card rate" data-part="rates" aria-labelledby="h-${name}">
   <div class="hd"><h2 id="h-${name}">${title}</h2></div>
   <div class="row"><span class="mid" data-figure="${name}" data-ref="${name}">—</span><span class="unit">/ min</span></div>
   <svg class="bars ${name === "created" ? "made" : "gone"}" viewBox="0 0 170 30" preserveAspectRatio="none" data-ref="${name}Bars" aria-hidden="true"></svg>
   <p class="sub" data-ref="${name}Window"></p></section>`;
 const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</div>`}
-<${isPage ? "main" : 'div role="group" aria-label="KATO sessions"'} class="frame"><div class="grid">
+<${isPage ? "main" : 'div role="group" aria-label="KATO sessions"'}><div class="frame" data-ref="frame"><div class="grid">
   <section class="card active" data-part="count" aria-labelledby="h-active">
     <div class="hd"><h2 id="h-active">Active sessions</h2><span class="key" data-ref="age"></span></div>
     <div class="row"><span class="big" data-figure="active" data-ref="active">—</span>
@@ -46,7 +46,7 @@ const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</
       <button class="icon" type="button" data-ref="pause" aria-pressed="false" aria-label="Pause the event feed" title="Pause the event feed"></button></div>
     <div class="scroll"><ul role="list" tabindex="0" aria-labelledby="h-events" data-ref="feed"></ul>
       <div class="empty" data-ref="nothing">${icon("M2 12h6l2-4 4 8 2-4h6")}<p data-ref="empty"></p></div><button class="fresh" type="button" data-ref="fresh" hidden></button></div></section>
-</div></${isPage ? "main" : "div"}>
+</div></div><div class="body" data-ref="body" hidden></div></${isPage ? "main" : "div"}>
 <p class="hint" data-ref="hint" hidden>This is the page alone: <code>kato-panel serve</code> adds the HTTP API, and with it the count while the page is cut off.</p>
 <p class="quiet" role="status" data-ref="said"></p>
 <div class="toasts" data-part="toasts" role="status" aria-live="polite" data-ref="toasts"></div>`;

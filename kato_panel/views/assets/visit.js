@@ -10,40 +10,18 @@
 import { DEFAULTS, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
 import { THEMES, build, make, setAttribute, setHidden, setText } from "./markup.js";
 import { drawBars, drawLine } from "./pictures.js";
+import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTheme } from "./theme.js";
+import { Tabs } from "./tabs.js";
 import { paintIcon } from "./icon.js";
 import { Feed } from "./feed.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
 
 const TICK_MS = 1_000;
-const THEME_KEY = "kato-panel-theme";
-const THEME_PARAMETER = "theme";
 const RANGE_KEY = "since";
 const DEFAULT_RANGE = "1h";
 
 const readRange = () => ["5m", "1h", "24h"].find((range) => range === readFromAddress(RANGE_KEY));
-
-/** Say which theme was chosen: the address may name one for this visit, else what was kept. */
-function readTheme() {
-  const named = readFromAddress(THEME_PARAMETER);
-  if (Object.hasOwn(THEMES, named ?? "")) return named;
-  try {
-    const theme = localStorage.getItem(THEME_KEY);
-    return Object.hasOwn(THEMES, theme) ? theme : "system";
-  } catch {
-    return "system";
-  }
-}
-
-const prefersDark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-
-/** Say whether what surrounds a card is dark: a notebook tells so itself, and is light if not. */
-function isHostDark() {
-  const { body, documentElement } = document;
-  const lab = body.dataset.jpThemeLight;
-  if (lab !== undefined) return lab === "false";
-  return body.classList.contains("vscode-dark") || documentElement.dataset.theme === "dark";
-}
 
 /** One visit: what is built once, and outlives each rendering of it. */
 class Visit {
@@ -52,6 +30,7 @@ class Visit {
     [this.root, this.refs] = build(parts, isPage);
     this.feed = new Feed(this.refs, isPage, (seq) => (this.model.before = seq));
     this.toasts = new Toasts(this.refs.toasts);
+    this.tabs = isPage ? new Tabs(this.refs, (name) => (this.model.tab = name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.sourceRows = new Map();
     this.payload = null;
@@ -82,13 +61,14 @@ class Visit {
       wake();
     }, { signal });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.paintTheme(), { signal });
-    const host = new MutationObserver(() => this.paintTheme());
-    if (!this.isPage) host.observe(document.body, { attributeFilter: ["data-jp-theme-light", "class"] });
-    signal.addEventListener("abort", () => host.disconnect());
+    if (!this.isPage) followHost(() => this.paintTheme(), signal);
     const timer = setInterval(() => this.tick(), TICK_MS);
     signal.addEventListener("abort", () => clearInterval(timer));
     if (this.link.lostAt !== null) this.link.ask();
     this.attachChart(model, signal);
+    model.on("body", whileAlive(() => this.placeBody(model)));
+    this.tabs?.attach(model.tabs, signal);
+    this.placeBody(model);
     this.drawRecent(model.recent);
     if (model.payload !== this.text) this.receive(model.payload);
     this.paintTheme();
@@ -150,10 +130,16 @@ class Visit {
     this.paint();
   }
 
+  /** What the chosen tab shows is Panel's own child, too. */
+  placeBody(model) {
+    const child = model.body ? model.get_child("body") : null;
+    if (child) this.refs.body.replaceChildren(child);
+  }
+
   showRange(range) {
     this.range = range;
     for (const chip of this.refs.ranges.children) setAttribute(chip, "aria-pressed", String(chip.dataset.range === range));
-    if (this.isPage) setInAddress(RANGE_KEY, range === DEFAULT_RANGE ? null : range);
+    if (this.isPage) setInAddress({ [RANGE_KEY]: range === DEFAULT_RANGE ? null : range });
   }
 
   drawRecent(text) {
@@ -278,10 +264,8 @@ class Visit {
   cycleTheme() {
     const names = Object.keys(THEMES);
     this.theme = names[(names.indexOf(this.theme) + 1) % names.length];
-    try {
-      localStorage.setItem(THEME_KEY, this.theme);
-    } catch { /* it holds for this visit */ }
-    setInAddress(THEME_PARAMETER, null); // the choice made last holds, also after a reload
+    keepTheme(this.theme);
+    setInAddress({ [THEME_PARAMETER]: null }); // the choice made last holds, also after a reload
     this.paintTheme();
   }
 

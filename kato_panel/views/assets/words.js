@@ -73,10 +73,14 @@ export const countOf = (event) => Math.abs(event.data.delta);
 export const nameEnding = (reason) => (["deleted", "expired"].includes(reason) ? reason : "destroyed");
 export const isReduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
-/** Remember a choice in the page's address; ``null`` forgets it. */
-export function setInAddress(key, value) {
+/** Remember choices in the page's address; ``null`` forgets one. A step can be gone back on. */
+export function setInAddress(choices, { isStep = false } = {}) {
   const url = new URL(location.href);
-  if (value === null) url.searchParams.delete(key);
-  else url.searchParams.set(key, value);
-  if (url.href !== location.href) history.replaceState(history.state, "", url);
+  for (const [key, value] of Object.entries(choices)) {
+    if (value === null) url.searchParams.delete(key);
+    else url.searchParams.set(key, value);
+  }
+  if (url.href === location.href) return;
+  if (isStep) history.pushState(null, "", url);
+  else history.replaceState(history.state, "", url);
 }

@@ -1,0 +1,50 @@
+/** The tabs: which view of the page is shown; the address remembers, the back button works. */
+
+import { readFromAddress, setInAddress } from "./words.js";
+import { make, setAttribute, setHidden } from "./markup.js";
+
+const TAB_KEY = "tab";
+const FIRST = "live";
+
+export class Tabs {
+  /** `onChoose(name)` hears which view is wanted. */
+  constructor(refs, onChoose) {
+    this.refs = refs;
+    this.onChoose = onChoose;
+    this.links = new Map();
+    this.chosen = FIRST;
+  }
+
+  attach(tabs, signal) {
+    for (const [name, title] of tabs) {
+      if (this.links.has(name)) continue;
+      const link = make("a", "");
+      link.textContent = title;
+      link.href = name === FIRST ? "?" : `?${TAB_KEY}=${name}`;
+      this.links.set(name, link);
+      this.refs.tabs.append(link);
+    }
+    for (const [name, link] of this.links) {
+      link.addEventListener("click", (event) => {
+        if (event.metaKey || event.ctrlKey || event.shiftKey) return; // into a tab of the browser's own
+        event.preventDefault();
+        if (name !== this.chosen) setInAddress({ [TAB_KEY]: name === FIRST ? null : name, session: null }, { isStep: true });
+        this.choose(name);
+      }, { signal });
+    }
+    window.addEventListener("popstate", () => this.choose(readFromAddress(TAB_KEY)), { signal });
+    this.choose(readFromAddress(TAB_KEY));
+  }
+
+  choose(wanted) {
+    const name = this.links.has(wanted) ? wanted : FIRST;
+    this.chosen = name;
+    for (const [other, link] of this.links) {
+      if (other === name) setAttribute(link, "aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    setHidden(this.refs.frame, name !== FIRST);
+    setHidden(this.refs.body, name === FIRST);
+    this.onChoose(name);
+  }
+}
