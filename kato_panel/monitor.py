@@ -5,6 +5,7 @@ import contextlib
 import html
 import logging
 import queue
+import sys
 import threading
 import time
 import weakref
@@ -39,7 +40,8 @@ class Monitor:
     cells, on the kernel's loop; in a script without a loop, on a thread of their own.
 
     Starting another monitor of the same address ends the former: a cell that is run again leaves
-    nothing behind.
+    nothing behind. In a page that is being served, each visit has a monitor of its own, which ends
+    with the visit.
 
     Parameters
     ----------
@@ -121,11 +123,15 @@ class Monitor:
             return self
         if self._applier is not None:
             raise RuntimeError("this monitor was stopped; make another one")
-        former = _running.get(self._key)
-        if former is not None:
-            former.stop()
-        _running[self._key] = self
-        self._applier = _Applier(self._apply)
+        page = _find_page()
+        if page is None:
+            former = _running.get(self._key)
+            if former is not None:
+                former.stop()
+            _running[self._key] = self
+        else:
+            page.on_session_destroyed(lambda _: self.stop())
+        self._applier = _Applier(self._apply, page)
         self._runtime.start()
         self._subscription, before = self._runtime.hub.subscribe(self._applier.ask)
         self._models.begin(before)
@@ -297,11 +303,11 @@ class _Applier:
     Changes the models where their user expects it, never on the watcher's thread.
 
     A watcher's exception reaches whoever sets the value; on the watcher's thread it would break
-    the watching.
+    the watching. What a page shows may change in a turn of its document only.
     """
 
-    def __init__(self, apply: Callable[[], None]) -> None:
-        self._apply = apply
+    def __init__(self, apply: Callable[[], None], page: Any = None) -> None:
+        self._apply = apply if page is None else lambda: _ask_turn(page, apply)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -335,6 +341,20 @@ class _Applier:
             except Exception:
                 # A supervisor, as a loop is one for its callbacks: what broke is the user's.
                 logger.exception("a callback on the models broke")
+
+
+def _find_page() -> Any:
+    """Return the document of the page that is being built; ``None`` outside of one."""
+    panel = sys.modules.get("panel")  # who has not loaded it builds no page
+    doc = panel.state.curdoc if panel else None
+    return None if doc is None or doc.session_context is None else doc
+
+
+def _ask_turn(page: Any, apply: Callable[[], None]) -> None:
+    # On the server's loop, which also ends visits.
+    context = page.session_context
+    if context is not None and not context.destroyed:
+        page.add_next_tick_callback(apply)
 
 
 def _first_time(since: datetime | timedelta | None) -> pd.Timestamp | None:

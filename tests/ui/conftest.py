@@ -78,9 +78,11 @@ class Watched:
         """How many requests had this in their address."""
         return sum(part in url for url in self.requests)
 
-    def count(self, wanted):
-        """Wait until the active count shows this text."""
-        self.page.locator(f'[data-figure="active"]:text-is("{wanted}")').wait_for()
+    def count(self, wanted, *, first=False):
+        """Wait until the active count shows this text; or the first of several counts."""
+        figure = self.page.locator('[data-figure="active"]')
+        figure = figure.first if first else figure
+        self.page.locator(f'[data-figure="active"]:text-is("{wanted}")').and_(figure).wait_for()
 
 
 @pytest.fixture
@@ -117,16 +119,16 @@ def serve(tmp_path):
 
 @pytest.fixture
 def panel_serve(tmp_path):
-    """Start plain ``panel serve app.py``; it ends with the test."""
+    """Start plain ``panel serve``, of ``app.py`` unless told otherwise; it ends with the test."""
     started = []
 
-    def start(**settings):
+    def start(file="app.py", **settings):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port)],
+                [sys.executable, "-m", "panel", "serve", file, "--port", str(port)],
                 env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **settings},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
