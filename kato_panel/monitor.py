@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 import numpy as np
 import pandas as pd
 
+from kato_panel.cells import drop_what_cells_showed
 from kato_panel.config import load
 from kato_panel.domain.timeline import SPAN_SECONDS, Range
 from kato_panel.hub import Subscription
@@ -129,6 +130,7 @@ class Monitor:
             if former is not None:
                 former.stop()
             _running[self._key] = self
+            drop_what_cells_showed()
         else:
             page.on_session_destroyed(lambda _: self.stop())
         self._applier = _Applier(self._apply, page)

@@ -78,11 +78,9 @@ class Watched:
         """How many requests had this in their address."""
         return sum(part in url for url in self.requests)
 
-    def count(self, wanted, *, first=False):
-        """Wait until the active count shows this text; or the first of several counts."""
-        figure = self.page.locator('[data-figure="active"]')
-        figure = figure.first if first else figure
-        self.page.locator(f'[data-figure="active"]:text-is("{wanted}")').and_(figure).wait_for()
+    def count(self, wanted):
+        """Wait until the active count shows this text."""
+        self.page.locator(f'[data-figure="active"]:text-is("{wanted}")').wait_for()
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from nbformat.v4 import new_code_cell
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_live.ipynb"
 OUTSIDE = re.compile(r"^(?!(https?|wss?)://127\.0\.0\.1:)(?!blob:|data:)")
 END_SECONDS = 15
+ALL_IN_SIGHT = {"width": 1280, "height": 2600}
+"""JupyterLab may take out of the page what is far from sight."""
 OFFLINE = {
     "LabApp": {
         "news_url": None,
@@ -27,6 +29,14 @@ OFFLINE = {
 """Without what asks the internet, and without a login for this one browser."""
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 """Or it would ask whether to fetch them."""
+CELLS = (
+    "Monitor().start()",
+    "monitor.view()",
+    "SessionCount(monitor)",
+    "pn.bind(",
+    "last_change =",
+    "plot.step",
+)
 CENSUS = """\
 import gc, json, threading
 from bokeh.document import Document
@@ -35,7 +45,9 @@ from kato_panel.models import Models
 from kato_panel.views.live import LiveBoard
 from kato_panel.watcher import Watcher
 
-get_ipython().run_line_magic("reset", "-f out")  # the kernel's history keeps what was shown
+for name in [name for name in globals() if name.strip("_0123456789") == ""]:
+    del globals()[name]  # the kernel's history of outputs keeps what was shown
+Out.clear()
 gc.collect()
 everything = gc.get_objects()
 kinds = (Document, LiveBoard, Models, Monitor, Subscription, Watcher)
@@ -104,6 +116,7 @@ class Notebook:
         self.watched, self.page = watched, watched.page
         self.page.on("websocket", lambda opened: watched.requests.append(opened.url))
         self.page.context.route(OUTSIDE, lambda route: route.abort())
+        self.page.set_viewport_size(ALL_IN_SIGHT)
         self.page.goto(url)
         idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
         self.page.locator(idle).wait_for(state="attached")
@@ -129,9 +142,13 @@ class Notebook:
         ran.wait_for()
         return cell.locator(".jp-OutputArea-output")
 
+    def count(self, code, wanted):
+        """Wait until the count that this cell shows is this text."""
+        self.cell(code).locator(f'[data-figure="active"]:text-is("{wanted}")').wait_for()
+
     def census(self):
         """Count what the kernel holds."""
-        printed = self.run("get_ipython().run_line_magic")
+        printed = self.run("Out.clear()")
         return json.loads(printed.last.inner_text())
 
 
@@ -150,15 +167,15 @@ def test_notebook_runs_by_clicks_and_a_pushed_value_changes_the_page(notebook, c
     """And nothing is asked of anybody else, nor complained about."""
     notebook.run_above("monitor.stop()")
     watched = notebook.watched
-    watched.count("5", first=True)
+    notebook.count("monitor.view()", "5")
     notebook.cell("plot.step").locator(".bk-Figure").wait_for(state="attached")
     last_change = notebook.cell("last_change =").locator(".jp-OutputArea-output")
     last_change.get_by_text("no change").wait_for()
 
     caller.create()
-    watched.count("6", first=True)
+    notebook.count("monitor.view()", "6")
     last_change.get_by_text("5 → 6 sessions").wait_for()
-    notebook.cell("SessionCount(monitor)").locator('[data-figure="active"]:text-is("6")').wait_for()
+    notebook.count("SessionCount(monitor)", "6")
     assert [url for url in watched.requests if OUTSIDE.search(url)] == []
     assert watched.complaints == []
     assert notebook.page.locator('[data-mime-type="application/vnd.jupyter.stderr"]').count() == 0
@@ -167,23 +184,21 @@ def test_notebook_runs_by_clicks_and_a_pushed_value_changes_the_page(notebook, c
 def test_cells_run_again_leave_nothing_behind(notebook, caller):
     """No watcher, view or thread; and the monitor's end ends all it began."""
     notebook.run_above("monitor.stop()")
-    notebook.watched.count("5", first=True)
-    for code in ("Monitor().start()", "monitor.view()", "SessionCount(monitor)", "pn.bind("):
+    notebook.count("monitor.view()", "5")
+    for code in CELLS:
         notebook.run(code)
-    notebook.run("last_change =")
     before = notebook.census()
     assert before["threads"] == ["kato-panel-watcher"]
     assert before["Monitor"] == before["Watcher"] == before["Subscription"] == 1
     for _ in range(3):
-        for code in ("Monitor().start()", "monitor.view()", "SessionCount(monitor)", "pn.bind("):
+        for code in CELLS:
             notebook.run(code)
-        notebook.run("last_change =")
     for _ in range(2):
         notebook.run("monitor.view()")
     assert notebook.census() == before
 
     caller.create()
-    notebook.watched.count("6", first=True)
+    notebook.count("monitor.view()", "6")
     notebook.run("monitor.stop()")
     after = notebook.census()
     assert (after["threads"], after["Subscription"]) == ([], 0)
