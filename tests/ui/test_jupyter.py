@@ -45,9 +45,10 @@ from kato_panel.models import Models
 from kato_panel.views.live import LiveBoard
 from kato_panel.watcher import Watcher
 
-for name in [name for name in globals() if name.strip("_0123456789") == ""]:
-    del globals()[name]  # the kernel's history of outputs keeps what was shown
-Out.clear()
+Out.clear()  # the kernel's history keeps whatever was shown, under these names too
+for names in (globals(), get_ipython().user_ns_hidden):
+    for name in [name for name in names if name.strip("_0123456789") == ""]:
+        del names[name]
 gc.collect()
 everything = gc.get_objects()
 kinds = (Document, LiveBoard, Models, Monitor, Subscription, Watcher)
