@@ -6,6 +6,8 @@ means to, but never opens its channel (pyviz_comms 3.0.6): the kernel would keep
 ever, and each view would follow its models.
 """
 
+# ruff: noqa: SLF001 - Panel has no public way to do this
+
 import sys
 from typing import Any, Final
 
@@ -20,8 +22,8 @@ def drop_what_cells_showed() -> None:
     Does nothing outside of a notebook's kernel. Loads nothing: who shows something with Panel has
     loaded it.
     """
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
+    ipython: Any = sys.modules.get("IPython")
+    shell: Any = ipython.get_ipython() if ipython else None
     if hasattr(shell, "kernel") and shell not in _followed:
         _followed.append(shell)
         cells = _Cells()
@@ -39,8 +41,7 @@ class _Cells:
     def begin(self, info: Any) -> None:
         """Do what Panel does when the page tells it that an output is gone."""
         for root in self._roots.pop(info.cell_id, ()):
-            panel = sys.modules["panel"]
-            panel.extension._process_comm_msg({"event_type": "delete", "id": root})  # noqa: SLF001 - no public way
+            _drop(root)
         self._before = _shown()
 
     def end(self, result: Any) -> None:
@@ -50,6 +51,19 @@ class _Cells:
             self._roots[cell] = _shown() - self._before
 
 
+def _drop(root: str) -> None:
+    panel = sys.modules["panel"]
+    state = panel.state
+    if root in state._views:
+        comms = state._views[root][0]._comms.get(root, ())
+        panel.extension._process_comm_msg({"event_type": "delete", "id": root})
+        # They are closed now, but listed for ever, and each holds what it was to change.
+        for comm in comms:
+            state._comm_manager._comms.pop(comm.id, None)
+            if hasattr(comm, "manager"):
+                comm.manager.targets.pop(comm.id, None)
+
+
 def _shown() -> set[str]:
     panel = sys.modules.get("panel")
-    return set(panel.state._views) if panel else set()  # noqa: SLF001 - no public way
+    return set(panel.state._views) if panel else set()
