@@ -155,14 +155,15 @@ async def test_monitor_of_a_page_changes_in_its_turns_and_ends_with_its_visit(si
     for page in pages:
         context = SimpleNamespace(destroyed=False)
         page._session_context = lambda context=context: context
+    asked = asyncio.Event()
+    pages[0].add_next_tick_callback = lambda _: asked.set()
     monitors = []
     for page in pages:
         with set_curdoc(page):
             monitors.append(Monitor(simulator.url).start())
     assert [monitor.is_running for monitor in monitors] == [True, True]
     async with asyncio.timeout(10):
-        while not pages[0].session_callbacks:
-            await asyncio.sleep(0)
+        await asked.wait()
     for end in pages[0].callbacks.session_destroyed_callbacks:
         end(None)
     assert [monitor.is_running for monitor in monitors] == [False, True]
