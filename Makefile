@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof bench lint fix screenshots clean
+.PHONY: help run lab test proof bench lint fix screenshots clean
 
 help:  ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,8 +20,16 @@ $(VENV)/test.stamp: pyproject.toml scripts/system-packages
 	scripts/system-packages
 	@touch $(VENV)/run.stamp $@
 
+$(VENV)/lab.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[notebook]"
+	@touch $(VENV)/run.stamp $@
+
 run: $(VENV)/run.stamp  ## serve the dashboard at http://127.0.0.1:5006/app (PORT= for another)
 	@exec $(BIN)/kato-panel serve $(if $(PORT),--port $(PORT))
+
+lab: $(VENV)/lab.stamp  ## open the notebooks in JupyterLab
+	@exec $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
 test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their short size
 	$(BIN)/coverage erase

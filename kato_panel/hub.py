@@ -128,6 +128,12 @@ class Hub:
             return self._snapshot
 
     @property
+    def charts(self) -> Charts | None:
+        """What charts show; ``None`` until that was told."""
+        with self.lock:
+            return self._charts
+
+    @property
     def readers(self) -> int:
         """Open subscriptions."""
         with self.lock:

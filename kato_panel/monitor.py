@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from kato_panel import runtime as runtimes
+from kato_panel.cells import drop_what_cells_showed
 from kato_panel.config import load, split_login
 from kato_panel.domain.timeline import SPAN_SECONDS, Range
 from kato_panel.hub import Subscription
@@ -141,7 +142,9 @@ class Monitor:
         _running[key] = self
         self._applier = _Applier(self._apply, visit)
         self._subscription = self._models.follow(self._runtime, self._applier.ask)
-        if visit is not None:
+        if visit is None:
+            drop_what_cells_showed()
+        else:
             visit.on_session_destroyed(lambda _: self.stop())
         return self
 
@@ -368,10 +371,9 @@ class _Applier:
 
 def _current_visit() -> Any:
     """Return the document of the visit for which this code runs, if Panel serves it to one."""
-    # Whoever serves has loaded Bokeh; who has not is not made to.
-    bokeh = sys.modules.get("bokeh.io")
-    doc = bokeh.curdoc() if bokeh else None
-    return doc if doc is not None and doc.session_context else None
+    panel = sys.modules.get("panel")  # who has not loaded it serves nothing
+    doc = panel.state.curdoc if panel else None
+    return None if doc is None or doc.session_context is None else doc
 
 
 def _first_time(since: datetime | timedelta | None) -> pd.Timestamp | None:

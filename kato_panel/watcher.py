@@ -226,7 +226,9 @@ class Watcher:
     def _publish(self, events: list[SessionEvent]) -> None:
         for event in events:
             self._log(event)
-        self._hub.publish(self._snapshot(), tuple(events) if self._tells_events else ())
+        # Who waited for the first count has the first line of the chart with it.
+        charts = None if self._hub.charts else self._charts()
+        self._hub.publish(self._snapshot(), tuple(events) if self._tells_events else (), charts)
 
     def _log(self, event: SessionEvent) -> None:
         if event.seq <= self._logged_seq:

@@ -6,9 +6,12 @@ import subprocess
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from bokeh.document import Document
+from panel.io.state import set_curdoc
 
 from kato_panel import Monitor
 from kato_panel import monitor as module
@@ -178,6 +181,27 @@ async def test_models_change_on_the_loop_of_their_user(simulator):
         async with asyncio.timeout(10):
             await changed.wait()
     assert where == [threading.main_thread()]
+
+
+async def test_monitor_of_a_page_changes_in_its_turns_and_ends_with_its_visit(simulator):
+    """And leaves the monitor of another visit alone."""
+    pages = [Document(), Document()]
+    for page in pages:
+        context = SimpleNamespace(destroyed=False)
+        page._session_context = lambda context=context: context
+    asked = asyncio.Event()
+    pages[0].add_next_tick_callback = lambda _: asked.set()
+    monitors = []
+    for page in pages:
+        with set_curdoc(page):
+            monitors.append(Monitor(simulator.url).start())
+    assert [monitor.is_running for monitor in monitors] == [True, True]
+    async with asyncio.timeout(10):
+        await asked.wait()
+    for end in pages[0].callbacks.session_destroyed_callbacks:
+        end(None)
+    assert [monitor.is_running for monitor in monitors] == [False, True]
+    monitors[1].stop()
 
 
 def test_broken_callback_of_a_user_does_not_break_the_watching(simulator, caplog):

@@ -71,6 +71,10 @@ COVERED_BY: dict[str, Callable[[], None]] = {
     "make test": partial(runs_target, "test"),
     "PORT=5007 make run": partial(runs_target, "run"),
     "KATO_API_URL=http://127.0.0.1:8000 make run": partial(runs_target, "run"),
+    "make lab": partial(runs_target, "lab"),
+    ".venv/bin/panel serve notebooks/01_live.ipynb": partial(
+        runs_in_test, "ui/test_served_notebook.py", "test_each_visit_of_the_served_notebook_is_live"
+    ),
     ".venv/bin/kato-panel serve": partial(runs_subcommand, "serve"),
     ".venv/bin/panel serve app.py --plugins kato_panel.server": partial(
         runs_in_test, "server/test_service.py", "test_panel_serve_works_too"

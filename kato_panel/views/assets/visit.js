@@ -113,7 +113,7 @@ class Visit {
   attachChart(model, signal) {
     this.model = model;
     model.zone = zoneName;
-    model.range = this.range ?? (this.isPage && readRange()) ?? model.range;
+    model.range = this.range ?? (this.isPage ? readRange() : null) ?? model.range;
     this.showRange(model.range);
     for (const chip of this.refs.ranges.children) {
       chip.addEventListener("click", () => {
