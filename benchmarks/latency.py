@@ -54,6 +54,7 @@ async def be_client(url, patches):
     async with httpx.AsyncClient(trust_env=False) as client:
         html = (await client.get(url)).text
     token = re.search(r'"token":"([^"]+)"', html)[1]
+    pull = Protocol().create("PULL-DOC-REQ")
     ready = Protocol().create(
         "PATCH-DOC", [MessageSentEvent(Document(), "bokeh_event", DocumentReady())]
     )
@@ -64,14 +65,15 @@ async def be_client(url, patches):
         address, subprotocols=protocols, origin=origin, proxy=None, max_size=None
     ) as socket:
         await socket.recv()  # the acknowledgement
-        for part in (ready.header_json, ready.metadata_json, ready.content_json):
-            await socket.send(part)
+        for message in (pull, ready):
+            for part in (message.header_json, message.metadata_json, message.content_json):
+                await socket.send(part)
         async for frame in socket:
             patches["n"] += "PATCH-DOC" in str(frame[:200])
 
 
 async def be_clients(url, count):
-    """Hold so many visits open until standard input ends."""
+    """Hold so many visits open until killed."""
     patches = {"n": 0}
     clients = [asyncio.create_task(be_client(url, patches)) for _ in range(count)]
     await asyncio.sleep(4)
@@ -81,8 +83,8 @@ async def be_clients(url, count):
 
 
 @contextlib.contextmanager
-def running(*command, **settings):
-    """Run a process; give its first line; end it."""
+def spawned(*command, **settings):
+    """Run a process; give it; end it."""
     with tempfile.TemporaryDirectory() as folder:
         environment = {"PATH": os.environ["PATH"], "HOME": folder, **settings}
         child = subprocess.Popen(
@@ -95,10 +97,22 @@ def running(*command, **settings):
             text=True,
         )
         try:
-            yield child.stdout.readline().strip().rsplit(" ", 1)[-1]
+            yield child
         finally:
             child.kill()
             child.wait()
+
+
+def read_address(child):
+    """Read the last word of the next line: an address, or what it says when it is ready."""
+    return child.stdout.readline().strip().rsplit(" ", 1)[-1]
+
+
+@contextlib.contextmanager
+def running(*command, **settings):
+    """Run a process; give the last word of its first line; end it."""
+    with spawned(*command, **settings) as child:
+        yield read_address(child)
 
 
 def measure(upstream, page, samples):
@@ -145,6 +159,36 @@ def percentiles(values):
     return statistics.median(values), cuts[18]
 
 
+@contextlib.contextmanager
+def open_browser():
+    """Start Debian's Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        yield browser
+        browser.close()
+
+
+def join_visits(url, count):
+    """Hold so many further visits open, from another process."""
+    if not count:
+        return contextlib.nullcontext()
+    return running(str(Path(__file__).resolve()), "--clients", url, str(count))
+
+
+def measure_among(browser, upstream, url, clients, samples):
+    """Open a page among so many other visits, and measure."""
+    with join_visits(url, clients):
+        page = browser.new_page()
+        page.goto(url)
+        page.wait_for_selector('[data-figure="active"]')
+        page.wait_for_timeout(1_500)
+        measured = measure(upstream, page, samples)
+        page.close()
+    return measured
+
+
 def main():
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -154,26 +198,15 @@ def main():
     if options.clients:
         asyncio.run(be_clients(options.clients[0], int(options.clients[1])))
         return
-    chromium = shutil.which("chromium")
     print("| page among | n | limit p50 / p95 ms | DOM p50 / p95 ms | p95 ratio | aim p95 |")
     print("|---|---|---|---|---|---|")
     with (
         running("-m", "kato_panel.simulator", "--port", "0", "--rate", "0") as upstream,
         running("-m", "kato_panel", "serve", "--port", "0", KATO_API_URL=upstream) as url,
-        sync_playwright() as playwright,
+        open_browser() as browser,
     ):
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-        )
         for clients, aim in AIMS.items():
-            others = running(str(Path(__file__).resolve()), "--clients", url, str(clients))
-            with others if clients else contextlib.nullcontext():
-                page = browser.new_page()
-                page.goto(url)
-                page.wait_for_selector('[data-figure="active"]')
-                page.wait_for_timeout(1_500)
-                bare, dom = measure(upstream, page, options.samples)
-                page.close()
+            bare, dom = measure_among(browser, upstream, url, clients, options.samples)
             (bare50, bare95), (dom50, dom95) = percentiles(bare), percentiles(dom)
             verdict = "" if aim is None else f"{aim} ms: {'met' if dom95 <= aim else 'missed'}"
             print(
@@ -181,7 +214,6 @@ def main():
                 f"| {dom50:.1f} / {dom95:.1f} | {dom95 / bare95:.1f} | {verdict} |",
                 flush=True,
             )
-        browser.close()
 
 
 if __name__ == "__main__":

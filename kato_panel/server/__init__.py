@@ -9,9 +9,10 @@ from typing import Any
 
 from kato_panel import runtime
 from kato_panel.server.api import routes
+from kato_panel.server.static import static_routes
 
 
 def __getattr__(name: str) -> Any:
     if name == "ROUTES":
-        return routes(runtime.current())
+        return [*routes(runtime.current()), *static_routes()]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,7 @@
 """The full service: the page, our routes, and their end, in one process on one port."""
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -15,6 +16,7 @@ from kato_panel import runtime as runtimes
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
 from kato_panel.server.api import StartPageRequest, routes
+from kato_panel.server.static import static_routes
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +57,11 @@ class Service:
                 port=port,
                 address=host,
                 title="KATO sessions",
-                extra_patterns=[(r"/", StartPageRequest, {"runtime": runtime}), *routes(runtime)],
+                extra_patterns=[
+                    (r"/", StartPageRequest, {"runtime": runtime}),
+                    *routes(runtime),
+                    *static_routes(),
+                ],
                 session_token_expiration=TOKEN_SECONDS,
                 unused_session_lifetime_milliseconds=int(1000 * unused_seconds),
                 check_unused_sessions_milliseconds=int(1000 * unused_seconds),
@@ -89,6 +95,10 @@ class Service:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_event_loop().add_signal_handler(number, loop.stop)
         self.start()
+        # What is loaded by now stays. Panel has all garbage collected after visits end, on this
+        # loop, and looking through all that stays is most of what that takes.
+        gc.collect()
+        gc.freeze()
         try:
             loop.start()
         finally:

@@ -299,6 +299,33 @@ def test_wrong_settings_stop_the_start_with_one_message(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
+FREEZING = """
+import gc
+from tornado.ioloop import IOLoop
+from kato_panel.config import load
+from kato_panel.runtime import Runtime
+from kato_panel.server.service import Service
+from kato_panel.views.dashboard import page
+
+def look():
+    print(gc.get_freeze_count(), len(gc.get_objects()))
+    IOLoop.current().stop()
+
+service = Service(Runtime(load({"KATO_PANEL_PORT": 0})), page)
+IOLoop.current().add_callback(look)
+service.run()
+"""
+
+
+def test_what_is_loaded_at_the_start_is_never_searched_for_garbage():
+    """Looking through all of it would hold up the loop after each visit."""
+    seen = subprocess.run(
+        [sys.executable, "-c", FREEZING], capture_output=True, text=True, timeout=30, check=True
+    )
+    frozen, others = map(int, seen.stdout.split())
+    assert frozen > 20 * others
+
+
 def test_help_names_every_flag(tmp_path):
     """And the group its commands."""
     assert "serve" in run("--help", folder=tmp_path).stdout
@@ -352,6 +379,8 @@ def test_panel_serve_works_too(simulator, plugins, tmp_path):
         assert "KATO sessions" in httpx.get(f"{url}/app", trust_env=False).text
         status = httpx.get(f"{url}/api/v1/sessions/count", trust_env=False).status_code
         assert status == (200 if plugins else 404)
+        script = httpx.get(f"{url}/static/js/bokeh.min.js", trust_env=False)
+        assert script.headers.get("content-encoding") == ("gzip" if plugins else None)
     finally:
         process.terminate()
         process.communicate(timeout=6)
