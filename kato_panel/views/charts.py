@@ -109,7 +109,7 @@ class SessionPlot(pn.viewable.Viewer):
         )
         plot.extra_y_ranges = {"sums": Range1d(-1, 1)}
         # Behind the rest: what the mouse points at, whole slices from top to bottom.
-        pointed = plot.vbar(
+        self._pointed = plot.vbar(
             x="time",
             top="top",
             bottom="bottom",
@@ -119,10 +119,9 @@ class SessionPlot(pn.viewable.Viewer):
             line_color=None,
             fill_alpha=0,
             hover_fill_alpha=0.09,
-            name="pointed",
         )
-        for name in ("made", "gone"):
-            plot.vbar(
+        self._bars = {
+            name: plot.vbar(
                 x="time",
                 top=name,
                 bottom=f"{name}_base",
@@ -132,12 +131,13 @@ class SessionPlot(pn.viewable.Viewer):
                 line_color=None,
                 fill_alpha=0.85,
                 border_radius=2,
-                name=name,
             )
-        plot.step(
-            x="time", y="active", source=self._line, mode="after", line_width=2.4, name="accent"
+            for name in ("made", "gone")
+        }
+        self._steps = plot.step(
+            x="time", y="active", source=self._line, mode="after", line_width=2.4
         )
-        self._hover = HoverTool(renderers=[pointed], mode="vline", attachment="horizontal")
+        self._hover = HoverTool(renderers=[self._pointed], mode="vline", attachment="horizontal")
         plot.add_tools(self._hover)
         for grid in plot.xgrid:
             grid.visible = False
@@ -161,10 +161,10 @@ class SessionPlot(pn.viewable.Viewer):
     def _paint(self, *_: Any) -> None:
         """Colour the figure for the page's theme."""
         colours, plot = DARK if self.dark else LIGHT, self._figure
-        for name in ("made", "gone"):
-            plot.select_one({"name": name}).glyph.fill_color = colours[name]
-        plot.select_one({"name": "accent"}).glyph.line_color = colours["accent"]
-        plot.select_one({"name": "pointed"}).hover_glyph.fill_color = colours["dim"]
+        for name, bars in self._bars.items():
+            bars.glyph.fill_color = colours[name]
+        self._steps.glyph.line_color = colours["accent"]
+        self._pointed.hover_glyph.fill_color = colours["dim"]
         self._hover.tooltips = TOOLTIP % colours
         for grid in plot.ygrid:
             grid.grid_line_color = colours["line"]
@@ -201,11 +201,10 @@ class SessionPlot(pn.viewable.Viewer):
                 "active": np.array(series.active, dtype=float),  # None becomes NaN: a gap
             }
             self._slices.data = self._lay_out(series, zone)
-            for name in ("pointed", "made", "gone"):
-                renderer = plot.select_one({"name": name})
-                share = 1.0 if name == "pointed" else 0.76
-                for glyph in filter(None, (renderer.glyph, renderer.hover_glyph)):
-                    glyph.width = _ms(share * width)
+            for glyph in (self._pointed.glyph, self._pointed.hover_glyph):
+                glyph.width = _ms(width)
+            for bars in self._bars.values():
+                bars.glyph.width = _ms(0.76 * width)
             # Soon after the start, what is known fills the chart.
             began = max(series.since, min(series.times[0], series.until - SHORTEST_SECONDS))
             plot.x_range.start, plot.x_range.end = _ms(began + shift), _ms(series.until + shift)

@@ -1,7 +1,6 @@
 """The live cards: one component, fed by one property; each card is also to be had alone."""
 
 import json
-import re
 import secrets
 from bisect import bisect_left
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from kato_panel.domain.snapshot import Link
 from kato_panel.domain.timeline import Range, Series
 from kato_panel.models import Models
 from kato_panel.views.charts import SessionPlot
-from kato_panel.views.theme import ASSETS, stylesheet
+from kato_panel.views.theme import join_modules, stylesheet
 
 RETOLD: Final = 20
 """Events told again in each payload, so that a page that missed one patch misses no event."""
@@ -53,19 +52,6 @@ class HasModels(Protocol):
         """All models in one."""
 
 
-def join_modules() -> str:
-    """
-    Join the component's modules into the one that Panel takes.
-
-    Panel hands a component to the browser as a blob, from which nothing relative can be imported;
-    so the modules' imports of one another are dropped, and they share one scope.
-    """
-    texts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in MODULES]
-    return re.sub(
-        r"^import .*\n|^export (?!function render)", "", "\n".join(texts), flags=re.MULTILINE
-    )
-
-
 class LiveBoard(JSComponent):
     """The ESM component; everything it shows is in `payload`."""
 
@@ -97,7 +83,7 @@ class LiveBoard(JSComponent):
     body = Child(doc="What the chosen tab shows, where that is not these cards.")
     older = param.String(default="", doc="JSON text: what it wanted, newest first.")
 
-    _esm = join_modules()
+    _esm = join_modules(MODULES)
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
 
     def __init__(
@@ -110,6 +96,17 @@ class LiveBoard(JSComponent):
         """Panel's own hook: this is about to be shown, in one more place."""
         self._follow()
         return super()._get_model(*args, **kwargs)
+
+    @classmethod
+    def _patch_datamodel_ref(cls, props: Any, ref: str) -> None:
+        """
+        Note to which root the properties belong; Panel's own hook, at each change of them.
+
+        Panel looks for others of their kind through the whole chart each time, 4 ms an update.
+        There are none but those that a child of ours notes itself.
+        """
+        if f"__ref:{ref}" not in props.tags:
+            props.tags.append(f"__ref:{ref}")
 
     def _cleanup(self, root: Any = None) -> None:
         """Panel's own hook: this is no longer shown there."""

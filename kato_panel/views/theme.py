@@ -4,6 +4,8 @@ The look: every colour has its role and its one place here, light and dark.
 Page, cards and charts take them from here; `stylesheet` is the one stylesheet of them all.
 """
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +35,7 @@ LIGHT: Final = {
     "neutral-soft": "#eef0f4",
     "shadow": "0 1px 2px rgb(16 24 40 / .05)",
     "lift": "0 8px 28px rgb(16 24 40 / .16)",
+    "scrim": "rgb(16 24 40 / .35)",
 }
 DARK: Final = {
     "bg": "#0e1218",
@@ -55,6 +58,7 @@ DARK: Final = {
     "neutral-soft": "#202835",
     "shadow": "none",
     "lift": "0 8px 28px rgb(0 0 0 / .5)",
+    "scrim": "rgb(0 0 0 / .55)",
 }
 
 
@@ -69,4 +73,23 @@ def stylesheet() -> str:
         f":host, .kato {{ {variables(LIGHT)} color-scheme: light; }}\n"
         f".kato[data-theme=dark] {{ {variables(DARK)} color-scheme: dark; }}\n"
     )
-    return themes + (ASSETS / "live.css").read_text(encoding="utf-8")
+    sheets = ("live.css", "sessions.css")
+    return themes + "".join((ASSETS / sheet).read_text(encoding="utf-8") for sheet in sheets)
+
+
+def join_modules(names: Iterable[str]) -> str:
+    """
+    Join modules of the page's code into the one that Panel takes for a component.
+
+    Panel hands a component to the browser as a blob, from which nothing relative can be imported;
+    so the modules' imports of one another are dropped, and they share one scope.
+
+    Parameters
+    ----------
+    names
+        Of the modules, each before those that import it.
+    """
+    texts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names]
+    return re.sub(
+        r"^import .*\n|^export (?!function render)", "", "\n".join(texts), flags=re.MULTILINE
+    )

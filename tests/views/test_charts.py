@@ -137,10 +137,10 @@ def test_times_are_those_of_the_page_s_zone(chart, models):
 
 def test_dark_page_has_a_dark_chart(chart):
     """The same roles, other colours."""
-    light = chart._figure.select_one({"name": "accent"}).glyph.line_color
+    light = chart._steps.glyph.line_color
     chart.dark = True
     assert light == theme.LIGHT["accent"]
-    assert chart._figure.select_one({"name": "accent"}).glyph.line_color == theme.DARK["accent"]
+    assert chart._steps.glyph.line_color == theme.DARK["accent"]
 
 
 @pytest.mark.parametrize(("wanted", "step"), [(0.4, 1), (1.5, 2), (3, 5), (7, 10), (120, 200)])

@@ -25,7 +25,6 @@ from kato_panel.views.live import (
     SessionCount,
     SessionRates,
     SourceList,
-    join_modules,
 )
 from tests.conftest import NOON, moment
 
@@ -204,7 +203,7 @@ def test_stylesheet_holds_every_role_of_both_themes(colours):
         assert f"--{role}: {value};" in text
     roles = set(re.findall(r"var\(--([\w-]+)\)", text)) - {"gap", "swatch"}
     assert roles <= set(theme.LIGHT) == set(theme.DARK)
-    made_of = (theme.ASSETS / "live.css").read_text(encoding="utf-8")
+    made_of = "".join(sheet.read_text(encoding="utf-8") for sheet in theme.ASSETS.glob("*.css"))
     assert re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(", made_of) == []
 
 
@@ -233,7 +232,7 @@ def test_text_stands_out(colours, front, back):
 
 def test_component_is_one_module():
     """A blob can import nothing relative; one function is its door."""
-    text = join_modules()
+    text = LiveBoard._esm
     assert re.findall(r"^import .*$", text, re.MULTILINE) == []
     assert re.findall(r"^export .*$", text, re.MULTILINE) == [
         "export function render({ model, view }) {"
@@ -242,7 +241,7 @@ def test_component_is_one_module():
 
 def test_component_asks_nobody_outside():
     """No address stands in script or style."""
-    text = join_modules() + "".join(LiveBoard._stylesheets)
+    text = LiveBoard._esm + "".join(LiveBoard._stylesheets)
     assert re.findall(r"https?://(?!www\.w3\.org)\S+", text) == []
     assert "@import" not in text
 

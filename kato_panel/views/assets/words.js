@@ -46,10 +46,32 @@ function chooseZone() {
 }
 
 export const zoneName = chooseZone();
+/** Write a length of time in two units at most: 6 h 12 min, 51 min, 4 s, 3 d 2 h. */
+export function writeLong(seconds) {
+  if (!isNumber(seconds)) return "—";
+  const whole = Math.max(0, Math.floor(seconds));
+  for (const [size, unit, lesser, lesserUnit] of [[86_400, "d", 3_600, "h"], [3_600, "h", 60, "min"]]) {
+    if (whole < size) continue;
+    const rest = Math.floor((whole % size) / lesser);
+    return `${writeCount(Math.floor(whole / size))} ${unit}${rest ? ` ${rest} ${lesserUnit}` : ""}`;
+  }
+  return whole >= 60 ? `${Math.floor(whole / 60)} min` : `${whole} s`;
+}
+
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zoneName });
 export const day = new Intl.DateTimeFormat("en-CA", { year: "numeric", month: "2-digit", day: "2-digit", timeZone: zoneName });
 export const isDate = (time) => !Number.isNaN(new Date(time ?? NaN).getTime());
 export const writeTime = (time) => (isDate(time) ? clock.format(new Date(time)) : "—");
+
+/** Write a time with its day, unless that is today. */
+export function writeDay(time) {
+  if (!isDate(time)) return "—";
+  const date = day.format(new Date(time));
+  return `${date === day.format(new Date()) ? "" : `${date} `}${writeTime(time)}`;
+}
+
+/** Write a session's id as its first and last letters, without what all ids share. */
+export const shortenId = (id) => clean(String(id).replace(/^session-(.{4}).*?(.{3})-\d+$/, "$1…$2"));
 
 /** Make text of unknown origin safe to look at: bounded, and without what hides or reorders. */
 export function clean(text) {
@@ -59,8 +81,7 @@ export function clean(text) {
 
 /** Say who came or went: nodes, else the sessions' ids, shortened, else that nobody saw. */
 export function describeNames({ node_ids: nodes, session_ids: ids }, count) {
-  const shorten = (id) => id.replace(/^session-(.{4}).*?(.{3})-\d+$/, "$1…$2");
-  const told = (ids ?? []).map((id, at) => clean(nodes?.[at]) || clean(shorten(String(id))));
+  const told = (ids ?? []).map((id, at) => clean(nodes?.[at]) || shortenId(id));
   const names = told.filter(Boolean);
   const total = Math.max(count, names.length);
   if (!names.length) return { short: "names not seen", long: "names not seen", known: false };
