@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import Any
 
 import param
+from param.parameterized import batch_call_watchers
 
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
@@ -27,12 +28,15 @@ class _ReadOnly(param.Parameterized):
     def _take(self, **values: Any) -> None:
         """Take over values at once; watchers hear of all of them together, and of changes only."""
         changed = {name: value for name, value in values.items() if getattr(self, name) != value}
-        # `param.edit_constant` opens all parameters of the class, and takes most of an update.
+        # `param.edit_constant` opens all parameters of the class, and `param.update` reads all of
+        # their values first: either takes most of an update.
         opened = [self.param[name] for name in changed]
         for parameter in opened:
             parameter.constant = False
         try:
-            self.param.update(**changed)
+            with batch_call_watchers(self):
+                for name, value in changed.items():
+                    setattr(self, name, value)
         finally:
             for parameter in opened:
                 parameter.constant = True

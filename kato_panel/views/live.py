@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, Protocol
 import panel as pn
 import param
 from panel.custom import Child, JSComponent
+from param.parameterized import batch_call_watchers
 
 from kato_panel import messages
 from kato_panel.domain.events import SessionEvent
@@ -107,6 +108,14 @@ class LiveBoard(JSComponent):
         """
         if f"__ref:{ref}" not in props.tags:
             props.tags.append(f"__ref:{ref}")
+
+    def _update_properties(self, *events: Any, doc: Any) -> dict[str, Any]:
+        """Say what changed; Panel's own hook, which would ask its design about styles each time."""
+        del doc
+        changed: dict[str, Any] = self._process_param_change(
+            {event.name: event.new for event in events}
+        )
+        return changed
 
     def _cleanup(self, root: Any = None) -> None:
         """Panel's own hook: this is no longer shown there."""
@@ -221,7 +230,9 @@ class LiveView(pn.viewable.Viewer):
         self._tell(self._models.event_log.latest)
 
     def _tell(self, events: list[SessionEvent]) -> None:
-        self._board.param.update(payload=self._payload(events), recent=self._recent())
+        with batch_call_watchers(self._board):
+            self._board.payload = self._payload(events)
+            self._board.recent = self._recent()
 
     def _tell_older(self, wanted: Any) -> None:
         """Write the events before one, as many as a page takes at once."""
