@@ -7,9 +7,11 @@ Source: KATO 3.10.1, as recorded in ``tests/recorded``.
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, Final, Never
 
 from kato_panel.domain.events import ChangeNamed, Kind, Moment, Name
+from kato_panel.domain.keys import SessionDetails
 from kato_panel.errors import PayloadError
 
 MAX_SESSIONS: Final = 10**9
@@ -17,6 +19,13 @@ MAX_BODY_BYTES: Final = 1 << 20
 MAX_TEXT: Final = 256
 """Characters of an id; KATO's own have 54."""
 
+KEY_PREFIX: Final = b"kato:session:"
+KEY_PATTERN: Final = b"kato:session:session-*"
+INDEX_KEY: Final = b"kato:session:_active_index"
+MAX_TTL_SECONDS: Final = 10.0**10
+
+_SESSION_ID: Final = re.compile(rb"session-[\x21-\x7e]{1,248}")
+_ID_TIME: Final = re.compile(r"-(\d{12,14})$", re.ASCII)
 _CREATED: Final = "session.created"
 _DESTROYED: Final = "session.destroyed"
 _REASONS: Final = {"explicit_delete": "deleted", "expired": "expired", "evicted": "evicted"}
@@ -129,6 +138,98 @@ def stream_change(payload: Mapping[str, Any], at: Moment) -> ChangeNamed | None:
     told = data.get("reason")
     reason = _REASONS.get(told) if isinstance(told, str) else None
     return ChangeNamed(Kind.DESTROYED, name, at, reason)
+
+
+def session_key(session_id: str) -> bytes:
+    """Name the key that holds a session."""
+    return KEY_PREFIX + session_id.encode()
+
+
+def session_id(text: bytes) -> str | None:
+    """
+    Read a session's id, from its key or from the index.
+
+    Parameters
+    ----------
+    text
+        As Redis has it.
+
+    Returns
+    -------
+    str or None
+        ``None`` for whatever else has a name like it: the index, and what is no visible ASCII.
+    """
+    found = _SESSION_ID.fullmatch(text.removeprefix(KEY_PREFIX))
+    return found.group().decode("ascii") if found else None
+
+
+def created_in(session_id: str) -> datetime | None:
+    """
+    Read when a session was created out of its id, ``session-<32 hex>-<epoch ms>``.
+
+    Returns
+    -------
+    datetime or None
+        UTC; ``None`` if the id does not end in a time between 1973 and 5138.
+    """
+    found = _ID_TIME.search(session_id)
+    return datetime.fromtimestamp(int(found.group(1)) / 1_000, UTC) if found else None
+
+
+def session_value(session_id: str, body: bytes, expires: datetime | None = None) -> SessionDetails:
+    """
+    Read the value of a session's key.
+
+    Parameters
+    ----------
+    session_id
+        Whose key it is.
+    body
+        As Redis has it.
+    expires
+        When the key will expire, as Redis says; the value's own ``expires_at`` is older.
+
+    Returns
+    -------
+    SessionDetails
+        A field that is missing or odd is ``None``; the others still count.
+
+    Raises
+    ------
+    PayloadError
+        If it is no JSON object.
+    """
+    payload = decode(body)
+    node_id = payload.get("node_id")
+    return SessionDetails(
+        session_id,
+        _sound(node_id) if isinstance(node_id, str) and node_id else None,
+        created=_time(payload.get("created_at")),
+        last_accessed=_time(payload.get("last_accessed")),
+        ttl_seconds=_seconds(payload.get("ttl_seconds")),
+        expires=expires,
+    )
+
+
+def evicted_keys(info: Mapping[str, Any]) -> int | None:
+    """Read ``INFO stats``: keys evicted since Redis began; ``None`` if it does not say."""
+    evicted = info.get("evicted_keys")
+    return evicted if type(evicted) is int and evicted >= 0 else None
+
+
+def _time(value: object) -> datetime | None:
+    """Read an instant in ISO 8601; one without a zone is UTC, as Redis' values are."""
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else None
+        return at and (at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _seconds(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value <= MAX_TTL_SECONDS else None
 
 
 def _count(field: str, value: object) -> int:
