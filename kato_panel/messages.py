@@ -62,8 +62,8 @@ def session_count(snapshot: SessionSnapshot | None, now: Moment) -> SessionCount
         total_count=snapshot.active,
         active_sessions=snapshot.active,
         reported_count=snapshot.reported,
-        drift=None,
-        source="http",
+        drift=snapshot.drift,
+        source=snapshot.counted_by,
         age_seconds=None if age_seconds is None else round(age_seconds, 3),
         stale=snapshot.is_stale,
     )

@@ -6,11 +6,15 @@ import threading
 
 from kato_panel.config import Settings, load, split_login
 from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.ledger import Ledger
+from kato_panel.domain.telling import KeyedCount
 from kato_panel.hub import Hub
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.sources import payloads
 from kato_panel.sources.http import HttpSource
+from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
-from kato_panel.watcher import Source, Watcher, now
+from kato_panel.watcher import Source, Teller, Watcher, now
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +69,15 @@ class Runtime:
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
         ]
         off: list[SourceState] = []
+        teller: Teller | None = None
+        if settings.redis_url is not None and settings.is_demo:
+            logger.warning("REDIS_URL is set, but the demo is watched: KATO_API_URL is not set")
+        elif settings.redis_url is not None:
+            redis = RedisSource(
+                settings.redis_url, now, enables_events=settings.redis_enables_events
+            )
+            sources.insert(0, redis)
+            teller = KeyedCount(Ledger(payloads.created_in), keeps_stream=settings.stream == "on")
         if settings.follows_stream:
             sources.append(StreamSource(self.upstream, now, headers=login))
         else:
@@ -76,6 +89,7 @@ class Runtime:
             sources,
             self.hub,
             interval_seconds=settings.poll_interval_seconds,
+            teller=teller,
             tells_events=settings.session_events,
             off=off,
         )

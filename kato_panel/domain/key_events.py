@@ -24,6 +24,7 @@ class KeyEvents:
     def __init__(self) -> None:
         self._flags: str | None = None
         self._is_on = False
+        self._has_been_on = False
         self._missed_tick: float | None = None
 
     @property
@@ -43,16 +44,18 @@ class KeyEvents:
         """What an operator has to know; empty while they are on."""
         if self._is_on:
             return ""
-        if self._missed_tick is not None:
+        if self._has_been_on:
             why = "key events miss changes"
+        elif self._flags is None and self._missed_tick is None:
+            why = "no key event seen yet"
         else:
-            why = "key events are off" if self._flags is not None else "no key event seen yet"
+            why = "key events are off"
         return f"{why}: scanning; to turn them on: {COMMAND} {self.wanted_flags}"
 
     def begin(self, flags: str | None) -> None:
         """Take the setting as a connection found it; ``None`` where it may not be read."""
         self._flags, self._missed_tick = flags, None
-        self._is_on = flags is not None and self.wanted_flags == flags
+        self._is_on = self._has_been_on = flags is not None and self.wanted_flags == flags
 
     def tell(self, change: KeyChange, tick: float) -> None:
         """Note that a key event has come."""
@@ -61,7 +64,9 @@ class KeyEvents:
         elif change is KeyChange.BORN:
             since = self._missed_tick
             self._is_on = self._is_on or since is None or tick - since > DISTRUST_SECONDS
+        self._has_been_on = self._has_been_on or self._is_on
 
     def miss(self, tick: float) -> None:
         """Note that a scan found a birth or an end that none has told."""
-        self._missed_tick, self._is_on = tick, False
+        if self._is_on or self._flags is None:
+            self._missed_tick, self._is_on = tick, False
