@@ -126,6 +126,10 @@ class Ledger:
             first scan has ended they wait for it.
         """
         is_birth = changed.change is KeyChange.BORN
+        if self._is_first_look and not is_birth and changed.session_id not in self._open:
+            # It was there before anybody looked, and is gone before anybody saw it.
+            self._touched[changed.session_id] = changed.change
+            return []
         transitions = (self._be_born if is_birth else self._end)(changed, witness)
         if self._is_scanning and any(told.step is not Step.AMENDED for told in transitions):
             self._touched[changed.session_id] = changed.change
@@ -173,8 +177,14 @@ class Ledger:
             life = self._open.get(session_id)
             if life is not None:
                 life.expires, life.seen, life.scan = expires, at, self._scan
-            elif session_id not in self._found and len(self._open) + len(self._found) < MAX_OPEN:
+            elif session_id in self._found or len(self._open) + len(self._found) >= MAX_OPEN:
+                continue
+            elif not self._is_first_look:
                 self._found[session_id] = self._find(session_id, expires, at)
+            elif session_id not in self._touched:
+                life = self._find(session_id, expires, at)
+                self._open[session_id] = life
+                self._waiting.append(Transition(Step.FOUND, life.record, seen.at))
 
     def end_scan(self, ended: ScanEnded) -> list[Transition]:
         """
@@ -183,8 +193,8 @@ class Ledger:
         Returns
         -------
         list of Transition
-            First what came, then what went. The first scan ever, without records from before,
-            finds sessions and tells neither births nor ends.
+            First what came, then what went. What the first scan sees, without records from
+            before, is found and not born.
         """
         touched, found = self._touched, self._found
         for session_id in touched:
@@ -192,11 +202,8 @@ class Ledger:
         for session_id in found.keys() & self._ended.keys():
             del self._ended[session_id]
         self._open.update(found)
-        if self._is_first_look:
-            transitions = self._base(ended.at)
-        else:
-            came = [Transition(Step.BORN, life.record, ended.at) for life in found.values()]
-            transitions = [*self._waiting, *came, *self._miss(ended)]
+        came = [Transition(Step.BORN, life.record, ended.at) for life in found.values()]
+        transitions = [*self._waiting, *came, *self._miss(ended)]
         self._drift = self._count_drift(ended.index)
         self._evictions = ended.evictions
         self._waiting, self._is_based = [], True
@@ -206,13 +213,6 @@ class Ledger:
     @property
     def _is_first_look(self) -> bool:
         return not self._is_based and not self._is_restored
-
-    def _base(self, at: Moment) -> list[Transition]:
-        """Begin with what is there: when it was born, nobody saw."""
-        for life in self._open.values():
-            if life.record.born_by is not None:
-                life.record = replace(life.record, born_by=None)
-        return [Transition(Step.FOUND, life.record, at) for life in self._open.values()]
 
     def _miss(self, ended: ScanEnded) -> list[Transition]:
         """Close the sessions whose keys the scan has not found."""
