@@ -1,5 +1,6 @@
 """Whether each change of a key is told at once: from the setting, else from what is observed."""
 
+from shlex import quote
 from typing import Final
 
 from kato_panel.domain.keys import KeyChange
@@ -50,7 +51,7 @@ class KeyEvents:
             why = "no key event seen yet"
         else:
             why = "key events are off"
-        return f"{why}: scanning; to turn them on: {COMMAND} {self.wanted_flags}"
+        return f"{why}: scanning; to turn them on: {COMMAND} {quote(self.wanted_flags)}"
 
     def begin(self, flags: str | None) -> None:
         """Take the setting as a connection found it; ``None`` where it may not be read."""
