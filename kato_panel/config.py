@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     session_events: bool = _named(
         "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
     )
+    allow_actions: bool = _named(
+        "KATO_PANEL_ALLOW_ACTIONS", False, "Let people delete sessions, while on loopback only."
+    )
     host: str = _named(
         "KATO_PANEL_HOST", "127.0.0.1", "Address to listen on.", min_length=1, max_length=253
     )

@@ -6,14 +6,16 @@ frozen values through the hub. See ``docs/decisions/0001-one-watcher.md``.
 """
 
 import asyncio
+import contextvars
 import logging
 import random
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from kato_panel.domain.events import (
     ChangesMissed,
@@ -45,6 +47,7 @@ from kato_panel.domain.timeline import Range, Timeline
 from kato_panel.hub import Charts, Hub
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TICK_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 3.0
@@ -111,6 +114,8 @@ class Watcher:
         What makes events of observations; by default, KATO's number and its stream count.
     record
         Takes the steps of the ledger's records, on this watcher's loop; has to return at once.
+    overhear
+        Hears every observation, as `record` does.
     tells_events
         Whether events are published; if not, only the count is.
     off
@@ -127,6 +132,7 @@ class Watcher:
         interval_seconds: float,
         teller: Teller | None = None,
         record: Callable[[Sequence[Transition]], None] | None = None,
+        overhear: Callable[[Observation | KeyObservation], None] | None = None,
         tells_events: bool = True,
         off: Iterable[SourceState] = (),
         clock: Clock = now,
@@ -138,6 +144,7 @@ class Watcher:
         self._clock = clock
         self._teller: Teller = PolledCount() if teller is None else teller
         self._record = record
+        self._overhear = overhear
         self._recent = Recent()
         self._timeline = Timeline(STALE_AFTER_INTERVALS * interval_seconds)
         self._newest_tick = 0.0
@@ -183,6 +190,22 @@ class Watcher:
             self._thread.join(STOP_SECONDS)
         self._thread = None
 
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """
+        Run something on this watcher's loop, from any thread.
+
+        Raises
+        ------
+        RuntimeError
+            If the loop does not run.
+        """
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
+            coroutine.close()
+            raise RuntimeError("the watcher is not running")
+        # In a context of its own: a page's context would keep the page alive.
+        context = contextvars.Context()
+        return context.run(asyncio.run_coroutine_threadsafe, coroutine, self._loop)
+
     @property
     def trouble(self) -> str | None:
         """Why this watcher does not watch; ``None`` while it does."""
@@ -212,6 +235,8 @@ class Watcher:
         self._ask(observation, was_failing=was_failing)
         if self._record is not None and told.transitions:
             self._record(told.transitions)
+        if self._overhear is not None:
+            self._overhear(observation)
         self._arrange_stream()
         if told.events or not isinstance(observation, ScanBegan | KeysSeen | SessionsRead):
             self._publish(told.events)

@@ -70,6 +70,10 @@ class Ledger:
         self._is_based = False
         self._is_restored = False
         self._waiting: list[Transition] = []
+        self.revision = 0
+        """Moves with each birth, end and scan."""
+        self.amendments = 0
+        """Moves whenever more is known of a session."""
         self.is_suspicious = False
         """Whether a scan is needed to know what to make of a change; the next scan settles it."""
 
@@ -91,6 +95,17 @@ class Ledger:
     def open_records(self) -> Iterator[Record]:
         """Give the record of each open session."""
         return (life.told() for life in self._open.values())
+
+    def open_lives(self) -> list[_Life]:
+        """
+        List the open sessions for a reader on another thread; takes next to no time.
+
+        Returns
+        -------
+        list
+            See `kato_panel.domain.listing.Listed`. Each goes on changing, whole values at a time.
+        """
+        return list(self._open.values())
 
     def restore(self, records: Iterable[Record], evictions: int | None = None) -> None:
         """
@@ -125,6 +140,7 @@ class Ledger:
             None, one, or two: an end of a session that nobody saw tells its birth too. Until the
             first scan has ended they wait for it.
         """
+        self.revision += 1
         is_birth = changed.change is KeyChange.BORN
         if self._is_first_look and not is_birth and changed.session_id not in self._open:
             # It was there before anybody looked, and is gone before anybody saw it.
@@ -143,6 +159,7 @@ class Ledger:
 
     def describe(self, details: SessionDetails, at: Moment) -> list[Transition]:
         """Take what a session's value says; nothing, if that is known or the session is not."""
+        self.amendments += 1
         session_id = details.session_id
         if session_id in self._found:
             self._found[session_id].describe(details)
@@ -196,6 +213,7 @@ class Ledger:
             First what came, then what went. What the first scan sees, without records from
             before, is found and not born.
         """
+        self.revision += 1
         touched, found = self._touched, self._found
         for session_id in touched:
             found.pop(session_id, None)

@@ -9,8 +9,9 @@ told after it, follow one another without overlap and without a hole.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from kato_panel.domain.detail import Reading
 from kato_panel.domain.events import Clock, LookFailed, Observation, SourceConnected, SourceHeard
 from kato_panel.domain.key_events import KeyEvents
 from kato_panel.domain.keys import (
@@ -40,9 +42,11 @@ from kato_panel.domain.keys import (
     SessionsRead,
 )
 from kato_panel.domain.ledger import MAX_OPEN
-from kato_panel.errors import PayloadError, SourceError
+from kato_panel.domain.listing import Row
+from kato_panel.errors import PayloadError, SourceError, SourceUnavailable
 from kato_panel.sources.redis_keys import SessionKeys
 from kato_panel.sources.redis_listener import ANSWER_SECONDS, Listener
+from kato_panel.sources.redis_rows import RowReader
 from kato_panel.sources.words import describe_failure
 
 logger = logging.getLogger(__name__)
@@ -91,10 +95,54 @@ class RedisSource:
         self._interval_seconds = interval_seconds
         self._enables_events = enables_events
         self._asked = asyncio.Event()
+        self._rows: RowReader | None = None
+        self._trouble = "not connected yet"
 
     def prompt(self) -> None:
         """Scan at once."""
         self._asked.set()
+
+    async def read_rows(self, session_ids: Sequence[str]) -> tuple[datetime, dict[str, Row]]:
+        """
+        Read what the list shows of some sessions; on the loop that `run` runs on.
+
+        Returns
+        -------
+        tuple of datetime and dict
+            When it was read, UTC; and a row for each id.
+
+        Raises
+        ------
+        SourceUnavailable
+            If Redis is not connected, or does not answer.
+        """
+        with self._translated():
+            return await self._reader.read_rows(session_ids)
+
+    async def read_session(self, session_id: str) -> tuple[datetime, Reading | None]:
+        """
+        Read everything of one session, as `read_rows` does.
+
+        Returns
+        -------
+        tuple of datetime and Reading or None
+            When it was read, UTC; ``None`` if there is no such key.
+        """
+        with self._translated():
+            return await self._reader.read_session(session_id)
+
+    @property
+    def _reader(self) -> RowReader:
+        if self._rows is None:
+            raise SourceUnavailable(f"Redis is away: {self._trouble}")
+        return self._rows
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (RedisError, OSError, TimeoutError) as error:
+            raise SourceUnavailable(f"Redis is away: {_describe(error)}") from error
 
     async def run(self, tell: Tell) -> None:
         """
@@ -110,7 +158,8 @@ class RedisSource:
             try:
                 await self._visit(tell)
             except (SourceError, RedisError, OSError, TimeoutError) as error:
-                tell(LookFailed(self.name, _describe(error), self._clock()))
+                self._trouble = _describe(error)
+                tell(LookFailed(self.name, self._trouble, self._clock()))
             rest_seconds = RETRY_SECONDS - (self._clock().tick - began_tick)
             await asyncio.sleep(max(0.1, rest_seconds))
 
@@ -128,8 +177,9 @@ class RedisSource:
             self._url, max_connections=1, timeout=60, socket_timeout=ANSWER_SECONDS, **options
         )
         listening = ConnectionPool.from_url(self._url, **options).make_connection()
+        redis = Redis(connection_pool=asking)
         visit = _Visit(
-            SessionKeys(Redis(connection_pool=asking), self._clock),
+            SessionKeys(redis, self._clock),
             Listener(listening, self._clock),
             clock=self._clock,
             tell=tell,
@@ -138,8 +188,10 @@ class RedisSource:
         )
         try:
             await visit.begin(enables_events=self._enables_events)
+            self._rows = RowReader(redis, self._clock)
             await _first_failure(visit.runs())
         finally:
+            self._rows = None
             with contextlib.suppress(RedisError, OSError):
                 await listening.disconnect(nowait=True)
                 await asking.disconnect()
