@@ -257,8 +257,7 @@ class Index:
                 ranks = _ranks([(name or "").casefold().encode() for name in names])
                 ranks[[place for place, name in enumerate(names) if name is None]] = math.nan
                 return ranks[codes]
-            case "session":
-                return _ranks([one.encode() for one in self._ids])
+        return _ranks([one.encode() for one in self._ids])
 
     def _find(self, needle: str, node: str) -> Marks:
         """Mark the sessions that fit."""
