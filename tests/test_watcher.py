@@ -131,7 +131,7 @@ def test_health_is_degraded_then_down_then_up(rig):
 
 def test_transitions_are_logged_once(rig, caplog):
     """Not the ticks in between."""
-    with caplog.at_level(logging.INFO, logger=module.__name__):
+    with caplog.at_level(logging.INFO, logger="kato_panel"):
         for _ in range(10):
             rig.fail()
         rig.count(1)
