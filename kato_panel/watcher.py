@@ -12,14 +12,12 @@ import random
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import UTC, datetime
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
 from kato_panel.domain.events import (
     ChangesMissed,
-    ChangesNamed,
     Clock,
     CountObserved,
     LookFailed,
@@ -27,16 +25,12 @@ from kato_panel.domain.events import (
     Observation,
     SessionEvent,
     SourceConnected,
-    SourceHeard,
 )
-from kato_panel.domain.health import STALE_AFTER_INTERVALS, Health, SourceState
+from kato_panel.domain.health import STALE_AFTER_INTERVALS, SourceState
 from kato_panel.domain.keys import (
-    KeyEventsJudged,
     KeyObservation,
-    KeysChanged,
     KeysSeen,
     ScanBegan,
-    ScanEnded,
     SessionsRead,
 )
 from kato_panel.domain.recent import Recent
@@ -45,6 +39,7 @@ from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.telling import PolledCount, Standing, Told
 from kato_panel.domain.timeline import Range, Timeline
 from kato_panel.hub import Charts, Hub
+from kato_panel.sightings import Sightings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,7 +51,6 @@ STALLED_SECONDS: Final = 9.0
 LARGE_DELTA: Final = 10
 MAX_RESTART_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 3.0
-CACHED_REMARK: Final = "asked at /sessions/count: up to 5 s old"
 NOT_NEEDED: Final = "not needed: Redis is followed"
 
 
@@ -148,14 +142,9 @@ class Watcher:
         self._recent = Recent()
         self._timeline = Timeline(STALE_AFTER_INTERVALS * interval_seconds)
         self._newest_tick = 0.0
-        self._remarks: dict[str, str] = {}
         self._logged_seq = 0
-        self._states = {
-            **{source.name: SourceState(source.name, source.label) for source in self._sources},
-            **{state.name: state for state in off},
-        }
-        self._closed: set[str] = set()
-        """Sources that are not needed at present."""
+        running = (SourceState(source.name, source.label) for source in self._sources)
+        self._sightings = Sightings([*running, *off])
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ticked = 0.0
         self._thread: threading.Thread | None = None
@@ -225,12 +214,12 @@ class Watcher:
         observation
             From one of the sources, on this watcher's loop.
         """
-        if observation.source in self._closed:
+        if self._sightings.is_closed(observation.source):
             return  # its last words
-        was_failing = self._states[observation.source].failures > 0
+        was_failing = self._sightings.is_failing(observation.source)
         before = self._teller.standing
         told = self._teller.observe(observation)
-        self._judge_source(observation)
+        self._sightings.note(observation)
         self._note_count(before, told)
         self._ask(observation, was_failing=was_failing)
         if self._record is not None and told.transitions:
@@ -240,31 +229,6 @@ class Watcher:
         self._arrange_stream()
         if told.events or not isinstance(observation, ScanBegan | KeysSeen | SessionsRead):
             self._publish(told.events)
-
-    def _judge_source(self, observation: Observation | KeyObservation) -> None:
-        """Note how well a source sees."""
-        source = observation.source
-        match observation:
-            case CountObserved(arrived_at=at, is_cached=is_cached):
-                self._succeed(source, at, CACHED_REMARK if is_cached else "")
-            case ChangesNamed(changes=changes) | KeysChanged(changes=changes):
-                self._succeed(source, changes[-1].at, self._remarks.get(source, ""))
-            case KeyEventsJudged(at=at, remark=remark):
-                self._remarks[source] = remark
-                self._succeed(source, at, remark)
-            case (
-                SourceConnected(at=at)
-                | SourceHeard(at=at)
-                | ScanBegan(at=at)
-                | KeysSeen(at=at)
-                | ScanEnded(at=at)
-                | SessionsRead(at=at)
-            ):
-                self._succeed(source, at, self._remarks.get(source, ""))
-            case LookFailed(reason=reason):
-                self._set_state(self._states[source].fail(reason))
-            case ChangesMissed(missed=missed):
-                logger.warning("source %s: %d changes were dropped unread", source, missed)
 
     def _note_count(self, before: Standing, told: Told) -> None:
         """Note what is known of the count after a good observation of it."""
@@ -297,33 +261,18 @@ class Watcher:
     def _arrange_stream(self) -> None:
         """Follow the stream where it is needed, and only there."""
         stream = next((source for source in self._sources if source.name == "stream"), None)
-        if stream is None or self._teller.standing.wants_stream == (
-            stream.name not in self._closed
-        ):
+        if stream is None:
             return
-        state = SourceState(stream.name, stream.label)
-        if stream.name in self._closed:
-            self._closed.remove(stream.name)
-            self._states[stream.name] = state
+        is_open = not self._sightings.is_closed(stream.name)
+        if is_open == self._teller.standing.wants_stream:
+            return
+        if not is_open:
+            self._sightings.open(stream.name)
             self._begin(stream)
-        else:
-            self._closed.add(stream.name)
-            self._states[stream.name] = replace(state, health=Health.OFF, reason=NOT_NEEDED)
-            if (task := self._tasks.pop(stream.name, None)) is not None:
-                task.cancel()
-
-    def _succeed(self, source: str, at: Moment, remark: str = "") -> None:
-        self._set_state(self._states[source].succeed(at, remark))
-
-    def _set_state(self, state: SourceState) -> None:
-        before = self._states[state.name].health
-        self._states[state.name] = state
-        if state.health is before:
             return
-        if state.health is Health.UP:
-            logger.info("source %s is up", state.name)
-        else:
-            logger.warning("source %s is %s: %s", state.name, state.health, state.reason)
+        self._sightings.close(stream.name, NOT_NEEDED)
+        if (task := self._tasks.pop(stream.name, None)) is not None:
+            task.cancel()
 
     def _prompt(self, except_source: str) -> None:
         for source in self._sources:
@@ -370,7 +319,7 @@ class Watcher:
             suspect=standing.suspect,
             is_cached=standing.is_cached,
             rates=self._recent.rates(self._newest_tick),
-            sources=tuple(self._states.values()),
+            sources=self._sightings.states,
         )
 
     async def _watch(self) -> None:
@@ -378,7 +327,7 @@ class Watcher:
         self._stopping = asyncio.Event()
         self._started.set()
         for source in self._sources:
-            if source.name not in self._closed:
+            if not self._sightings.is_closed(source.name):
                 self._begin(source)
         ticking = asyncio.create_task(self._supervise("the tick", self._tick))
         await self._stopping.wait()

@@ -190,11 +190,11 @@ class KeyedCount:
         return Told()
 
     def _scan(self, observation: ScanBegan | KeysSeen) -> None:
-        match observation:
-            case ScanBegan():
-                self.ledger.begin_scan()
-            case KeysSeen():
-                self.ledger.see(observation)
+        if isinstance(observation, KeysSeen):
+            self.ledger.see(observation)
+        else:
+            self.ledger.begin_scan()
+            self._polls += PERSISTENT_POLLS  # the look that they asked for, if they did
 
     def _describe(self, details: Sequence[SessionDetails], at: Moment) -> Iterator[Transition]:
         for one in details:

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
+from datetime import timedelta
 
 import pytest
 import redis as redis_py
@@ -12,11 +14,12 @@ import redis as redis_py
 from kato_panel.domain.events import ChangeNamed, ChangesNamed, Kind, Name
 from kato_panel.domain.health import Health
 from kato_panel.domain.ledger import Ledger
+from kato_panel.domain.records import Step
 from kato_panel.domain.snapshot import Link
 from kato_panel.domain.telling import KeyedCount
 from kato_panel.hub import Hub
 from kato_panel.sources import payloads
-from kato_panel.sources import redis as module
+from kato_panel.sources import redis_visit as module
 from kato_panel.sources.redis import RedisSource
 from kato_panel.watcher import Watcher, now
 from tests.following import Reader
@@ -76,14 +79,34 @@ def writer(rig):
     writer.close()
 
 
+class Book:
+    """Keeps records as a history does."""
+
+    def __init__(self):
+        self.records = {}
+        self.born, self.ended = 0, Counter()
+        self.exact = 0
+
+    def __call__(self, transitions):
+        for step, record, _ in transitions:
+            self.records[record.session_id] = record
+            self.born += step is Step.BORN
+            if step is Step.ENDED:
+                self.ended[record.ending.reason.value] += 1
+                self.exact += record.ending.is_exact
+
+    def open_records(self):
+        return [record for record in self.records.values() if record.ending is None]
+
+
 @contextmanager
-def watching(url, *, stream=None, **options):
+def watching(url, *, stream=None, teller=None, record=None, **options):
     """A watcher of this Redis, and a reader of it that has its baseline."""
     source = RedisSource(url, now, **options)
     hub = Hub()
     sources = [source] if stream is None else [source, stream]
-    teller = KeyedCount(Ledger(payloads.created_in))
-    watcher = Watcher(sources, hub, interval_seconds=3.0, teller=teller)
+    teller = teller or KeyedCount(Ledger(payloads.created_in))
+    watcher = Watcher(sources, hub, interval_seconds=3.0, teller=teller, record=record)
     reader = Reader(hub)
     reader.teller, reader.source = teller, source
     watcher.start()
@@ -185,7 +208,42 @@ def test_redis_away_is_stale_then_exact_again(rig, writer):
         reader.until(lambda seen: seen.active == 19 and seen.link is Link.LIVE, timeout_seconds=5)
         assert time.monotonic() - answered < 2
         assert [(event.delta, event.reason) for event in ends(reader)] == [(1, "deleted")]
-        assert reader.events[1].after_gap_seconds > 0
+
+
+def test_restart_leaves_the_records_exact(rig, writer):
+    """Births and ends while nobody watched are told with the gap, and none is lost or doubled."""
+    book = Book()
+    with watching(rig.url, record=book) as reader:
+        first = [writer.create(f"node-{n}") for n in range(30)]
+        short = [writer.create("brief", 3) for _ in range(10)]
+        for session_id in first[:10]:
+            writer.delete(session_id)
+        reader.until(lambda seen: seen.active == 30)
+    left_at = now()
+    second = [writer.create(f"later-{n}") for n in range(20)]
+    for session_id in first[10:15]:
+        writer.delete(session_id)
+    while any(writer.redis.exists(payloads.session_key(one)) for one in short):
+        writer.redis.blpop("nothing", 0.1)
+    ledger = Ledger(payloads.created_in)
+    ledger.restore(book.open_records())
+    teller = KeyedCount(ledger, seen_at=left_at)
+    with watching(rig.url, teller=teller, record=book) as reader:
+        assert reader.active == 35 == writer.live() == len(book.open_records())
+        for session_id in second[:5]:
+            writer.delete(session_id)
+        reader.until(lambda seen: seen.active == 30)
+        assert reader.is_chained(30)
+        gaps = {event.after_gap_seconds is None for event in list(reader.events.values())[:2]}
+        assert gaps == {False}
+    assert (book.born, book.ended) == (60, Counter(deleted=20, expired=10))
+    assert (len(book.open_records()), ledger.drift) == (30, 10)
+    nodes = {record.node_id for record in book.records.values()}
+    assert nodes == {*(f"node-{n}" for n in range(30)), "brief", *(f"later-{n}" for n in range(20))}
+    for session_id in short:
+        ending = book.records[session_id].ending
+        assert ending.earliest >= left_at.wall - timedelta(seconds=3)
+    assert book.exact >= 15
 
 
 def test_without_key_events_scan_and_stream_tell_each_session_once(tmp_path):
