@@ -51,7 +51,33 @@ def _check_url(url: str) -> str:
     return parts.geturl().rstrip("/")
 
 
+def _check_redis_url(url: str) -> str:
+    """Refuse what is no address of a Redis."""
+    allowed = (
+        "must be redis://, rediss:// or unix://, with a host or a socket's path, "
+        "and without query but ?db="
+    )
+    if any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise ValueError(allowed)
+    parts = urlsplit(url)
+    try:
+        has_port = parts.port is None or 0 < parts.port <= MAX_PORT
+    except ValueError as error:
+        raise ValueError(f"{allowed}; its port is no number") from error
+    is_socket = parts.scheme == "unix"
+    place = parts.path if is_socket else parts.hostname
+    if parts.scheme not in {"redis", "rediss", "unix"} or not place or not has_port:
+        raise ValueError(allowed)
+    database = parts.path.removeprefix("/")
+    if parts.fragment or (parts.query and not re.fullmatch(r"db=\d{1,4}", parts.query)):
+        raise ValueError(allowed)
+    if not is_socket and database and not re.fullmatch(r"\d{1,4}", database):
+        raise ValueError(f"{allowed}; its path is the number of a database")
+    return url
+
+
 Url = Annotated[str, AfterValidator(_check_url)]
+RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 
 
 def _named(name: str, default: Any, description: str, **bounds: Any) -> Any:
@@ -81,8 +107,17 @@ class Settings(BaseSettings):
     kato_api_url: Url | None = _named(
         "KATO_API_URL", None, "Where KATO answers; without it the embedded simulator is watched."
     )
+    redis_url: RedisUrl | None = _named(
+        "REDIS_URL", None, "KATO's Redis: each session is then known, and the count is exact."
+    )
+    redis_enables_events: bool = _named(
+        "KATO_PANEL_REDIS_ENABLE_EVENTS", False, "Turn on key events in that Redis, if off."
+    )
     session_events: bool = _named(
         "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
+    )
+    allow_actions: bool = _named(
+        "KATO_PANEL_ALLOW_ACTIONS", False, "Let people delete sessions, while on loopback only."
     )
     host: str = _named(
         "KATO_PANEL_HOST", "127.0.0.1", "Address to listen on.", min_length=1, max_length=253
@@ -211,6 +246,8 @@ def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
     )
     # Whatever stands before an @ may be a password, however odd the address.
     shown = re.sub(r".*@", "…@", given) if isinstance(given, str) else given
+    if name == "REDIS_URL":  # whose query may hold one too
+        shown = str(shown).partition("?")[0]
     return f"{name} is {shown!r}, {_allowed(name, problem)}"
 
 

@@ -5,6 +5,10 @@ Everything this package raises on purpose.
 
     KatoPanelError
     ├── ConfigError            a setting is wrong: the start stops, in words
+    ├── QueryError             a question or an order is wrong: one field, what it may be
+    ├── SessionUnknown         nobody knows such a session
+    ├── ReadWouldTouch         only a read that moves the session's life is left
+    ├── ActionRefused          this service may not change anything upstream
     └── SourceError            one look at upstream failed: health changes, the count does not
         ├── SourceUnavailable  nobody answered, or not in time
         └── PayloadError       somebody answered, but not what upstream's protocol says
@@ -30,6 +34,68 @@ class ConfigError(KatoPanelError):
         noun = "setting is" if len(problems) == 1 else "settings are"
         lines = "".join(f"\n  {problem}" for problem in problems)
         super().__init__(f"{len(problems)} {noun} wrong:{lines}")
+
+
+class QueryError(KatoPanelError):
+    """
+    A question or an order that makes no sense.
+
+    Parameters
+    ----------
+    field
+        Which part of it is wrong.
+    given
+        What it is.
+    allowed
+        What it may be, as a phrase after *must be*.
+    """
+
+    def __init__(self, field: str, given: object, allowed: str) -> None:
+        self.field = field
+        shown = f"a {type(given).__name__}"
+        if given is None or isinstance(given, str | int | float):
+            shown = ascii(given[:80] if isinstance(given, str) else given)
+        super().__init__(f"{field} is {shown[:100]}, must be {allowed}")
+
+
+class SessionUnknown(KatoPanelError):  # noqa: N818 - reads as what it says in `except`
+    """
+    Nobody knows such a session.
+
+    Parameters
+    ----------
+    session_id
+        Which one was asked for.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"session {session_id[:80]!a} is not known, or gone for long")
+
+
+class ReadWouldTouch(KatoPanelError):  # noqa: N818 - the same
+    """Nothing but KATO's own read could tell, and that moves the session's life."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "without Redis only KATO's own read is left: it gives the session its whole time to "
+            "live again, or ends it if that is over"
+        )
+
+
+class ActionRefused(KatoPanelError):  # noqa: N818 - the same
+    """
+    An action that this service may not carry out.
+
+    Parameters
+    ----------
+    reason
+        Why not.
+    """
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class SourceError(KatoPanelError):

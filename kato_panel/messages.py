@@ -10,7 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kato_panel.domain.actions import Outcome
+from kato_panel.domain.detail import Detail
 from kato_panel.domain.events import Moment, SessionEvent
+from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.snapshot import SessionSnapshot
 
 
@@ -62,8 +65,8 @@ def session_count(snapshot: SessionSnapshot | None, now: Moment) -> SessionCount
         total_count=snapshot.active,
         active_sessions=snapshot.active,
         reported_count=snapshot.reported,
-        drift=None,
-        source="http",
+        drift=snapshot.drift,
+        source=snapshot.counted_by,
         age_seconds=None if age_seconds is None else round(age_seconds, 3),
         stale=snapshot.is_stale,
     )
@@ -102,10 +105,77 @@ def session_event(event: SessionEvent) -> dict[str, Any]:
     }
 
 
+def session_row(row: Row) -> dict[str, Any]:
+    """Say what the list shows of one session."""
+    return {
+        "session_id": row.session_id,
+        "node_id": row.node_id,
+        "created_at": _iso(row.created_at),
+        "last_accessed": _iso(row.last_accessed),
+        "expires_at": _iso(row.expires_at),
+        "ttl_seconds": row.ttl_seconds,
+        "ttl_remaining_seconds": row.ttl_remaining_seconds,
+        "stm_length": row.stm_length,
+        "access_count": row.access_count,
+        "is_gone": row.is_gone,
+    }
+
+
+def session_page(page: Page) -> dict[str, Any]:
+    """Say who is on one page of the list: the answer of ``GET /api/v1/sessions``."""
+    return {
+        "sessions": [session_row(row) for row in page.rows],
+        "total": page.total,
+        "skip": page.skip,
+        "limit": page.limit,
+        "complete": page.complete,
+        "source": page.source,
+        "at": iso(page.at),
+    }
+
+
+def session_detail(detail: Detail) -> dict[str, Any]:
+    """Say everything of one session: the answer of ``GET /api/v1/sessions/{id}``."""
+    reading = detail.reading
+    return {
+        "session": session_row(reading.row),
+        "value": reading.value,
+        "value_bytes": reading.value_bytes,
+        "is_cut": reading.is_cut,
+        "trouble": reading.trouble,
+        "timeline": [
+            {
+                "what": mark.what,
+                "earliest": iso(mark.earliest),
+                "latest": iso(mark.latest),
+                "how": mark.how,
+                "reason": mark.reason,
+            }
+            for mark in detail.timeline
+        ],
+        "source": detail.source,
+        "has_touched": detail.has_touched,
+        "at": iso(detail.at),
+    }
+
+
+def session_outcome(outcome: Outcome) -> dict[str, Any]:
+    """Say how a delete ended."""
+    return {
+        "session_id": outcome.session_id,
+        "result": outcome.result.value,
+        "reason": outcome.reason,
+    }
+
+
 def error(code: str, message: str, field: str | None = None) -> dict[str, Any]:
     """Say why a request was refused."""
     body = ErrorBody(code=code, message=message, field=field)
     return {"error": body.model_dump(exclude_none=True)}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else iso(at)
 
 
 def iso(at: datetime) -> str:

@@ -59,6 +59,13 @@ class SessionSummary(_ReadOnly):
         constant=True,
         doc="Sessions as KATO reported them last; may include expired ones.",
     )
+    drift = param.Integer(
+        default=None,
+        allow_None=True,
+        bounds=(0, None),
+        constant=True,
+        doc="Sessions KATO still counts that are gone; known with its Redis only.",
+    )
     suspect = param.Integer(
         default=None,
         allow_None=True,
@@ -118,6 +125,7 @@ class SessionSummary(_ReadOnly):
         self._take(
             active=snapshot.active,
             reported=snapshot.reported,
+            drift=snapshot.drift,
             suspect=snapshot.suspect,
             observed_at=snapshot.at.wall if snapshot.at else None,
             age_seconds=snapshot.age_seconds,

@@ -6,12 +6,20 @@ import threading
 from typing import ClassVar
 
 from kato_panel.config import Settings, load, split_login
+from kato_panel.directory import SessionDirectory
+from kato_panel.domain.actions import ActionsState, judge_actions
 from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.ledger import Ledger
+from kato_panel.domain.named import NamedSessions
+from kato_panel.domain.telling import KeyedCount
 from kato_panel.hub import Hub
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.sources import payloads
 from kato_panel.sources.http import HttpSource
+from kato_panel.sources.kato_sessions import KatoSessions
+from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
-from kato_panel.watcher import Source, Watcher, now
+from kato_panel.watcher import Source, Teller, Watcher, now
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +39,10 @@ class Runtime:
 
     Attributes
     ----------
-    settings, hub, watcher
+    settings, hub, watcher, sessions
         The parts that others use.
+    listens_on
+        Addresses that this process serves on; ``None`` where nobody knows them.
     has_routes
         Whether this process serves our routes beside the page.
     upstream
@@ -44,7 +54,9 @@ class Runtime:
         self.hub = Hub()
         self.upstream = ""
         self.has_routes = False
+        self.listens_on: tuple[str, ...] | None = None
         self.watcher: Watcher | None = None
+        self.sessions: SessionDirectory | None = None
         self._simulator: EmbeddedSimulator | None = None
 
     @property
@@ -66,7 +78,21 @@ class Runtime:
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
         ]
         off: list[SourceState] = []
+        teller: Teller | None = None
+        redis: RedisSource | None = None
+        ledger: Ledger | None = None
+        named: NamedSessions | None = None
+        if settings.redis_url is not None and settings.is_demo:
+            logger.warning("REDIS_URL is set, but the demo is watched: KATO_API_URL is not set")
+        elif settings.redis_url is not None:
+            redis = RedisSource(
+                settings.redis_url, now, enables_events=settings.redis_enables_events
+            )
+            sources.insert(0, redis)
+            ledger = Ledger(payloads.created_in)
+            teller = KeyedCount(ledger, keeps_stream=settings.stream == "on")
         if settings.follows_stream:
+            named = NamedSessions(payloads.created_in) if ledger is None else None
             sources.append(StreamSource(self.upstream, now, headers=login))
         else:
             why = "switched off" if settings.session_events else "events are switched off"
@@ -77,11 +103,24 @@ class Runtime:
             sources,
             self.hub,
             interval_seconds=settings.poll_interval_seconds,
+            teller=teller,
+            overhear=None if named is None else named.overhear,
             tells_events=settings.session_events,
             off=off,
         )
+        self.sessions = SessionDirectory(
+            self.watcher.submit,
+            KatoSessions(self.upstream, headers=login),
+            now,
+            kept=ledger or named,
+            keys=redis,
+            judge_actions=self._judge_actions,
+        )
         self.watcher.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
+
+    def _judge_actions(self) -> ActionsState:
+        return judge_actions(self.listens_on, is_set=self.settings.allow_actions)
 
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""

@@ -6,18 +6,18 @@ frozen values through the hub. See ``docs/decisions/0001-one-watcher.md``.
 """
 
 import asyncio
+import contextvars
 import logging
 import random
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from kato_panel.domain.detection import Detector
 from kato_panel.domain.events import (
     ChangesMissed,
-    ChangesNamed,
     Clock,
     CountObserved,
     LookFailed,
@@ -25,15 +25,24 @@ from kato_panel.domain.events import (
     Observation,
     SessionEvent,
     SourceConnected,
-    SourceHeard,
 )
-from kato_panel.domain.health import STALE_AFTER_INTERVALS, Health, SourceState
+from kato_panel.domain.health import STALE_AFTER_INTERVALS, SourceState
+from kato_panel.domain.keys import (
+    KeyObservation,
+    KeysSeen,
+    ScanBegan,
+    SessionsRead,
+)
 from kato_panel.domain.recent import Recent
+from kato_panel.domain.records import Transition
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.telling import PolledCount, Standing, Told
 from kato_panel.domain.timeline import Range, Timeline
 from kato_panel.hub import Charts, Hub
+from kato_panel.sightings import Sightings
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 TICK_SECONDS: Final = 1.0
 HEARTBEAT_SECONDS: Final = 3.0
@@ -42,6 +51,7 @@ STALLED_SECONDS: Final = 9.0
 LARGE_DELTA: Final = 10
 MAX_RESTART_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 3.0
+NOT_NEEDED: Final = "not needed: Redis is followed"
 
 
 def now() -> Moment:
@@ -63,8 +73,23 @@ class Source(Protocol):
     def prompt(self) -> None:
         """Look at once, if that is possible."""
 
-    async def run(self, tell: Callable[[Observation], None]) -> None:
+    async def run(self, tell: Callable[[Observation | KeyObservation], None]) -> None:
         """Observe for ever, and tell."""
+
+
+class Teller(Protocol):
+    """What the watcher expects of whoever makes events of observations; pure."""
+
+    @property
+    def counted_by(self) -> str:
+        """The source that the shown count comes from."""
+
+    @property
+    def standing(self) -> Standing:
+        """What is known of the count."""
+
+    def observe(self, observation: Observation | KeyObservation) -> Told:
+        """Take one observation, from any source."""
 
 
 class Watcher:
@@ -79,6 +104,12 @@ class Watcher:
         Where to publish.
     interval_seconds
         Between two polls of the count; older than three of them, it is stale.
+    teller
+        What makes events of observations; by default, KATO's number and its stream count.
+    record
+        Takes the steps of the ledger's records, on this watcher's loop; has to return at once.
+    overhear
+        Hears every observation, as `record` does.
     tells_events
         Whether events are published; if not, only the count is.
     off
@@ -93,6 +124,9 @@ class Watcher:
         hub: Hub,
         *,
         interval_seconds: float,
+        teller: Teller | None = None,
+        record: Callable[[Sequence[Transition]], None] | None = None,
+        overhear: Callable[[Observation | KeyObservation], None] | None = None,
         tells_events: bool = True,
         off: Iterable[SourceState] = (),
         clock: Clock = now,
@@ -102,21 +136,22 @@ class Watcher:
         self._interval_seconds = interval_seconds
         self._tells_events = tells_events
         self._clock = clock
-        self._detector = Detector()
+        self._teller: Teller = PolledCount() if teller is None else teller
+        self._record = record
+        self._overhear = overhear
         self._recent = Recent()
         self._timeline = Timeline(STALE_AFTER_INTERVALS * interval_seconds)
-        self._counted: CountObserved | None = None
         self._newest_tick = 0.0
         self._logged_seq = 0
-        self._states = {
-            **{source.name: SourceState(source.name, source.label) for source in self._sources},
-            **{state.name: state for state in off},
-        }
+        running = (SourceState(source.name, source.label) for source in self._sources)
+        self._sightings = Sightings([*running, *off])
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._ticked = 0.0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
         self._started = threading.Event()
+        self._arrange_stream()
 
     def start(self) -> None:
         """
@@ -144,6 +179,22 @@ class Watcher:
             self._thread.join(STOP_SECONDS)
         self._thread = None
 
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """
+        Run something on this watcher's loop, from any thread.
+
+        Raises
+        ------
+        RuntimeError
+            If the loop does not run.
+        """
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
+            coroutine.close()
+            raise RuntimeError("the watcher is not running")
+        # In a context of its own: a page's context would keep the page alive.
+        context = contextvars.Context()
+        return context.run(asyncio.run_coroutine_threadsafe, coroutine, self._loop)
+
     @property
     def trouble(self) -> str | None:
         """Why this watcher does not watch; ``None`` while it does."""
@@ -154,7 +205,7 @@ class Watcher:
             return f"the watcher has not ticked for {silent_seconds:.0f} s"
         return None
 
-    def observe(self, observation: Observation) -> None:
+    def observe(self, observation: Observation | KeyObservation) -> None:
         """
         Take one observation: the only place where the state changes.
 
@@ -163,67 +214,72 @@ class Watcher:
         observation
             From one of the sources, on this watcher's loop.
         """
-        events: list[SessionEvent] = []
-        match observation:
-            case CountObserved():
-                events = self._count(observation)
-            case ChangesNamed(source=source, changes=changes):
-                self._succeed(source, changes[-1].at)
-                events = self._detector.changes(observation)
-            case SourceConnected(source=source, at=at):
-                self._succeed(source, at)
-                self._prompt(except_source=source)
-            case SourceHeard(source=source, at=at):
-                self._succeed(source, at)
-            case LookFailed(source=source, reason=reason):
-                self._set_state(self._states[source].fail(reason))
-                if source == "http":
-                    self._detector.fail()
-            case ChangesMissed(source=source, missed=missed):
-                logger.warning("source %s: %d changes were dropped unread", source, missed)
-                self._prompt(except_source=source)
-        self._publish(events)
+        if self._sightings.is_closed(observation.source):
+            return  # its last words
+        was_failing = self._sightings.is_failing(observation.source)
+        before = self._teller.standing
+        told = self._teller.observe(observation)
+        self._sightings.note(observation)
+        self._note_count(before, told)
+        self._ask(observation, was_failing=was_failing)
+        if self._record is not None and told.transitions:
+            self._record(told.transitions)
+        if self._overhear is not None:
+            self._overhear(observation)
+        self._arrange_stream()
+        if told.events or not isinstance(observation, ScanBegan | KeysSeen | SessionsRead):
+            self._publish(told.events)
 
-    def _count(self, observed: CountObserved) -> list[SessionEvent]:
-        was_failing = self._states[observed.source].failures > 0
-        remark = "asked at /sessions/count: up to 5 s old" if observed.is_cached else ""
-        self._succeed(observed.source, observed.arrived_at, remark)
-        self._counted = observed
-        had_suspect = self._detector.suspect is not None
-        events = self._detector.count(observed)
-        self._recent.begin(observed.arrived_at.tick)
-        if not events and self._detector.shown is not None:
-            self._timeline.observe(observed.arrived_at, self._detector.shown)
-        self._newest_tick = max(self._newest_tick, observed.arrived_at.tick)
-        if self._detector.suspect is not None and not had_suspect:
+    def _note_count(self, before: Standing, told: Told) -> None:
+        """Note what is known of the count after a good observation of it."""
+        standing = self._teller.standing
+        if standing.suspect is not None and before.suspect is None:
             logger.warning(
                 "suspect: the count fell from %s to %d, waiting for the next poll to confirm",
-                self._detector.shown,
-                observed.count,
+                standing.shown,
+                standing.suspect,
             )
-        if was_failing:
-            self._prompt(except_source=observed.source)
-        return events
-
-    def _succeed(self, source: str, at: Moment, remark: str = "") -> None:
-        self._set_state(self._states[source].succeed(at, remark))
-
-    def _set_state(self, state: SourceState) -> None:
-        before = self._states[state.name].health
-        self._states[state.name] = state
-        if state.health is before:
+        if standing.at is None or standing.at is before.at:
             return
-        if state.health is Health.UP:
-            logger.info("source %s is up", state.name)
-        else:
-            logger.warning("source %s is %s: %s", state.name, state.health, state.reason)
+        self._recent.begin(standing.at.tick)
+        if not told.events and standing.shown is not None:
+            self._timeline.observe(standing.at, standing.shown)
+        self._newest_tick = max(self._newest_tick, standing.at.tick)
+
+    def _ask(self, observation: Observation | KeyObservation, *, was_failing: bool) -> None:
+        """Have others look where an observation says that there is more to be seen."""
+        match observation:
+            case SourceConnected(source=source) | ChangesMissed(source=source):
+                self._prompt(except_source=source)
+            case CountObserved(source=source) if was_failing:
+                self._prompt(except_source=source)
+        if self._teller.standing.wants_look:
+            for counting in self._sources:
+                if counting.name == self._teller.counted_by:
+                    counting.prompt()
+
+    def _arrange_stream(self) -> None:
+        """Follow the stream where it is needed, and only there."""
+        stream = next((source for source in self._sources if source.name == "stream"), None)
+        if stream is None:
+            return
+        is_open = not self._sightings.is_closed(stream.name)
+        if is_open == self._teller.standing.wants_stream:
+            return
+        if not is_open:
+            self._sightings.open(stream.name)
+            self._begin(stream)
+            return
+        self._sightings.close(stream.name, NOT_NEEDED)
+        if (task := self._tasks.pop(stream.name, None)) is not None:
+            task.cancel()
 
     def _prompt(self, except_source: str) -> None:
         for source in self._sources:
             if source.name != except_source:
                 source.prompt()
 
-    def _publish(self, events: list[SessionEvent]) -> None:
+    def _publish(self, events: Sequence[SessionEvent]) -> None:
         for event in events:
             self._log(event)
         # Who waited for the first count has the first line of the chart with it.
@@ -251,34 +307,42 @@ class Watcher:
         )
 
     def _snapshot(self) -> SessionSnapshot:
-        made_at = self._clock()
-        counted = self._counted
-        at = counted.arrived_at if counted else None
+        standing = self._teller.standing
         return SessionSnapshot(
-            made_at=made_at,
-            active=self._detector.shown,
-            reported=counted.count if counted else None,
-            at=at,
-            stale_after_seconds=STALE_AFTER_INTERVALS * self._interval_seconds,
-            suspect=self._detector.suspect,
-            is_cached=counted is not None and counted.is_cached,
+            made_at=self._clock(),
+            active=standing.shown,
+            reported=standing.reported,
+            drift=standing.drift,
+            counted_by=self._teller.counted_by,
+            has_key_events=standing.has_key_events and self._tells_events,
+            at=standing.at,
+            stale_after_seconds=STALE_AFTER_INTERVALS
+            * max(self._interval_seconds, standing.interval_seconds),
+            suspect=standing.suspect,
+            is_cached=standing.is_cached,
             rates=self._recent.rates(self._newest_tick),
-            sources=tuple(self._states.values()),
+            sources=self._sightings.states,
         )
 
     async def _watch(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._started.set()
-        tasks = [
-            asyncio.create_task(self._supervise(f"source {source.name}", self._run(source)))
-            for source in self._sources
-        ]
-        tasks.append(asyncio.create_task(self._supervise("the tick", self._tick)))
+        for source in self._sources:
+            if not self._sightings.is_closed(source.name):
+                self._begin(source)
+        ticking = asyncio.create_task(self._supervise("the tick", self._tick))
         await self._stopping.wait()
+        tasks = [ticking, *self._tasks.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _begin(self, source: Source) -> None:
+        """Run a source from now on, if the loop runs."""
+        if self._loop is not None:
+            run = self._supervise(f"source {source.name}", self._run(source))
+            self._tasks[source.name] = self._loop.create_task(run)
 
     def _run(self, source: Source) -> Callable[[], Coroutine[None, None, None]]:
         """Make one run of a source, which ends by breaking only; that is a failed look."""

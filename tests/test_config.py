@@ -141,3 +141,46 @@ def test_every_setting_is_documented_with_its_default():
         default = {None: "", True: "true", False: "false"}.get(field.default, str(field.default))
         assert f"| {default.removesuffix('.0')} |" in row, row
         assert field.description in row, row
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://redis:6379/0",
+        "redis://redis",
+        "rediss://user:p%40ss@redis:6380/15",
+        "unix:///run/redis.sock?db=1",
+        "unix://user:pass@/run/redis.sock",
+    ],
+)
+def test_address_of_a_redis_is_taken_as_it_is(url):
+    """With a user and a password, over TLS, or through a socket's file."""
+    assert config.load({"REDIS_URL": url}).redis_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://redis:6379",
+        "redis://",
+        "redis://redis:70000",
+        "redis://redis:six",
+        "redis://redis/zero",
+        "redis://redis/0#part",
+        "redis://redis/0?ssl_cert_reqs=none",
+        "unix://",
+        "redis://redis /0",
+    ],
+)
+def test_what_is_no_address_of_a_redis_is_refused(url):
+    """With what is allowed."""
+    with pytest.raises(ConfigError, match="must be redis://, rediss:// or unix://"):
+        config.load({"REDIS_URL": url})
+
+
+@pytest.mark.parametrize("url", ["redis://u:hunter2@h/x", "redis://h/0?password=hunter2"])
+def test_wrong_address_of_a_redis_shows_no_password(url):
+    """Neither before the host, nor in the query."""
+    with pytest.raises(ConfigError) as caught:
+        config.load({"REDIS_URL": url})
+    assert "hunter2" not in str(caught.value)

@@ -29,6 +29,16 @@ def test_count_speaks_the_document_s_names_too():
     }
 
 
+def test_count_of_keys_names_its_source_and_drift():
+    """KATO's own number stands beside it."""
+    snapshot = SessionSnapshot(
+        moment(0), active=7, reported=9, drift=2, at=moment(0), counted_by="redis"
+    )
+    count = messages.session_count(snapshot, moment(0))
+    assert (count.active_count, count.reported_count, count.drift) == (7, 9, 2)
+    assert count.source == "redis"
+
+
 def test_session_event_has_the_document_s_fields():
     """Type, direction, counts and a positive delta; names and gap beside them."""
     event = SessionEvent(

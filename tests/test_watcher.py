@@ -19,7 +19,20 @@ from kato_panel.domain.events import (
     SourceHeard,
 )
 from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.keys import (
+    KeyChange,
+    KeyChanged,
+    KeyEventsJudged,
+    KeysChanged,
+    KeysSeen,
+    ScanBegan,
+    ScanEnded,
+    SessionDetails,
+    SessionsRead,
+)
+from kato_panel.domain.ledger import Ledger
 from kato_panel.domain.snapshot import Link
+from kato_panel.domain.telling import KeyedCount
 from kato_panel.hub import Hub
 from kato_panel.watcher import Watcher, now
 from tests.conftest import ManualClock
@@ -46,8 +59,9 @@ class Rig:
     def __init__(self, **options):
         self.clock, self.hub = ManualClock(), Hub()
         self.http, self.stream = FakeSource("http"), FakeSource("stream")
+        self.redis = FakeSource("redis")
         self.watcher = Watcher(
-            [self.http, self.stream],
+            [self.http, self.stream, *([self.redis] if "teller" in options else [])],
             self.hub,
             interval_seconds=3.0,
             clock=self.clock,
@@ -117,7 +131,7 @@ def test_health_is_degraded_then_down_then_up(rig):
 
 def test_transitions_are_logged_once(rig, caplog):
     """Not the ticks in between."""
-    with caplog.at_level(logging.INFO, logger=module.__name__):
+    with caplog.at_level(logging.INFO, logger="kato_panel"):
         for _ in range(10):
             rig.fail()
         rig.count(1)
@@ -344,5 +358,144 @@ def test_state_is_told_when_time_alone_has_changed_it(monkeypatch):
     try:
         clock.seconds = 9.5
         reader.until(lambda seen: seen.snapshot.is_stale)
+    finally:
+        watcher.stop()
+
+
+class KeyedRig(Rig):
+    """A watcher that counts keys."""
+
+    def __init__(self, **options):
+        self.steps = []
+        teller = KeyedCount(Ledger(lambda _: None))
+        super().__init__(teller=teller, record=self.steps.extend, **options)
+
+    def judge(self, *, on, remark=""):
+        self.watcher.observe(KeyEventsJudged("redis", self.clock(), on, remark))
+
+    def scan(self, *live, interval_seconds=0.0):
+        at = self.clock()
+        self.watcher.observe(ScanBegan("redis", at))
+        self.watcher.observe(KeysSeen("redis", at, dict.fromkeys(live)))
+        self.watcher.observe(ScanEnded("redis", at, set(live), interval_seconds=interval_seconds))
+
+    def change(self, kind, who):
+        change = KeyChanged(kind, who, self.clock())
+        self.watcher.observe(KeysChanged("redis", (change,)))
+
+
+@pytest.fixture
+def keyed():
+    """Its baseline is `a` and `b`; key events are on."""
+    rig = KeyedRig()
+    rig.judge(on=True)
+    rig.scan("a", "b")
+    return rig
+
+
+def test_live_keys_are_published_beside_kato_s_number(keyed):
+    """Which only stands beside them."""
+    keyed.count(9)
+    snapshot = keyed.hub.snapshot
+    assert (snapshot.active, snapshot.reported, snapshot.drift) == (2, 9, 0)
+    assert (snapshot.counted_by, snapshot.link) == ("redis", Link.LIVE)
+
+
+def test_changes_of_keys_are_published_and_their_records_kept(keyed):
+    """The count moves with the event; whoever records gets each step."""
+    keyed.clock.seconds = 1
+    keyed.change(KeyChange.BORN, "c")
+    reader = Reader(keyed.hub)
+    assert (reader.active, reader.names()) == (3, [("session_created", "c")])
+    assert [step.step.value for step in keyed.steps] == ["found", "found", "born"]
+
+
+def test_stream_is_not_opened_until_it_is_needed(keyed):
+    """And not followed while it is closed."""
+    state = keyed.source("stream")
+    assert (state.health, state.reason) == (Health.OFF, module.NOT_NEEDED)
+    told = keyed.hub.snapshot.made_at
+    keyed.clock.seconds = 1
+    keyed.name("c")
+    assert (keyed.hub.snapshot.active, keyed.hub.snapshot.made_at) == (2, told)
+    keyed.judge(on=False, remark="key events are off")
+    assert keyed.source("stream").health is Health.STARTING
+    assert keyed.source("redis").reason == "key events are off"
+    keyed.name("c")
+    assert keyed.hub.snapshot.active == 3
+    keyed.scan("a", "b", "c", interval_seconds=20.0)
+    assert keyed.source("redis").reason == "key events are off"
+    assert keyed.hub.snapshot.stale_after_seconds == 60.0
+    keyed.judge(on=True)
+    assert keyed.source("stream").health is Health.OFF
+
+
+def test_suspicion_has_the_keys_looked_at(keyed):
+    """At once, and by nobody else."""
+    keyed.change(KeyChange.EXPIRED, "a")
+    keyed.change(KeyChange.BORN, "a")
+    assert (keyed.redis.prompts, keyed.http.prompts) == (1, 0)
+
+
+def test_parts_of_a_scan_are_not_published(keyed):
+    """A large one has hundreds; the values that follow have more."""
+    reader = Reader(keyed.hub)
+    before = reader.snapshot
+    keyed.clock.seconds = 5
+    keyed.watcher.observe(ScanBegan("redis", keyed.clock()))
+    keyed.watcher.observe(KeysSeen("redis", keyed.clock(), {"a": None}))
+    details = (SessionDetails("a", "node-a"),)
+    keyed.watcher.observe(SessionsRead("redis", keyed.clock(), details))
+    assert keyed.hub.snapshot is before
+    assert keyed.steps[-1].record.node_id == "node-a"
+
+
+def test_redis_away_makes_the_count_stale_and_opens_no_stream(keyed):
+    """What is shown stays."""
+    for _ in range(3):
+        keyed.fail("redis")
+    keyed.count(1)
+    assert (keyed.hub.snapshot.active, keyed.hub.snapshot.link) == (2, Link.STALE)
+    assert keyed.source("stream").health is Health.OFF
+
+
+def test_keys_are_counted_without_events_where_those_are_off():
+    """The count stays, marked as one that is asked for."""
+    rig = KeyedRig(tells_events=False)
+    rig.judge(on=True)
+    rig.scan("a")
+    rig.change(KeyChange.BORN, "b")
+    assert (rig.hub.snapshot.active, rig.hub.snapshot.link) == (2, Link.POLLING)
+    assert Reader(rig.hub).events == {}
+
+
+def test_stream_runs_only_while_it_is_wanted():
+    """Opened and closed by what is observed."""
+    opened, closed = threading.Event(), threading.Event()
+
+    class Stream(FakeSource):
+        async def run(self, tell):
+            opened.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closed.set()
+
+    class Redis(FakeSource):
+        async def run(self, tell):
+            tell(KeyEventsJudged("redis", now(), are_on=False))
+            await asyncio.to_thread(opened.wait, 5)
+            tell(KeyEventsJudged("redis", now(), are_on=True))
+            await asyncio.Event().wait()
+
+    hub = Hub()
+    teller = KeyedCount(Ledger(lambda _: None))
+    watcher = Watcher([Stream("stream"), Redis("redis")], hub, interval_seconds=3.0, teller=teller)
+    watcher.start()
+    try:
+        assert opened.wait(5)
+        assert closed.wait(5)
+        states = {state.name: state.health for state in hub.snapshot.sources}
+        assert states == {"redis": Health.UP, "stream": Health.OFF}
     finally:
         watcher.stop()

@@ -36,6 +36,12 @@ class SessionSnapshot:
         The newest good observation of the count.
     stale_after_seconds
         From which age on the count is stale: three intervals.
+    drift
+        Sessions that upstream still counts but that are gone.
+    counted_by
+        The source that `active` comes from.
+    has_key_events
+        Whether that source tells each birth and end at once, without the stream.
     suspect
         The count that waits for confirmation, if one does.
     is_cached
@@ -51,6 +57,9 @@ class SessionSnapshot:
     reported: int | None = None
     at: Moment | None = None
     stale_after_seconds: float = math.inf
+    drift: int | None = None
+    counted_by: str = "http"
+    has_key_events: bool = False
     suspect: int | None = None
     is_cached: bool = False
     rates: Rates | None = None
@@ -63,29 +72,37 @@ class SessionSnapshot:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the newest good observation is older than three intervals."""
-        return self.age_seconds is not None and self.age_seconds > self.stale_after_seconds
+        """Whether the newest good observation is older than three intervals, or nobody counts."""
+        if self.age_seconds is None:
+            return False
+        return self.age_seconds > self.stale_after_seconds or self._has_lost_keys
 
     @property
     def link(self) -> Link:
         """Sum up the sources in one word."""
-        counting = self._source("http")
-        if counting is not None and counting.health is Health.DOWN:
+        counting = self._source(self.counted_by)
+        is_down = counting is not None and counting.health is Health.DOWN
+        if is_down and self.counted_by == "http":
             return Link.UNREACHABLE
-        if self.is_stale:
+        if is_down or self.is_stale:
             return Link.STALE
         if self.active is None:
             return Link.STARTING
         telling = self._source("stream")
-        if telling is not None and telling.health is Health.UP:
-            return Link.LIVE
-        return Link.POLLING
+        is_told = telling is not None and telling.health is Health.UP
+        return Link.LIVE if self.has_key_events or is_told else Link.POLLING
 
     @property
     def reason(self) -> str:
         """Why the count cannot be read, or an empty text."""
-        counting = self._source("http")
+        counting = self._source(self.counted_by)
         return "" if counting is None else counting.reason
+
+    @property
+    def _has_lost_keys(self) -> bool:
+        """Whether keys are counted, and can no longer be; KATO may well answer."""
+        counting = self._source(self.counted_by) if self.counted_by != "http" else None
+        return counting is not None and counting.health is Health.DOWN
 
     def _source(self, name: str) -> SourceState | None:
         return next((source for source in self.sources if source.name == name), None)

@@ -6,36 +6,11 @@ from tornado.web import RequestHandler
 
 from kato_panel import messages
 from kato_panel.runtime import Runtime
+from kato_panel.server.answers import JsonRequest
+from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
-
-
-class JsonRequest(RequestHandler):
-    """
-    What all our routes have in common: they answer JSON, and errors in one form.
-
-    Parameters
-    ----------
-    runtime
-        What is asked; given with the route.
-    """
-
-    def initialize(self, runtime: Runtime) -> None:
-        """Take what the route was made with."""
-        self.runtime = runtime
-
-    def set_default_headers(self) -> None:
-        """Answers are of the moment, and JSON."""
-        self.set_header("Content-Type", "application/json; charset=utf-8")
-        self.set_header("Cache-Control", "no-store")
-        self.set_header("X-Content-Type-Options", "nosniff")
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say in JSON what went wrong; never with a traceback."""
-        del status_code, kwargs
-        code = self._reason.lower().replace(" ", "_")
-        self.finish(messages.error(code, self._reason))
 
 
 class HealthRequest(JsonRequest):
@@ -85,5 +60,8 @@ def routes(runtime: Runtime) -> list[Route]:
     return [
         (r"/healthz", HealthRequest, given),
         (r"/api/v1/sessions/count", CountRequest, given),
+        (r"/api/v1/sessions", SessionsRequest, given),
+        (r"/api/v1/sessions/bulk-delete", BulkDeleteRequest, given),
+        (r"/api/v1/sessions/([^/]+)", SessionRequest, given),
         (r"/api/.*", UnknownRequest, given),
     ]

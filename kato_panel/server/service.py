@@ -52,6 +52,7 @@ class Service:
         host, port = runtime.settings.host, runtime.settings.port
         try:
             port = _probe_port(host, port)
+            addresses = _addresses(host, port)
             self._server = get_server(
                 {PAGE: page},
                 port=port,
@@ -73,6 +74,7 @@ class Service:
             problem = f"KATO_PANEL_PORT is {port} on {host}, which cannot be used: {why}"
             way_out = "choose another with --port, or PORT= for make"
             raise ConfigError([f"{problem}; {way_out}"]) from error
+        runtime.listens_on = addresses
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{PAGE}"
 
     def start(self) -> None:
@@ -119,6 +121,12 @@ def _origins(host: str, port: int) -> list[str]:
     """
     names = {host, "localhost"} if host in {"127.0.0.1", "::1"} else {host}
     return [f"{name}:{port}" for name in sorted(names) if ":" not in name] or [f"localhost:{port}"]
+
+
+def _addresses(host: str, port: int) -> tuple[str, ...]:
+    """List the addresses that a name stands for, as Tornado asks for them when it listens."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return tuple(str(place[0]) for *_, place in found)
 
 
 def _probe_port(host: str, port: int) -> int:

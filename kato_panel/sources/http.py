@@ -3,25 +3,23 @@
 import asyncio
 import contextlib
 import random
-import ssl
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
 from kato_panel.domain.events import Clock, CountObserved, LookFailed, Observation
-from kato_panel.errors import PayloadError, SourceError, SourceUnavailable
+from kato_panel.errors import SourceError, SourceUnavailable
 from kato_panel.sources import payloads
-from kato_panel.sources.words import describe_failure
+from kato_panel.sources.calls import KatoCalls
 
 DEADLINE_SECONDS: Final = 2.0
-"""For one poll in all; httpx's own time-outs begin anew with each byte."""
+"""For one poll in all, whether it takes one call or two."""
 MAX_BACKOFF_SECONDS: Final = 10.0
 MAX_RETRY_AFTER_SECONDS: Final = 60.0
 PROMPTED_SECONDS: Final = 1.0
 """At least between two polls, however often somebody prompts."""
-_OK: Final = 200
 
 
 class HttpSource:
@@ -60,14 +58,10 @@ class HttpSource:
         draw: Callable[[], float] = random.random,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        self._base_url = base_url
         self._interval_seconds = interval_seconds
         self._clock = clock
-        self._headers = {
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            **headers,
-        }
+        self._headers = headers
         self._draw = draw
         self._transport = transport
         self._asked = asyncio.Event()
@@ -86,12 +80,12 @@ class HttpSource:
         tell
             Takes a `CountObserved` or a `LookFailed` for each poll.
         """
-        async with self._client() as client:
+        async with self._calls() as calls:
             while True:
                 began = self._clock()
                 self._asked.clear()
                 try:
-                    observed = await self._poll(client)
+                    observed = await self._poll(calls)
                 except SourceError as error:
                     self._failures += 1
                     tell(LookFailed(self.name, error.reason, self._clock()))
@@ -114,18 +108,9 @@ class HttpSource:
             async with asyncio.timeout(max(0.0, seconds - max(0.0, least_seconds))):
                 await self._asked.wait()
 
-    def _client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
-            # The environment's proxies are not asked: KATO is a neighbour, and its address must
-            # not be sent elsewhere.
-            trust_env=False,
-            # This machine's certificates, and those that SSL_CERT_FILE names, as for the stream.
-            verify=ssl.create_default_context(),
-            follow_redirects=False,
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=1),
-            timeout=DEADLINE_SECONDS,
-            headers=self._headers,
-            transport=self._transport,
+    def _calls(self) -> KatoCalls:
+        return KatoCalls(
+            self._base_url, DEADLINE_SECONDS, headers=self._headers, transport=self._transport
         )
 
     def _backoff_seconds(self) -> float:
@@ -133,58 +118,15 @@ class HttpSource:
         longest: float = self._interval_seconds * 2 ** min(self._failures, 10)
         return min(MAX_BACKOFF_SECONDS, longest) * self._draw()
 
-    async def _poll(self, client: httpx.AsyncClient) -> CountObserved:
+    async def _poll(self, calls: KatoCalls) -> CountObserved:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 sent_at = self._clock()
-                count = payloads.health_count(await self._get(client, "/health"))
+                count = payloads.health_count(await calls.get("/health"))
                 if count is not None:
                     return CountObserved(self.name, count, sent_at, self._clock())
                 sent_at = self._clock()
-                count = payloads.sessions_count(await self._get(client, "/sessions/count"))
+                count = payloads.sessions_count(await calls.get("/sessions/count"))
                 return CountObserved(self.name, count, sent_at, self._clock(), is_cached=True)
         except TimeoutError as error:
             raise SourceUnavailable(f"no answer within {DEADLINE_SECONDS:g} s") from error
-
-    async def _get(self, client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-        try:
-            try:
-                body = await self._read(client, path)
-            except (httpx.ReadError, httpx.RemoteProtocolError):
-                # A kept-alive connection may have died silently (KATO's does after a 500); a
-                # question on a connection of its own tells whether upstream is really away.
-                body = await self._read(client, path)
-        except httpx.ConnectError as error:
-            raise SourceUnavailable(describe_failure(error)) from error
-        except httpx.TimeoutException as error:
-            raise SourceUnavailable(f"no answer within {DEADLINE_SECONDS:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise SourceUnavailable(f"connection failed: {type(error).__name__}") from error
-        return payloads.decode(body)
-
-    async def _read(self, client: httpx.AsyncClient, path: str) -> bytes:
-        """Read one answer, of at most 1 MiB."""
-        async with client.stream("GET", self._base_url + path) as response:
-            if response.is_redirect:
-                raise PayloadError(f"answered {response.status_code}, a redirect: not followed")
-            if response.status_code != _OK:
-                raise PayloadError(
-                    f"answered {response.status_code} to GET {path}",
-                    retry_after_seconds=_retry_after(response),
-                )
-            encoding = response.headers.get("content-encoding", "identity")
-            if encoding != "identity":
-                # Refused rather than decoded: half a megabyte of gzip can be half a gigabyte.
-                raise PayloadError(f"content-encoding is {encoding[:40]!r}, must be identity")
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > payloads.MAX_BODY_BYTES:
-                    raise PayloadError("answer is longer than 1 MiB")
-            return bytes(body)
-
-
-def _retry_after(response: httpx.Response) -> float:
-    """Read ``Retry-After`` in seconds; its other form, a date, is not honoured."""
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() else 0.0

@@ -22,6 +22,48 @@ def snapshot(http, stream=None, *, active=5, is_stale=False):
     )
 
 
+def keyed(redis, stream=OFF, *, active=5, has_key_events=True, at=0):
+    return SessionSnapshot(
+        moment(at),
+        active,
+        at=None if active is None else moment(0),
+        stale_after_seconds=9,
+        counted_by="redis",
+        has_key_events=has_key_events,
+        sources=(
+            SourceState("redis", "Redis", redis, reason="no answer"),
+            SourceState("http", "KATO", UP),
+            SourceState("stream", "Stream", stream),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "link"),
+    [
+        (keyed(Health.STARTING, active=None), Link.STARTING),
+        (keyed(UP), Link.LIVE),
+        (keyed(UP, UP, has_key_events=False), Link.LIVE),
+        (keyed(UP, DOWN, has_key_events=False), Link.POLLING),
+        (keyed(Health.DEGRADED), Link.LIVE),
+        (keyed(UP, at=10), Link.STALE),
+        (keyed(DOWN), Link.STALE),
+        (keyed(DOWN, active=None), Link.STALE),
+    ],
+)
+def test_link_of_counted_keys_is_that_of_redis(state, link):
+    """KATO's own answers do not make it live, nor does a Redis that is away make KATO so."""
+    assert state.link is link
+
+
+def test_count_of_keys_that_cannot_be_read_is_stale_at_once():
+    """Whatever its age; and unknown is not stale."""
+    assert keyed(DOWN).is_stale
+    assert not keyed(UP).is_stale
+    assert not keyed(DOWN, active=None).is_stale
+    assert keyed(DOWN).reason == "no answer"
+
+
 @pytest.mark.parametrize(
     ("state", "link"),
     [

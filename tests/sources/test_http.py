@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from kato_panel.domain.events import CountObserved, LookFailed
-from kato_panel.sources import http
+from kato_panel.sources import calls, http
 from kato_panel.sources.http import HttpSource
 from kato_panel.watcher import now
 from tests.conftest import ManualClock
@@ -192,9 +192,9 @@ async def test_backoff_is_drawn_and_bounded():
 
 async def test_upstream_may_ask_for_patience():
     """``Retry-After`` in seconds is read; a date is not."""
-    assert http._retry_after(httpx.Response(429, headers={"retry-after": "7"})) == 7
-    assert http._retry_after(httpx.Response(429, headers={"retry-after": "Sun, 22 Nov"})) == 0
-    assert http._retry_after(httpx.Response(503)) == 0
+    assert calls.retry_after(httpx.Response(429, headers={"retry-after": "7"})) == 7
+    assert calls.retry_after(httpx.Response(429, headers={"retry-after": "Sun, 22 Nov"})) == 0
+    assert calls.retry_after(httpx.Response(503)) == 0
 
 
 async def test_patience_is_bounded_and_never_less_than_the_backoff(monkeypatch):

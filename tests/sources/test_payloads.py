@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -143,3 +145,87 @@ def test_no_body_breaks_the_reader(size: Size):
 
     check()
     size.record("fuzzed bodies", seed="derandomised", n=n, result="0 unhandled exceptions")
+
+
+SESSION = "session-770af5aa4d354b33b04193c6aba6e57c-1795381221106"
+RECORDED = Path(__file__).parents[1] / "recorded"
+
+
+def test_value_of_a_session_is_read():
+    """As KATO writes it."""
+    (path,) = RECORDED.glob("*-redis_session_value.json")
+    value = json.loads(path.read_text(encoding="utf-8"))["value"]
+    details = payloads.session_value(SESSION, json.dumps(value).encode(), NOW.wall)
+    created = datetime(2026, 11, 22, 21, 0, 21, 106758, tzinfo=UTC)
+    assert (details.session_id, details.node_id) == (SESSION, "node-a")
+    assert (details.created, details.last_accessed) == (created, created)
+    assert (details.ttl_seconds, details.expires) == (3600.0, NOW.wall)
+
+
+@pytest.mark.parametrize("odd", [None, True, 7, "", [], {}, "yesterday", "9999-99-99", -1, 10**400])
+def test_odd_field_of_a_value_is_not_known(odd):
+    """The others still count."""
+    value = {"node_id": "n", "created_at": odd, "last_accessed": odd, "ttl_seconds": odd}
+    details = payloads.session_value(SESSION, json.dumps(value).encode())
+    assert (details.node_id, details.created, details.last_accessed) == ("n", None, None)
+    assert details.ttl_seconds in {None, 7.0}
+    nameless = payloads.session_value(SESSION, json.dumps({"node_id": odd}).encode())
+    assert nameless.node_id in {None, "yesterday", "9999-99-99"}
+
+
+def test_times_of_a_value_become_utc():
+    """Also at the ends of the calendar, where they cannot."""
+    west = json.dumps({"created_at": "2026-11-22T12:00:00-05:00", "last_accessed": "2026-11-22"})
+    details = payloads.session_value(SESSION, west.encode())
+    assert details.created == datetime(2026, 11, 22, 17, tzinfo=UTC)
+    assert details.last_accessed == datetime(2026, 11, 22, tzinfo=UTC)
+    first = payloads.session_value(SESSION, b'{"created_at": "0001-01-01T00:00:00+05:00"}')
+    assert first.created is None
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"a": NaN}', b"null"])
+def test_value_that_is_no_object_is_an_error(body):
+    """Whose session lives all the same."""
+    with pytest.raises(PayloadError):
+        payloads.session_value(SESSION, body)
+
+
+def test_key_and_id_of_a_session_belong_together():
+    """As it stands in the index, too."""
+    assert payloads.session_id(payloads.session_key(SESSION)) == SESSION
+    assert payloads.session_id(SESSION.encode()) == SESSION
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        payloads.INDEX_KEY,
+        b"kato:session:lock",
+        b"session-",
+        b"session-\x00",
+        b"session-\xff",
+        b"session-a b",
+        b"session-" + b"a" * 249,
+        "session-ä".encode(),
+    ],
+)
+def test_what_only_looks_like_a_session_is_none(text):
+    """The count is one of sessions."""
+    assert payloads.session_id(text) is None
+
+
+def test_id_tells_when_a_session_was_created():
+    """Where it ends in KATO's milliseconds."""
+    assert payloads.created_in(SESSION) == datetime(
+        2026, 11, 22, 21, 0, 21, tzinfo=UTC
+    ) + timedelta(milliseconds=106)
+    assert payloads.created_in("session-abc") is None
+    assert payloads.created_in("session-abc-99999999999999") is not None
+
+
+@pytest.mark.parametrize(
+    ("info", "evicted"), [({"evicted_keys": 3}, 3), ({}, None), ({"evicted_keys": "many"}, None)]
+)
+def test_evictions_are_read_or_not_known(info, evicted):
+    """From `INFO stats`."""
+    assert payloads.evicted_keys(info) == evicted

@@ -1,0 +1,151 @@
+"""What people do to upstream through this service: who may, how it ended, and its audit."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import Final
+
+from kato_panel.errors import QueryError
+
+MAX_DELETED: Final = 20
+"""Sessions that one order may delete."""
+SETTING: Final = "KATO_PANEL_ALLOW_ACTIONS"
+ID_FORM: Final = "session-, 32 hexadecimal digits, - and 10 to 16 digits"
+_ID: Final = re.compile(r"session-[0-9a-f]{32}-[0-9]{10,16}")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionsState:
+    """
+    Whether this service may change anything upstream.
+
+    Parameters
+    ----------
+    allowed
+        Whether it may.
+    reason
+        Why not; empty where it may.
+    """
+
+    allowed: bool
+    reason: str = ""
+
+
+class Result(StrEnum):
+    """How one action ended."""
+
+    DELETED = "deleted"
+    NOT_FOUND = "not_found"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    How one action on one session ended.
+
+    Parameters
+    ----------
+    session_id
+        Which session.
+    result
+        How it ended.
+    reason
+        Why it failed; empty where it did not.
+    """
+
+    session_id: str
+    result: Result
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """
+    Something that a person did to upstream through this service.
+
+    Parameters
+    ----------
+    at
+        When; UTC.
+    who
+        Who asked for it.
+    action, subject, result
+        What was done, to what, and how it ended.
+    """
+
+    at: datetime
+    who: str
+    action: str
+    subject: str
+    result: str
+
+
+def judge_actions(addresses: Sequence[str] | None, *, is_set: bool) -> ActionsState:
+    """
+    Say whether actions are allowed.
+
+    Parameters
+    ----------
+    addresses
+        Where this process listens; ``None`` where nobody knows.
+    is_set
+        Whether the setting allows them.
+    """
+    if not is_set:
+        return ActionsState(False, f"{SETTING} is false")
+    if not addresses:
+        return ActionsState(
+            False, "only kato-panel serve knows where it listens, and nothing else may delete"
+        )
+    outside = [address for address in addresses if not is_loopback(address)]
+    if outside:
+        return ActionsState(
+            False, f"this service listens on {outside[0]}, must be on loopback, as 127.0.0.1 is"
+        )
+    return ActionsState(True)
+
+
+def is_loopback(address: str) -> bool:
+    """Say whether an address can only be reached from this machine."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return parsed.is_loopback if mapped is None else bool(mapped.is_loopback)
+
+
+def check_ids(session_ids: Sequence[str]) -> tuple[str, ...]:
+    """
+    Take the ids of one order; each counts once.
+
+    Raises
+    ------
+    QueryError
+        If there is none, there are more than 20, or one is not of KATO's form.
+    """
+    if isinstance(session_ids, str) or not 0 < len(session_ids) <= MAX_DELETED:
+        given = len(session_ids)
+        raise QueryError("session_ids", given, f"a list of 1 to {MAX_DELETED} ids")
+    return tuple(dict.fromkeys(map(check_id, session_ids)))
+
+
+def check_id(session_id: object) -> str:
+    """
+    Take one id.
+
+    An address is made of it, and an odd one would name something else: ``..`` leads out of the
+    path that it is put in.
+
+    Raises
+    ------
+    QueryError
+        If it is not of KATO's form.
+    """
+    if not isinstance(session_id, str) or not _ID.fullmatch(session_id):
+        raise QueryError("session_id", session_id, ID_FORM)
+    return session_id

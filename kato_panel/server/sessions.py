@@ -1,0 +1,127 @@
+"""The routes of sessions: the list, one session's detail, and deletes."""
+
+import json
+from typing import Any, Final
+
+from kato_panel import messages
+from kato_panel.directory import SessionDirectory
+from kato_panel.domain.actions import Outcome, Result
+from kato_panel.domain.listing import Query
+from kato_panel.errors import ActionRefused, KatoPanelError, QueryError, SourceUnavailable
+from kato_panel.server.answers import JsonRequest
+from kato_panel.server.changes import check_change
+
+MAX_ORDER_BYTES: Final = 8_192
+"""20 ids take 1.2 kB."""
+JSON_TYPE: Final = "application/json"
+
+
+class _DirectoryRequest(JsonRequest):
+    """Asks the directory, and answers its refusals."""
+
+    @property
+    def directory(self) -> SessionDirectory:
+        """What is asked."""
+        directory: SessionDirectory | None = self.runtime.sessions
+        if directory is None:
+            raise SourceUnavailable("the watcher is not running")
+        return directory
+
+    def check_allowed(self) -> None:
+        """Refuse whoever may not change anything, before their order is read."""
+        check_change(self.request)
+        if not self.directory.actions.allowed:
+            raise ActionRefused(self.directory.actions.reason)
+
+    async def delete_sessions(self, session_ids: list[str]) -> tuple[Outcome, ...]:
+        """Delete for whoever sent this request."""
+        return await self.directory.delete(session_ids, f"api, from {self.request.remote_ip}")
+
+
+class SessionsRequest(_DirectoryRequest):
+    """``GET /api/v1/sessions?skip&limit&search&node&sort&order``."""
+
+    async def get(self) -> None:
+        """Answer."""
+        try:
+            page = await self.directory.list(Query.read(self._given()))
+        except KatoPanelError as error:
+            self.refuse(error)
+        else:
+            self.finish(messages.session_page(page))
+
+    def _given(self) -> dict[str, str]:
+        """
+        Read what the address says.
+
+        Tornado's own reading takes control characters away, which a node's name may hold.
+        """
+        given: dict[str, str] = {}
+        for name, values in self.request.query_arguments.items():
+            try:
+                given[name] = values[-1].decode()
+            except UnicodeDecodeError as error:
+                raise QueryError(name, values[-1].decode("latin-1"), "UTF-8") from error
+        return given
+
+
+class SessionRequest(_DirectoryRequest):
+    """``/api/v1/sessions/{id}``."""
+
+    async def get(self, session_id: str) -> None:
+        """Tell everything of the session, without moving its life."""
+        try:
+            detail = await self.directory.detail(session_id)
+        except KatoPanelError as error:
+            self.refuse(error)
+        else:
+            self.finish(messages.session_detail(detail))
+
+    async def delete(self, session_id: str) -> None:
+        """Delete the session."""
+        try:
+            self.check_allowed()
+            (outcome,) = await self.delete_sessions([session_id])
+        except KatoPanelError as error:
+            self.refuse(error)
+            return
+        match outcome.result:
+            case Result.DELETED:
+                self.finish(messages.session_outcome(outcome))
+            case Result.NOT_FOUND:
+                self.set_status(404)
+                self.finish(messages.error("not_found", "KATO knows no such session"))
+            case Result.FAILED:
+                self.set_status(503)
+                self.finish(messages.error("failed", outcome.reason))
+
+
+class BulkDeleteRequest(_DirectoryRequest):
+    """``POST /api/v1/sessions/bulk-delete`` with ``{"session_ids": […]}``, of at most 20."""
+
+    async def post(self) -> None:
+        """Delete the sessions, and say how each delete ended."""
+        try:
+            self.check_allowed()
+            outcomes = await self.delete_sessions(self._ordered())
+        except KatoPanelError as error:
+            self.refuse(error)
+        else:
+            self.finish({"results": [messages.session_outcome(outcome) for outcome in outcomes]})
+
+    def _ordered(self) -> list[str]:
+        kind = self.request.headers.get("Content-Type", "")
+        if kind.partition(";")[0].strip().lower() != JSON_TYPE:
+            # What a form of another site can send is none of these.
+            raise QueryError("Content-Type", kind, JSON_TYPE)
+        if len(self.request.body) > MAX_ORDER_BYTES:
+            size = len(self.request.body)
+            raise QueryError("body", size, f"at most {MAX_ORDER_BYTES} bytes")
+        try:
+            order: Any = json.loads(self.request.body)
+        except (ValueError, RecursionError) as error:
+            raise QueryError("body", "no JSON", "a JSON object with session_ids") from error
+        session_ids = order.get("session_ids") if isinstance(order, dict) else None
+        if not isinstance(session_ids, list):
+            raise QueryError("session_ids", session_ids, "a list of ids")
+        return session_ids

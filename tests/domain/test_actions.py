@@ -1,0 +1,83 @@
+"""Who may change anything upstream, and what an order may be."""
+
+import pytest
+
+from kato_panel.domain.actions import check_id, check_ids, is_loopback, judge_actions
+from kato_panel.errors import QueryError
+
+GOOD = f"session-{'0a' * 16}-1795381221106"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "is_set", "reason"),
+    [
+        (["127.0.0.1"], False, "KATO_PANEL_ALLOW_ACTIONS is false"),
+        (None, True, "only kato-panel serve knows"),
+        ([], True, "only kato-panel serve knows"),
+        (["0.0.0.0"], True, "listens on 0.0.0.0, must be on loopback"),
+        (["127.0.0.1", "192.168.1.2"], True, "listens on 192.168.1.2"),
+        (["::"], True, "listens on ::"),
+        (["127.0.0.1", "::1"], True, ""),
+    ],
+)
+def test_actions_need_the_setting_and_loopback(addresses, is_set, reason):
+    """Both, and the knowledge of the second."""
+    state = judge_actions(addresses, is_set=is_set)
+    assert state.allowed is (not reason)
+    assert reason in state.reason
+
+
+@pytest.mark.parametrize(
+    ("address", "is_own"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("::ffff:8.8.8.8", False),
+        ("fe80::1%eth0", False),
+        ("::1%lo", True),
+        ("localhost", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_known_by_number(address, is_own):
+    """A name is none."""
+    assert is_loopback(address) is is_own
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "",
+        "../cache/invalidate",
+        GOOD + "\n",
+        GOOD + "/../x",
+        GOOD.upper(),
+        "session-" + "0a" * 16 + "-123456789",
+        "session-" + "0a" * 16 + "-" + "1" * 17,
+        "session-" + "0a" * 16 + "-١٢٣٤٥٦٧٨٩٠١",
+        "session-" + "0a" * 15 + "-1795381221106",
+        "x" * 10_000,
+        7,
+        None,
+        [GOOD],
+    ],
+)
+def test_only_ids_of_katos_form_are_taken(odd):
+    """Whatever else would become part of an address; the refusal is short, on one line."""
+    with pytest.raises(QueryError, match=r"session_id is .*must be session-, 32 hex") as caught:
+        check_id(odd)
+    assert len(str(caught.value)) < 250
+    assert str(caught.value).isprintable()
+
+
+def test_order_is_of_one_to_twenty_each_once():
+    """One that is named twice is deleted once."""
+    assert check_ids([GOOD, GOOD]) == (GOOD,)
+    assert check_ids([GOOD] * 20) == (GOOD,)
+    for odd in ([], [GOOD] * 21, GOOD):
+        with pytest.raises(QueryError, match="must be a list of 1 to 20 ids"):
+            check_ids(odd)
+    with pytest.raises(QueryError, match="session_id is"):
+        check_ids([GOOD, "x"])
