@@ -159,6 +159,9 @@ class Connection(_ReadOnly):
         constant=True,
         doc="Seconds since each source's newest good observation, by its name; or ``None``.",
     )
+    counted_by = param.String(
+        default="http", constant=True, doc="Name of the source that the count comes from."
+    )
     made_at = param.Date(default=None, constant=True, doc="UTC time of this state.")
 
     def apply(self, snapshot: SessionSnapshot) -> None:
@@ -170,6 +173,7 @@ class Connection(_ReadOnly):
             source_ages={
                 source.name: source.age_seconds(snapshot.made_at) for source in snapshot.sources
             },
+            counted_by=snapshot.counted_by,
             made_at=snapshot.made_at.wall,
         )
 

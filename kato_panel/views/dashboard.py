@@ -11,6 +11,7 @@ from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
 from kato_panel.views.live import LiveView
+from kato_panel.views.sessions import SessionTable
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
 from kato_panel.views.turns import in_turns_of
 
@@ -20,7 +21,7 @@ TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_tex
 
 class LivePage(LiveView):
     """
-    The whole page: header, tabs and all cards.
+    The whole page: header, tabs and all cards. What another tab shows is built when it is chosen.
 
     Parameters
     ----------
@@ -35,7 +36,22 @@ class LivePage(LiveView):
 
     def __init__(self, models: Models, runtime: Runtime) -> None:
         self._runtime = runtime
+        self._bodies: dict[str, pn.viewable.Viewer] = {}
         super().__init__(models)
+        self._board.param.watch(self._choose, "tab")
+
+    @property
+    def tabs(self) -> list[list[str]]:
+        """Name and title of each view."""
+        sessions = [["sessions", "Sessions"]] if self._runtime.sessions else []
+        return [*super().tabs, *sessions]
+
+    def _choose(self, chosen: Any) -> None:
+        sessions = self._runtime.sessions
+        if chosen.new == "sessions" and sessions is not None:
+            if "sessions" not in self._bodies:
+                self._bodies["sessions"] = SessionTable(sessions)
+            self._board.body = self._bodies["sessions"]
 
     def _features(self) -> dict[str, bool]:
         return {**super()._features(), "api": self._runtime.has_routes}

@@ -168,6 +168,7 @@ class LiveView(pn.viewable.Viewer):
             key=secrets.token_hex(8),
             page=self.is_page,
             parts=list(self.parts),
+            tabs=self.tabs,
             range=range,
             sizing_mode="stretch_width",
         )
@@ -177,6 +178,11 @@ class LiveView(pn.viewable.Viewer):
 
     def __panel__(self) -> LiveBoard:
         return self._board
+
+    @property
+    def tabs(self) -> list[list[str]]:
+        """Name and title of each view of the page."""
+        return [["live", "Live"]]
 
     def show_chart(self) -> None:
         """Build the chart; a page does so after its first paint, as it takes the longest."""
@@ -267,17 +273,19 @@ class LiveView(pn.viewable.Viewer):
                     "active_count": summary.active,
                     "age_seconds": _rounded(summary.age_seconds),
                     "stale": summary.stale,
+                    "reported_count": summary.reported,
+                    "drift": summary.drift,
                     "suspect": summary.suspect is not None,
                     "suspect_count": summary.suspect,
                     "change": summary.change,
                     "change_window_seconds": _rounded(summary.window_seconds),
-                    "note": CACHED_NOTE if summary.cached else COUNT_NOTE,
+                    "note": self._note(),
                 },
                 "rates": {
                     "created_per_minute": _rounded(summary.created_per_minute),
                     "ended_per_minute": _rounded(summary.ended_per_minute),
                     "window_seconds": _rounded(summary.window_seconds),
-                    "note": RATE_NOTE,
+                    "note": "" if self._is_keyed() else RATE_NOTE,
                 },
                 "sources": [self._source(source) for source in models.connection.sources],
                 "backlog_until": models.event_log.backlog_until,
@@ -313,12 +321,21 @@ class LiveView(pn.viewable.Viewer):
             )
         return self._recent_text
 
+    def _is_keyed(self) -> bool:
+        """Whether live keys are counted, and not what KATO reports."""
+        return self._models.connection.counted_by == "redis"
+
+    def _note(self) -> str:
+        if self._is_keyed():
+            return ""
+        return CACHED_NOTE if self._models.summary.cached else COUNT_NOTE
+
     def _connection(self) -> dict[str, Any]:
         connection = self._models.connection
         return {
             "state": connection.state,
             "label": LABELS[connection.state],
-            "detail": "KATO",
+            "detail": "Redis" if self._is_keyed() else "KATO",
             "reason": connection.reason,
             "since": _iso(self._models.summary.observed_at),
         }

@@ -5,6 +5,7 @@ import { findRefs, make, setHidden, setText } from "./markup.js";
 
 const MOST = 20;
 const NAMED = 8;
+const WORDS = { deleted: "deleted", not_found: "was gone already" };
 
 const QUESTION = `<form method="dialog"><h2 id="h-question" data-ref="title"></h2>
   <ul data-ref="list"></ul><p class="sub" data-ref="note">KATO ends them at once. This cannot be undone.</p>
@@ -68,19 +69,20 @@ export class Deletion {
 
   /** Show what became of each; return the outcomes. */
   take(text) {
-    const { id, outcomes = [], error } = JSON.parse(text);
+    const { id, outcomes: told = [], error } = JSON.parse(text);
+    const outcomes = told.map((outcome) => ({ ...outcome, is_gone: outcome.result !== "failed" }));
     if (id !== this.lastId) return outcomes;
     const { refs } = this;
     this.isDone = true;
     const gone = outcomes.filter((outcome) => outcome.is_gone).length;
     setText(refs.title, error ? "Nothing was deleted" : `${gone} of ${pluralize(outcomes.length, "session")} gone`);
     setText(this.done, refs.title.textContent);
-    refs.list.replaceChildren(...outcomes.map(({ session_id: who, result }) => {
+    refs.list.replaceChildren(...outcomes.map(({ session_id: who, result, reason }) => {
       const item = make("li", "");
       const name = make("code", "");
       name.textContent = shortenId(who);
       const what = make("span", "");
-      what.textContent = clean(result);
+      what.textContent = result === "failed" ? `failed: ${clean(reason)}` : WORDS[result] ?? clean(result);
       item.append(name, what);
       return item;
     }));

@@ -15,6 +15,7 @@ const DRAWER = `<div class="hd"><h2 id="h-detail">Session</h2><span class="sp"><
   <p class="failure" data-ref="failure" role="alert" hidden></p>
   <div class="warning" data-ref="warning" hidden><p data-ref="warningText"></p><button type="button" class="plain" data-ref="touch">Read it once</button></div>
   <p class="key" data-ref="waiting">Reading…</p>
+  <p class="sub" data-ref="note" hidden></p>
   <div data-ref="content" hidden>
     <dl data-ref="facts"></dl>
     <h3>Timeline</h3><ol class="timeline" data-ref="timeline"></ol>
@@ -31,7 +32,7 @@ export class Detail {
     this.refs = findRefs(drawer);
     this.refs.close.addEventListener("click", () => drawer.close());
     this.refs.touch.addEventListener("click", () => this.load(true));
-    this.refs.remove.addEventListener("click", () => this.found && confirm([this.found.row]));
+    this.refs.remove.addEventListener("click", () => this.found && confirm([this.row]));
     drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
     drawer.addEventListener("close", () => {
       this.id = null;
@@ -57,7 +58,7 @@ export class Detail {
 
   load(mayTouch) {
     const { refs } = this;
-    for (const part of [refs.failure, refs.warning, refs.content, refs.remove]) setHidden(part, true);
+    for (const part of [refs.failure, refs.warning, refs.content, refs.remove, refs.note]) setHidden(part, true);
     setHidden(refs.waiting, false);
     this.ask({ session_id: this.id, may_touch: mayTouch });
   }
@@ -71,22 +72,24 @@ export class Detail {
     setText(refs.failure, clean(found.error));
     setHidden(refs.warning, !found.warning);
     setText(refs.warningText, clean(found.warning));
-    setHidden(refs.content, !found.row);
-    if (!found.row) return;
-    this.found = found;
-    this.takenAt = performance.now();
-    setHidden(refs.remove, !found.actions?.allowed || found.row.is_gone);
-    const { stm, metadata, ...rest } = found.value ?? {};
+    setHidden(refs.content, !found.reading);
+    if (!found.reading) return;
+    const { row, value, trouble, is_cut: isCut } = found.reading;
+    Object.assign(this, { found, row, takenAt: performance.now() });
+    setHidden(refs.remove, !found.actions?.allowed || row.is_gone);
+    setHidden(refs.note, !(trouble || isCut || found.has_touched));
+    setText(refs.note, [clean(trouble), isCut && "The value is long: what is left out is marked.", found.has_touched && "KATO's own read has given this session its whole time to live again."].filter(Boolean).join(" "));
+    const { stm, metadata, ...rest } = value ?? {};
     refs.stm.replaceChildren(grow(stm, 1));
     refs.metadata.replaceChildren(grow(metadata, 2));
-    refs.rest.replaceChildren(grow(found.value ? rest : undefined, 0));
-    refs.timeline.replaceChildren(...found.timeline.map(writeStep));
+    refs.rest.replaceChildren(grow(value ? rest : undefined, 0));
+    refs.timeline.replaceChildren(...found.timeline.map(writeMark));
     this.tick();
   }
 
   tick() {
     if (!this.drawer.open || !this.found) return;
-    const { row, at } = this.found;
+    const { row, found: { at } } = this;
     const now = new Date(at).getTime() + performance.now() - this.takenAt;
     const since = (time) => (isDate(time) ? `${writeDay(time)} · ${writeLong((now - new Date(time).getTime()) / 1_000)} ago` : "—");
     const left = isDate(row.expires_at) ? (new Date(row.expires_at).getTime() - now) / 1_000 : null;
@@ -107,14 +110,16 @@ export class Detail {
   }
 }
 
-function writeStep({ at, until, what, how }) {
+const MARKS_OF = { created: "created", accessed: "last access", seen: "last seen", expires: "ends, if nobody accesses it", ended: "ended" };
+
+function writeMark({ what, earliest, latest, how, reason }) {
   const item = make("li", "");
   const time = make("time", "");
-  time.textContent = !isDate(at) ? "—" : until && until !== at ? `${writeDay(at)} – ${writeDay(until)}` : writeDay(at);
+  time.textContent = earliest === latest ? writeDay(earliest) : `${writeDay(earliest)} – ${writeDay(latest)}`;
   const words = make("span", "");
-  words.textContent = clean(what);
+  words.textContent = what === "ended" && reason !== "unknown" ? clean(reason) : MARKS_OF[what] ?? clean(what);
   const source = make("span", "key");
-  source.textContent = clean(how);
+  source.textContent = how ? `by ${clean(how)}` : "";
   item.append(time, words, source);
   return item;
 }

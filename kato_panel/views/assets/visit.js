@@ -224,7 +224,7 @@ class Visit {
       setAttribute(refs.changeBy, "class", change === 0 ? "" : change > 0 ? "made" : "gone");
       setText(refs.changeIn, isNumber(seconds) ? ` in ${writeSpan(seconds, ["second", "minute", "hour"])}` : "");
     }
-    setText(refs.note, isLost && answer ? "Asked for over HTTP while the live link is away." : clean(sessions.note));
+    setText(refs.note, isLost && answer ? "Asked for over HTTP while the live link is away." : clean(sessions.note) || describeDrift(sessions));
   }
 
   paintRates({ created_per_minute: created, ended_per_minute: ended, window_seconds: seconds, note }) {
@@ -281,6 +281,13 @@ class Visit {
     this.refs.theme.title = `Theme: ${words}`;
     this.refs.theme.setAttribute("aria-label", `Theme: ${words}; change`);
   }
+}
+
+/** Say in one sentence why KATO's own number is another. */
+function describeDrift({ reported_count: reported, drift }) {
+  if (!isNumber(reported)) return "";
+  if (!drift) return `KATO reports ${writeCount(reported)}.`;
+  return `KATO reports ${writeCount(reported)}: ${writeCount(drift)} expired, still counted there.`;
 }
 
 const visits = new Map();

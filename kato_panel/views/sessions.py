@@ -1,0 +1,125 @@
+"""The list of sessions, its details and its deletions; the directory pages, sorts and searches."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+import panel as pn
+import param
+from panel.custom import JSComponent
+
+from kato_panel import messages
+from kato_panel.directory import SessionDirectory
+from kato_panel.domain.listing import Query
+from kato_panel.errors import KatoPanelError, ReadWouldTouch
+from kato_panel.views.theme import join_modules, stylesheet
+
+MODULES: Final = ("words", "markup", "theme", "table", "detail", "deletion", "sessions")
+
+
+class SessionBoard(JSComponent):
+    """The ESM component; it asks by its first three properties, and is answered by the others."""
+
+    query = param.String(default="", doc="JSON text: which page of the list is wanted.")
+    wanted = param.String(default="", doc="JSON text: which session's details are wanted.")
+    order = param.String(default="", doc="JSON text: which sessions are to be deleted.")
+    answer = param.String(default="", doc="JSON text: a page of the list, or why there is none.")
+    found = param.String(default="", doc="JSON text: a session's details.")
+    outcome = param.String(default="", doc="JSON text: what became of each session.")
+    key = param.String(default="", constant=True, doc="Random per view; survives a reconnect.")
+
+    _esm = join_modules(MODULES)
+    _stylesheets: ClassVar[list[str]] = [stylesheet()]
+
+
+class SessionTable(pn.viewable.Viewer):
+    """
+    Every open session, a page at a time, with details and, where it is allowed, deletion.
+
+    Parameters
+    ----------
+    directory
+        Who is asked; `Runtime.sessions`.
+    who
+        In whose name sessions are deleted; for the audit.
+    """
+
+    def __init__(self, directory: SessionDirectory, *, who: str = "page") -> None:
+        super().__init__()
+        self._directory = directory
+        self._who = who
+        self._board = SessionBoard(key=secrets.token_hex(8), sizing_mode="stretch_width")
+        self._board.param.watch(self._list, "query")
+        self._board.param.watch(self._find, "wanted")
+        self._board.param.watch(self._delete, "order")
+
+    def __panel__(self) -> SessionBoard:
+        return self._board
+
+    async def _list(self, change: Any) -> None:
+        asked = _read(change.new)
+        number = asked.pop("id", None)
+        answer: dict[str, Any]
+        try:
+            page = await self._directory.list(Query(**asked))
+            nodes = await self._directory.nodes()
+        except (KatoPanelError, TypeError) as error:
+            answer = {"error": _sentence(error)}
+        else:
+            answer = {**asdict(page), "nodes": nodes, "actions": asdict(self._directory.actions)}
+        # Whoever asked again in the meantime waits for the newer answer.
+        if change.new == self._board.query:
+            self._board.answer = _write({"id": number, **answer})
+
+    async def _find(self, change: Any) -> None:
+        asked = _read(change.new)
+        session_id = str(asked.get("session_id"))
+        answer: dict[str, Any]
+        try:
+            found = await self._directory.detail(
+                session_id, may_touch=asked.get("may_touch") is True
+            )
+        except ReadWouldTouch as warning:
+            answer = {"warning": _sentence(warning)}
+        except KatoPanelError as error:
+            answer = {"error": _sentence(error)}
+        else:
+            answer = {**asdict(found), "actions": asdict(self._directory.actions)}
+        self._board.found = _write({"session_id": session_id, **answer})
+
+    async def _delete(self, change: Any) -> None:
+        """Delete, if that is allowed: the page may have been forged, so the directory decides."""
+        ordered = _read(change.new)
+        answer: dict[str, Any]
+        try:
+            outcomes = await self._directory.delete(ordered.get("session_ids") or [], self._who)
+        except KatoPanelError as error:
+            answer = {"error": _sentence(error)}
+        else:
+            answer = {"outcomes": [asdict(outcome) for outcome in outcomes]}
+        self._board.outcome = _write({"id": ordered.get("id"), **answer})
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _read(text: str) -> dict[str, Any]:
+    """Read what the page asked; whatever is no object asks nothing."""
+    try:
+        asked = json.loads(text)
+    except ValueError:
+        return {}
+    return asked if isinstance(asked, dict) else {}
+
+
+def _write(answer: Mapping[str, Any]) -> str:
+    return json.dumps(answer, default=_write_time)
+
+
+def _write_time(value: Any) -> str:
+    return messages.iso(value) if isinstance(value, datetime) else str(value)
