@@ -80,8 +80,8 @@ export class Detail {
     setHidden(refs.note, !(trouble || isCut || found.has_touched));
     setText(refs.note, [clean(trouble), isCut && "The value is long: what is left out is marked.", found.has_touched && "KATO's own read has given this session its whole time to live again."].filter(Boolean).join(" "));
     const { stm, metadata, ...rest } = value ?? {};
-    refs.stm.replaceChildren(grow(stm, 1));
-    refs.metadata.replaceChildren(grow(metadata, 2));
+    refs.stm.replaceChildren(grow(stm, 0));
+    refs.metadata.replaceChildren(grow(metadata, 1));
     refs.rest.replaceChildren(grow(value ? rest : undefined, 0));
     refs.timeline.replaceChildren(...found.timeline.map(writeMark));
     this.tick();

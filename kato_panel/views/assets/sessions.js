@@ -5,7 +5,7 @@
  * older question is passed over. Rows are kept by id, so scroll and selection survive a refresh.
  */
 
-import { clean, isDate, isNumber, pluralize, readFromAddress, setInAddress, shortenId, writeAgo, writeCount, writeLong, writeTime } from "./words.js";
+import { clean, isDate, isNumber, pluralize, readFromAddress, setInAddress, shortenId, writeCount, writeLong, writeTime } from "./words.js";
 import { findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { followHost, isHostDark } from "./theme.js";
 import { CELLS, buildList } from "./table.js";
@@ -161,13 +161,8 @@ class SessionList {
   }
 
   makeRow(id) {
-    const element = make("tr", "");
-    const cells = {};
-    for (const cell of this.refs.row.content.firstElementChild.children) {
-      const copy = cell.cloneNode(true);
-      cells[copy.dataset.cell] = copy;
-      element.append(copy);
-    }
+    const element = this.refs.row.content.firstElementChild.cloneNode(true);
+    const cells = Object.fromEntries([...element.children].map((cell) => [cell.dataset.cell, cell]));
     const row = { element, cells, data: null };
     element.addEventListener("click", (event) => event.target.closest("button, input, label") || this.detail.open(id));
     cells.session.querySelector("[data-open]").addEventListener("click", () => this.detail.open(id));
@@ -235,7 +230,7 @@ class SessionList {
     if (failure) setText(refs.failure, `${clean(failure)}${answer ? ` What is shown is from ${writeTime(answer.at)}.` : ""}`);
     this.root.classList.toggle("old", Boolean(failure));
     const age = answer && isDate(answer.at) ? (performance.now() - this.takenAt) / 1_000 : null;
-    setText(refs.age, failure ? "" : this.asked && performance.now() - this.asked.at > 500 ? "asking…" : age === null ? "" : `refreshed ${writeAgo(Math.floor(age))}`);
+    setText(refs.age, failure ? "" : this.asked && performance.now() - this.asked.at > 500 ? "asking…" : age === null ? "" : age < 1 ? "refreshed now" : `refreshed ${writeLong(age)} ago`);
     setHidden(refs.nothing, !answer ? Boolean(failure) : shown > 0);
     setText(refs.nothingWhy, !answer ? "Reading the sessions…" : query.search || query.node ? "No session matches." : "No session is open.");
     setHidden(refs.table, shown === 0);

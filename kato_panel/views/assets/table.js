@@ -26,14 +26,14 @@ export const buildList = (limits) => `
       ${head("age", "Age", "", "num")}${head("access", "Last access", "", "num")}${head("left", "Time left", "expires")}
       ${head("stm", "STM", "", "num wide")}${head("count", "Accesses", "", "num wide")}
     </tr></thead><tbody data-ref="rows"></tbody></table></div>
-  <template data-ref="row"><div>
+  <template data-ref="row"><tr>
     <td class="pick" data-cell="pick"><label><span class="quiet">Select</span><input type="checkbox"></label></td>
     <td class="node" data-cell="node"><bdi></bdi></td>
     <td class="session" data-cell="session"><button type="button" class="link" data-open><code></code></button><button type="button" class="icon copy" data-copy title="Copy the id">${COPY_ICON}</button></td>
     <td class="created wide" data-cell="created"></td><td class="age num" data-cell="age"></td><td class="access num" data-cell="access"></td>
     <td class="left" data-cell="left"><div><span class="meter" aria-hidden="true"><i></i></span><span></span></div></td>
     <td class="stm num wide" data-cell="stm"></td><td class="count num wide" data-cell="count"></td>
-  </div></template>
+  </tr></template>
   <div class="nothing" data-ref="nothing">${icon("M4 6h16M4 12h16M4 18h9")}<p data-ref="nothingWhy">Reading the sessions…</p></div>
   <div class="pager"><span class="key" data-ref="range"></span><span class="sp"></span>
     <label class="field"><span class="key">Rows</span> <select data-ref="limit">${limits.map((limit) => `<option>${limit}</option>`).join("")}</select></label>

@@ -1,0 +1,297 @@
+"""The Sessions tab in a real browser, on a real Redis and a KATO that keeps its sessions there."""
+
+import json
+import re
+
+import pytest
+
+from kato_panel.simulator import EmbeddedSimulator
+from tests.following import Caller
+from tests.sources.redis_rig import RedisRig, Writer
+from tests.ui.test_page import HOSTILE, SHORT
+
+LONG = "x" * 10_000
+STRANGE = ["\u202eevil", HOSTILE, "👩\u200d🚀 agent", "nul\x00here", LONG]
+
+
+@pytest.fixture
+def rig(tmp_path):
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    rig = RedisRig(folder)
+    yield rig
+    rig.kill()
+
+
+@pytest.fixture
+def kato(rig):
+    """A KATO without sessions whose keys are in that Redis."""
+    with EmbeddedSimulator(rate=0, initial=0, redis_url=rig.url) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def open_tab(serve, kato, rig, watched):
+    """Open the tab on a service that sees the keys."""
+
+    def open_tab(address="", **settings):
+        service = serve(KATO_API_URL=kato.url, REDIS_URL=rig.url, **SHORT, **settings)
+        watched.page.goto(f"{service.url}?tab=sessions{address}")
+        watched.page.get_by_role("heading", name="Sessions", exact=True).wait_for()
+        return watched.page
+
+    return open_tab
+
+
+def rows(page):
+    return page.locator("tbody tr")
+
+
+def nodes(page):
+    return page.locator("tbody td.node").all_inner_texts()
+
+
+def see_total(page, text):
+    page.locator('[data-ref="total"]', has_text=text).wait_for()
+
+
+def test_list_shows_each_session_with_what_its_value_says(open_tab, kato):
+    """Node, id, ages and the time that is left; reading them moves no life."""
+    caller = Caller(kato.url)
+    caller.create("planner-7")
+    page = open_tab()
+    see_total(page, "1 session")
+    row = rows(page).first
+    row.get_by_text("planner-7").wait_for()
+    assert row.locator(".count").inner_text() != "—"
+    assert re.fullmatch(r"59 min|1 h", row.locator(".left span").last.inner_text())
+    assert page.locator(".pick").first.is_hidden()
+
+
+def test_list_says_so_when_there_is_nothing(open_tab):
+    """An empty list is no broken one."""
+    page = open_tab()
+    page.get_by_text("No session is open.").wait_for()
+
+
+def test_search_sort_and_pages_are_the_server_s(open_tab, rig, watched):
+    """And the address remembers what was asked."""
+    writer = Writer(rig)
+    for number in range(60):
+        writer.create(f"node-{number:02}", ttl_seconds=600 + number)
+    page = open_tab()
+    see_total(page, "60 sessions")
+    assert rows(page).count() == 50
+    page.get_by_role("button", name="Later").click()
+    page.get_by_text("51–60 of 60").wait_for()
+    assert rows(page).count() == 10
+    page.get_by_role("button", name="Node").click()
+    page.get_by_text("1–50 of 60").wait_for()
+    page.locator("tbody tr:first-child", has_text="node-59").wait_for()
+    page.get_by_role("button", name="Node").click()
+    page.locator("tbody tr:first-child", has_text="node-00").wait_for()
+    assert page.locator("th.node").get_attribute("aria-sort") == "ascending"
+    page.get_by_role("searchbox").fill("NODE-1")
+    see_total(page, "10 sessions found")
+    assert nodes(page) == [f"node-1{digit}" for digit in range(10)]
+    assert {"q=NODE-1", "sort=node", "order=asc"} <= set(page.url.split("?")[1].split("&"))
+    page.reload()
+    see_total(page, "10 sessions found")
+    page.get_by_role("searchbox").fill("no such node")
+    page.get_by_text("No session matches.").wait_for()
+    page.get_by_role("searchbox").fill("")
+    page.locator('[data-ref="limit"]').select_option("100")
+    page.get_by_text("1–60 of 60").wait_for()
+    page.locator('[data-ref="node"]').select_option(index=2)
+    see_total(page, "1 session found")
+    assert watched.complaints == []
+
+
+def test_refresh_keeps_scroll_and_selection(open_tab, rig):
+    """Rows that stay are the same rows."""
+    writer = Writer(rig)
+    ids = [writer.create(f"node-{number:02}") for number in range(40)]
+    page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true")
+    see_total(page, "40 sessions")
+    page.evaluate("window.scrollTo(0, 700)")
+    rows(page).nth(20).get_by_role("checkbox").check()
+    chosen = rows(page).nth(20).locator("[data-open]").get_attribute("title")
+    writer.delete(next(one for one in ids if one != chosen))
+    page.get_by_role("button", name="Refresh").click()
+    see_total(page, "39 sessions")
+    picked = page.locator('tr[aria-selected="true"] [data-open]')
+    assert picked.get_attribute("title") == chosen
+    assert page.evaluate("scrollY") == 700
+
+
+def test_detail_tells_a_session_s_life_and_memory(open_tab, rig, watched):
+    """By its keys alone; the address names it, and back leads back."""
+    writer = Writer(rig)
+    value = {
+        "node_id": "planner-7",
+        "ttl_seconds": 3600,
+        "access_count": 7,
+        "created_at": "2026-11-22T21:00:21.106758+00:00",
+        "stm": [["a", "b"], ["c"]],
+        "metadata": {"team": HOSTILE, "deep": {"er": [1, None]}},
+    }
+    session_id = writer.create(value=json.dumps(value))
+    page = open_tab()
+    before = writer.redis.pttl(f"kato:session:{session_id}")
+    rows(page).first.locator("[data-open]").click()
+    drawer = page.get_by_role("dialog")
+    drawer.get_by_text("2 events").wait_for()
+    drawer.get_by_text("ends, if nobody accesses it").wait_for()
+    drawer.get_by_text(HOSTILE).wait_for()
+    assert f"session={session_id}" in page.url
+    page.keyboard.press("Escape")
+    drawer.wait_for(state="hidden")
+    assert "session=" not in page.url
+    page.goto(page.url + f"&session={session_id}")
+    drawer.get_by_text("planner-7").wait_for()
+    assert 0 < writer.redis.pttl(f"kato:session:{session_id}") < before
+    assert page.evaluate("window.__x") is None
+    assert watched.complaints == []
+
+
+def test_session_that_nobody_knows_is_told_so(open_tab):
+    """An address may be old."""
+    page = open_tab(f"&session=session-{'0' * 32}-1764000000000")
+    page.get_by_role("dialog").get_by_role("alert").wait_for()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_strange_nodes_are_text(open_tab, rig, watched, width):
+    """Shown, bounded, and never run; on a phone too."""
+    writer = Writer(rig)
+    for node in STRANGE:
+        writer.create(node)
+    watched.page.set_viewport_size({"width": width, "height": 740})
+    page = open_tab()
+    see_total(page, "5 sessions")
+    assert any("<img src=x" in text for text in nodes(page))
+    assert all("\u202e" not in text and len(text) <= 256 for text in nodes(page))
+    assert page.evaluate("window.__x") is None
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert watched.complaints == []
+
+
+def test_one_session_is_deleted_after_it_was_named(open_tab, kato, rig):
+    """The question names node and age; KATO ends it, and the list loses it."""
+    caller = Caller(kato.url)
+    for node in ("planner-7", "vision-a"):
+        caller.create(node)
+    page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true")
+    rows(page).filter(has_text="planner-7").locator("[data-open]").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete…").click()
+    question = page.locator("dialog.question")
+    question.get_by_text("planner-7").wait_for()
+    question.get_by_text(re.compile(r"\d+ s old")).wait_for()
+    question.get_by_role("button", name="Keep").click()
+    assert Writer(rig).live() == 2
+    page.get_by_role("dialog").get_by_role("button", name="Delete…").click()
+    question.get_by_role("button", name="Delete", exact=True).click()
+    question.wait_for(state="hidden")
+    page.keyboard.press("Escape")
+    see_total(page, "1 session")
+    assert nodes(page) == ["vision-a"]
+    assert Writer(rig).live() == 1
+
+
+def test_several_are_deleted_only_when_their_number_is_typed(open_tab, kato, rig):
+    """Each has its own result, and one that was gone already says so."""
+    caller = Caller(kato.url)
+    ids = [caller.create(f"node-{number}") for number in range(3)]
+    page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true")
+    see_total(page, "3 sessions")
+    page.get_by_label("Select all on this page").check()
+    caller.delete(ids[0])
+    page.get_by_role("button", name="Delete 3 sessions").click()
+    question = page.locator("dialog.question")
+    confirm = question.get_by_role("button", name="Delete 3")
+    assert confirm.is_disabled()
+    question.get_by_role("textbox").fill("2")
+    assert confirm.is_disabled()
+    question.get_by_role("textbox").fill("3")
+    confirm.click()
+    question.get_by_text("3 of 3 sessions gone").wait_for()
+    assert question.get_by_text("was gone already").count() == 1
+    assert Writer(rig).live() == 0
+
+
+def test_failed_deletion_says_why(open_tab, kato, rig):
+    """And the session stays in the list."""
+    caller = Caller(kato.url)
+    caller.create("planner-7")
+    page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true")
+    see_total(page, "1 session")
+    caller.order("faults", path="/sessions/*", method="DELETE", status=500, times=5)
+    rows(page).first.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Delete 1 session").click()
+    question = page.locator("dialog.question")
+    question.get_by_role("button", name="Delete", exact=True).click()
+    question.get_by_text("failed:").wait_for()
+    assert Writer(rig).live() == 1
+
+
+def test_forged_message_deletes_nothing(open_tab, kato, rig):
+    """Where actions are off, the page has no button, and its callback refuses."""
+    session_id = Caller(kato.url).create("planner-7")
+    page = open_tab()
+    see_total(page, "1 session")
+    assert page.locator(".danger:visible").count() == 0
+    outcome = page.evaluate(
+        """async (id) => {
+          const models = [...Bokeh.documents[0]._all_models.values()];
+          const board = models.find((model) => model.attributes.order !== undefined);
+          board.order = JSON.stringify({ id: 1, session_ids: [id] });
+          for (let turn = 0; turn < 100 && !board.outcome; turn += 1) await new Promise((r) => setTimeout(r, 50));
+          return board.outcome;
+        }""",
+        session_id,
+    )
+    assert "KATO_PANEL_ALLOW_ACTIONS" in json.loads(outcome)["error"]
+    assert Writer(rig).live() == 1
+
+
+def test_redis_that_is_away_leaves_what_was_read(open_tab, rig):
+    """Greyed, with the reason; and the list comes back by itself."""
+    Writer(rig).create("planner-7")
+    page = open_tab()
+    see_total(page, "1 session")
+    rig.kill()
+    page.get_by_role("button", name="Refresh").click()
+    page.get_by_role("alert").get_by_text("What is shown is from").wait_for()
+    assert nodes(page) == ["planner-7"]
+    rig.start()
+    page.get_by_role("alert").wait_for(state="hidden")
+
+
+def test_without_redis_the_list_is_what_the_stream_has_named(serve, simulator, caller, watched):
+    """It says that it is incomplete, and warns before it reads one."""
+    service = serve(KATO_API_URL=simulator.url, **SHORT)
+    page = watched.page
+    page.goto(f"{service.url}?tab=sessions")
+    page.get_by_text("No session is open.").wait_for()
+    caller.create("planner-7")
+    page.get_by_role("button", name="Refresh").click()
+    see_total(page, "1 session")
+    page.get_by_text("incomplete").wait_for()
+    rows(page).first.locator("[data-open]").click()
+    drawer = page.get_by_role("dialog")
+    drawer.get_by_text("moves the session's life").or_(drawer.get_by_text("to live again")).wait_for()
+    before = caller.asked()
+    drawer.get_by_role("button", name="Read it once").click()
+    drawer.get_by_text("planner-7").wait_for()
+    assert before != caller.asked()
+
+
+def test_back_leads_from_tab_to_tab(open_tab, watched):
+    """The address names the tab."""
+    page = open_tab()
+    page.get_by_role("link", name="Live").click()
+    watched.count("0")
+    assert "tab=" not in page.url
+    page.go_back()
+    page.get_by_role("heading", name="Sessions", exact=True).wait_for()
+    assert "tab=sessions" in page.url
