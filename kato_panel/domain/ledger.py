@@ -321,7 +321,8 @@ class Ledger:
         changes = self._touched.items()
         deleted = {who for who, change in changes if change is KeyChange.DELETED}
         lapsed = {who for who, change in changes if change in _KEPT_IN_INDEX}
-        return len((index - deleted | lapsed) - self._open.keys())
+        counted = sum(1 for who in index if who not in self._open and who not in deleted)
+        return counted + len(lapsed - index - self._open.keys())
 
 
 def _described(record: Record, details: SessionDetails) -> Record:

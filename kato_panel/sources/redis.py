@@ -131,13 +131,14 @@ class RedisSource:
         options: dict[str, Any] = {
             "protocol": 2,
             "client_name": "kato-panel",
+            "socket_timeout": None,  # whoever asks or fences has a limit of its own
             "socket_connect_timeout": ANSWER_SECONDS,
             "retry": Retry(NoBackoff(), 0),  # `run` tries again, and says so
         }
         if self._url.startswith("rediss:"):
             options["ssl_check_hostname"] = True
         asking = BlockingConnectionPool.from_url(
-            self._url, max_connections=1, timeout=60, socket_timeout=ANSWER_SECONDS, **options
+            self._url, max_connections=1, timeout=60, **options
         )
         listening = ConnectionPool.from_url(self._url, **options).make_connection()
         redis = Redis(connection_pool=asking)

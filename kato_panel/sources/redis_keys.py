@@ -1,7 +1,8 @@
 """What is asked of Redis about sessions: bounded questions, and only such as change nothing."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from kato_panel.domain.ledger import MAX_OPEN
 from kato_panel.errors import PayloadError
 from kato_panel.sources import payloads
 
+ANSWER_SECONDS: Final = 2.0
 SCAN_COUNT: Final = 1_000
 MAX_INDEX: Final = 5 * MAX_OPEN
 MAX_LEFT: Final = 10**13
@@ -38,11 +40,13 @@ class SessionKeys:
     def __init__(self, redis: Redis, clock: Clock) -> None:
         self._redis = redis
         self._clock = clock
+        # The library's pool is not fair: a scan would let nobody else ask until it is over.
+        self._turn = asyncio.Lock()
 
     async def read_flags(self) -> str | None:
         """Read the setting of key events; ``None`` where that is refused."""
         try:
-            answer = await self._redis.config_get(FLAGS)
+            answer = await self._wait(self._redis.config_get(FLAGS))
         except ResponseError:
             return None
         flags = answer.get(FLAGS, answer.get(FLAGS.encode()))
@@ -50,7 +54,7 @@ class SessionKeys:
 
     async def set_flags(self, flags: str) -> None:
         """Change the setting of key events: the only thing that is ever written."""
-        await self._redis.config_set(FLAGS, flags)
+        await self._wait(self._redis.config_set(FLAGS, flags))
 
     async def read_index(self) -> set[str]:
         """
@@ -64,8 +68,8 @@ class SessionKeys:
         index: set[str] = set()
         cursor = 0
         while True:
-            cursor, members = await self._redis.sscan(
-                payloads.INDEX_KEY, cursor=cursor, count=SCAN_COUNT
+            cursor, members = await self._wait(
+                self._redis.sscan(payloads.INDEX_KEY, cursor=cursor, count=SCAN_COUNT)
             )
             index.update(filter(None, map(payloads.session_id, members)))
             if len(index) > MAX_INDEX:
@@ -78,8 +82,8 @@ class SessionKeys:
         keys: set[str] = set()
         cursor = 0
         while True:
-            cursor, found = await self._redis.scan(
-                cursor=cursor, match=payloads.KEY_PATTERN, count=SCAN_COUNT
+            cursor, found = await self._wait(
+                self._redis.scan(cursor=cursor, match=payloads.KEY_PATTERN, count=SCAN_COUNT)
             )
             keys.update(filter(None, map(payloads.session_id, found)))
             if len(keys) > MAX_INDEX:
@@ -113,7 +117,7 @@ class SessionKeys:
         at = self._clock()
         details: list[SessionDetails] = []
         for batch in _batches(zip(keys, lengths, lefts, strict=True)):
-            values = await self._redis.mget([keys[who] for who, _ in batch])
+            values = await self._wait(self._redis.mget([keys[who] for who, _ in batch]))
             for (who, left), value in zip(batch, values, strict=True):
                 # What is no text, or gone by now, comes as None.
                 with contextlib.suppress(PayloadError):
@@ -124,7 +128,7 @@ class SessionKeys:
     async def read_evictions(self) -> int | None:
         """Read how many keys were evicted since Redis began; ``None`` where that is refused."""
         try:
-            return payloads.evicted_keys(await self._redis.info("stats"))
+            return payloads.evicted_keys(await self._wait(self._redis.info("stats")))
         except NoPermissionError:
             return None
 
@@ -133,7 +137,18 @@ class SessionKeys:
         pipeline = self._redis.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        return await pipeline.execute(raise_on_error=False)
+        answers: list[Any] = await self._wait(pipeline.execute(raise_on_error=False))
+        return answers
+
+    async def _wait(self, answer: Awaitable[Any]) -> Any:
+        """
+        Wait for an answer, but not longer than `ANSWER_SECONDS`.
+
+        The library's own limit is set anew for each of a pipeline's answers, which takes a third
+        of the time of a scan.
+        """
+        async with self._turn, asyncio.timeout(ANSWER_SECONDS):
+            return await answer
 
 
 def _expiry(at: Moment, left: object) -> datetime | None:

@@ -212,6 +212,7 @@ class Visit:
         at = self._clock()
         await self._listener.wait_for_fence()
         self._compare(live)
+        await asyncio.sleep(0)  # comparing and concluding each take their time
         pace_seconds = self._pace_seconds(at.tick - began.tick)
         self._tell(ScanEnded(self._source, at, index, evictions, pace_seconds))
 
@@ -229,12 +230,16 @@ class Visit:
 
     def _compare(self, live: set[str]) -> None:
         """Take over what is alive, and judge the key events by what they have not told."""
-        if self._has_scanned and (live ^ self._live) - self._touched:
+        untold = live ^ self._live
+        untold -= self._touched
+        if self._has_scanned and untold:
             if self._key_events.are_on:
                 logger.warning("source redis: a scan found what no key event has told")
             self._key_events.miss(self._clock().tick)
             self._tell_judgement()
-        self._live = (live - self._touched) | (self._live & self._touched)
+        for who in self._touched:
+            (live.add if who in self._live else live.discard)(who)
+        self._live = live
         self._has_scanned = True
 
     async def _read_rest(self) -> None:

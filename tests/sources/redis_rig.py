@@ -23,9 +23,11 @@ class RedisRig:
         For its data.
     flags
         Its setting of key events.
+    *more
+        Further options of its command line.
     """
 
-    def __init__(self, folder: Path, flags: str = "Egxen") -> None:
+    def __init__(self, folder: Path, flags: str = "Egxen", *more: str) -> None:
         path = shutil.which("redis-server")
         assert path, "these tests need Debian's package redis-server"
         with socket.create_server(("127.0.0.1", 0)) as place:
@@ -33,6 +35,7 @@ class RedisRig:
         self._command = [path, "--port", str(self.port), "--bind", "127.0.0.1"]
         self._command += ["--dir", str(folder), "--save", "", "--appendonly", "yes"]
         self._command += ["--appendfsync", "always", "--notify-keyspace-events", flags]
+        self._command += more
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import socket
+import subprocess
 import threading
 import time
 from collections import Counter
@@ -10,6 +12,7 @@ from datetime import timedelta
 
 import pytest
 import redis as redis_py
+from redis.asyncio import BlockingConnectionPool, Redis
 
 from kato_panel.domain.events import ChangeNamed, ChangesNamed, Kind, Name
 from kato_panel.domain.health import Health
@@ -21,6 +24,7 @@ from kato_panel.hub import Hub
 from kato_panel.sources import payloads
 from kato_panel.sources import redis_visit as module
 from kato_panel.sources.redis import RedisSource
+from kato_panel.sources.redis_keys import SessionKeys
 from kato_panel.watcher import Watcher, now
 from tests.following import Reader
 from tests.sources.redis_rig import RedisRig, Writer
@@ -414,3 +418,73 @@ def test_refusal_is_told_without_the_password(rig, caplog):
         finally:
             watcher.stop()
     assert "hunter2" not in caplog.text
+
+
+def test_encrypted_redis_is_trusted_by_its_certificate_only(tmp_path, monkeypatch):
+    """As for every other connection: this machine's certificates, and those of SSL_CERT_FILE."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
+            *("-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as place:
+        port = place.getsockname()[1]
+    more = ["--tls-port", str(port), "--tls-auth-clients", "no", "--tls-cert-file", certificate]
+    rig = RedisRig(tmp_path, "Egxen", *map(str, more), "--tls-key-file", str(key))
+    writer = Writer(rig)
+    try:
+        writer.create()
+        hub = Hub()
+        source = RedisSource(f"rediss://localhost:{port}/0", now)
+        teller = KeyedCount(Ledger(payloads.created_in))
+        watcher = Watcher([source], hub, interval_seconds=3.0, teller=teller)
+        reader = Reader(hub)
+        watcher.start()
+        try:
+            reader.until(lambda seen: seen.snapshot and state_of(seen).failures)
+            assert state_of(reader).reason == "its TLS certificate is not trusted"
+            monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+            reader.until(lambda seen: seen.active == 1)
+        finally:
+            watcher.stop()
+    finally:
+        writer.close()
+        rig.kill()
+
+
+def test_redis_behind_a_socket_s_file_is_read(tmp_path):
+    """With the number of a database in the query."""
+    path = tmp_path / "redis.sock"
+    rig = RedisRig(tmp_path, "Egxen", "--unixsocket", str(path))
+    writer = Writer(rig, database=2)
+    try:
+        with watching(f"unix://{path}?db=2") as reader:
+            writer.create()
+            reader.until(lambda seen: seen.active == 1, timeout_seconds=2)
+    finally:
+        writer.close()
+        rig.kill()
+
+
+async def test_questions_take_turns(rig):
+    """A birth's value is read while a scan goes on, not after it."""
+    pool = BlockingConnectionPool.from_url(rig.url, max_connections=1)
+    keys = SessionKeys(Redis(connection_pool=pool), now)
+    scanned = []
+
+    async def scan():
+        for _ in range(100):
+            await keys.see(["session-a"])
+            scanned.append(1)
+
+    task = asyncio.create_task(scan())
+    await asyncio.sleep(0)
+    await keys.read_values(["session-b"])
+    assert len(scanned) < 10
+    await task
+    await pool.disconnect()
