@@ -2,6 +2,7 @@
 
 from kato_panel import messages
 from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.listing import Row
 from kato_panel.domain.snapshot import SessionSnapshot
 from tests.conftest import NOON, moment
 
@@ -76,3 +77,9 @@ def test_error_names_its_field_where_it_has_one():
     """For programs and for people."""
     assert messages.error("x", "y") == {"error": {"code": "x", "message": "y"}}
     assert messages.error("x", "y", "limit")["error"]["field"] == "limit"
+
+
+def test_row_of_which_nothing_is_known_is_null():
+    """But for its id, and that nobody has seen it gone."""
+    told = messages.session_row(Row("s"))
+    assert {key for key, value in told.items() if value is not None} == {"session_id", "is_gone"}

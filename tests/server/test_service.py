@@ -111,6 +111,19 @@ def test_routes_are_the_same_with_events_on_and_off(simulator, flag):
     }
 
 
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [("127.0.0.1", True), ("localhost", True), ("::1", True), ("0.0.0.0", False)],
+)
+def test_deletes_are_allowed_on_loopback_only(simulator, host, allowed):
+    """By the addresses that are really listened on, whatever name they were given by."""
+    settings = {"KATO_PANEL_HOST": host, "KATO_PANEL_ALLOW_ACTIONS": "true"}
+    with service_in_thread(simulator.url, **settings) as box:
+        actions = box["service"].runtime.sessions.actions
+    assert actions.allowed is allowed
+    assert allowed or "0.0.0.0" in actions.reason
+
+
 def test_service_listens_on_ipv6_too(simulator):
     """Its address is written with brackets."""
     with service_in_thread(simulator.url, KATO_PANEL_HOST="::1") as box:

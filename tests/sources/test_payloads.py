@@ -229,3 +229,49 @@ def test_id_tells_when_a_session_was_created():
 def test_evictions_are_read_or_not_known(info, evicted):
     """From `INFO stats`."""
     assert payloads.evicted_keys(info) == evicted
+
+
+@pytest.mark.parametrize(
+    ("odd", "field"),
+    [
+        ({"node_id": 7}, "node_id"),
+        ({"node_id": ""}, "node_id"),
+        ({"created_at": "yesterday"}, "created_at"),
+        ({"last_accessed": 5}, "last_accessed"),
+        ({"ttl_seconds": -1}, "ttl_seconds"),
+        ({"ttl_seconds": True}, "ttl_seconds"),
+        ({"stm": {"a": 1}}, "stm_length"),
+        ({"access_count": -1}, "access_count"),
+        ({"access_count": True}, "access_count"),
+        ({"access_count": 1.5}, "access_count"),
+        ({"access_count": 10**16}, "access_count"),
+    ],
+)
+def test_odd_field_of_a_value_is_unknown_in_its_row(odd, field):
+    """And the others still count."""
+    row = payloads.session_row("session-x", {"node_id": "n", "access_count": 3, **odd})
+    assert getattr(row, field) is None
+    assert (row.node_id, row.access_count) != (None, None)
+
+
+def test_row_knows_creation_from_the_id_at_least():
+    """Where the value does not say."""
+    session_id = "session-" + "ab" * 16 + "-1795381221106"
+    row = payloads.session_row(session_id, {})
+    assert row.created_at == payloads.created_in(session_id)
+
+
+@pytest.mark.parametrize(
+    ("payload", "is_missing"),
+    [
+        ({"detail": "Session x not found or expired"}, True),
+        ({"error": {"code": "SESSION_NOT_FOUND"}}, True),
+        ({"detail": "Not Found"}, False),
+        ({"detail": ["Session"]}, False),
+        ({"error": {"code": "OTHER"}}, False),
+        ({}, False),
+    ],
+)
+def test_missing_session_is_told_in_two_shapes(payload, is_missing):
+    """And any other 404 is about something else."""
+    assert payloads.is_session_missing(payload) is is_missing
