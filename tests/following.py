@@ -104,6 +104,6 @@ class Caller:
         answer = httpx.get(f"{self.url}/_simulator/requests", trust_env=False)
         return dict(answer.json())
 
-    def order(self, path: str, **body: object) -> None:
+    def order(self, what: str, **body: object) -> None:
         """Order misbehaviour."""
-        httpx.post(f"{self.url}/_simulator/{path}", json=body, trust_env=False).raise_for_status()
+        httpx.post(f"{self.url}/_simulator/{what}", json=body, trust_env=False).raise_for_status()

@@ -1,6 +1,6 @@
 /** Deleting sessions: asked back first, told afterwards, one result for each. */
 
-import { clean, isDate, pluralize, shortenId, writeLong } from "./words.js";
+import { SENTENCE, clean, isDate, pluralize, shortenId, writeLong } from "./words.js";
 import { findRefs, make, setHidden, setText } from "./markup.js";
 
 const MOST = 20;
@@ -82,11 +82,11 @@ export class Deletion {
       const name = make("code", "");
       name.textContent = shortenId(who);
       const what = make("span", "");
-      what.textContent = result === "failed" ? `failed: ${clean(reason)}` : WORDS[result] ?? clean(result);
+      what.textContent = result === "failed" ? `failed: ${clean(reason, SENTENCE)}` : WORDS[result] ?? clean(result);
       item.append(name, what);
       return item;
     }));
-    setText(refs.note, clean(error));
+    setText(refs.note, clean(error, SENTENCE));
     setHidden(refs.typing, true);
     setText(refs.no, "Close");
     this.paint();

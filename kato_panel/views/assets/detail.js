@@ -1,6 +1,6 @@
 /** One session in a drawer: its value, its time left, and what is known of its life. */
 
-import { clean, isDate, isNumber, pluralize, readFromAddress, setInAddress, shortenId, writeCount, writeDay, writeLong } from "./words.js";
+import { SENTENCE, clean, isDate, isNumber, pluralize, readFromAddress, setInAddress, shortenId, writeCount, writeDay, writeLong } from "./words.js";
 import { findRefs, icon, make, setHidden, setText } from "./markup.js";
 
 const SESSION_KEY = "session";
@@ -69,16 +69,16 @@ export class Detail {
     const { refs } = this;
     setHidden(refs.waiting, true);
     setHidden(refs.failure, !found.error);
-    setText(refs.failure, clean(found.error));
+    setText(refs.failure, clean(found.error, SENTENCE));
     setHidden(refs.warning, !found.warning);
-    setText(refs.warningText, clean(found.warning));
+    setText(refs.warningText, clean(found.warning, SENTENCE));
     setHidden(refs.content, !found.reading);
     if (!found.reading) return;
     const { row, value, trouble, is_cut: isCut } = found.reading;
     Object.assign(this, { found, row, takenAt: performance.now() });
     setHidden(refs.remove, !found.actions?.allowed || row.is_gone);
     setHidden(refs.note, !(trouble || isCut || found.has_touched));
-    setText(refs.note, [clean(trouble), isCut && "The value is long: what is left out is marked.", found.has_touched && "KATO's own read has given this session its whole time to live again."].filter(Boolean).join(" "));
+    setText(refs.note, [clean(trouble, SENTENCE), isCut && "The value is long: what is left out is marked.", found.has_touched && "KATO's own read has given this session its whole time to live again."].filter(Boolean).join(" "));
     const { stm, metadata, ...rest } = value ?? {};
     refs.stm.replaceChildren(grow(stm, 0));
     refs.metadata.replaceChildren(grow(metadata, 1));

@@ -5,7 +5,7 @@
  * older question is passed over. Rows are kept by id, so scroll and selection survive a refresh.
  */
 
-import { clean, isDate, isNumber, pluralize, readFromAddress, setInAddress, shortenId, writeCount, writeLong, writeTime } from "./words.js";
+import { SENTENCE, clean, isDate, isNumber, pluralize, readFromAddress, setInAddress, shortenId, writeCount, writeLong, writeTime } from "./words.js";
 import { findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { followHost, isHostDark } from "./theme.js";
 import { CELLS, buildList } from "./table.js";
@@ -50,7 +50,7 @@ class SessionList {
     this.paintTheme();
     if (model.answer) this.take(model.answer, true);
     this.load();
-    this.detail.follow();
+    whenShown(this.root, signal, () => this.detail.follow()); // a drawer opens only in a page
     return this.root;
   }
 
@@ -227,7 +227,7 @@ class SessionList {
     refs.limit.value = String(query.limit);
     setHidden(refs.incomplete, !answer || answer.complete);
     setHidden(refs.failure, !failure);
-    if (failure) setText(refs.failure, `${clean(failure)}${answer ? ` What is shown is from ${writeTime(answer.at)}.` : ""}`);
+    if (failure) setText(refs.failure, `${clean(failure, SENTENCE)}${answer ? ` What is shown is from ${writeTime(answer.at)}.` : ""}`);
     this.root.classList.toggle("old", Boolean(failure));
     const age = answer && isDate(answer.at) ? (performance.now() - this.takenAt) / 1_000 : null;
     setText(refs.age, failure ? "" : this.asked && performance.now() - this.asked.at > 500 ? "asking…" : age === null ? "" : age < 1 ? "refreshed now" : `refreshed ${writeLong(age)} ago`);
@@ -250,6 +250,12 @@ class SessionList {
   paintTheme() {
     this.root.dataset.theme = isHostDark() ? "dark" : "light";
   }
+}
+
+function whenShown(element, signal, act) {
+  if (signal.aborted) return;
+  if (element.isConnected) act();
+  else requestAnimationFrame(() => whenShown(element, signal, act));
 }
 
 function paintTimes(cells, data, now) {

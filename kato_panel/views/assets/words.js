@@ -3,6 +3,7 @@
 export const DEFAULTS = { toast_seconds: 4, fallback_interval_seconds: 10 };
 const NAME_CHARACTERS = 80;
 const NAMES_IN_TITLE = 20;
+export const SENTENCE = 400; // characters of what the server says in words
 
 export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const groupDigits = (digits) => String(digits).replace(/\B(?=(\d{3})+$)/g, "\u2009");
@@ -74,9 +75,9 @@ export function writeDay(time) {
 export const shortenId = (id) => clean(String(id).replace(/^session-(.{4}).*?(.{3})-\d+$/, "$1…$2"));
 
 /** Make text of unknown origin safe to look at: bounded, and without what hides or reorders. */
-export function clean(text) {
+export function clean(text, most = NAME_CHARACTERS) {
   const kept = [...String(text ?? "").slice(0, 4_000).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "")];
-  return kept.length > NAME_CHARACTERS ? `${kept.slice(0, NAME_CHARACTERS - 1).join("")}…` : kept.join("");
+  return kept.length > most ? `${kept.slice(0, most - 1).join("")}…` : kept.join("");
 }
 
 /** Say who came or went: nodes, else the sessions' ids, shortened, else that nobody saw. */
