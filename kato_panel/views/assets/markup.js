@@ -32,7 +32,7 @@ const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</
   ${buildRateCard("created", "Created")}${buildRateCard("ended", "Ended")}
   <section class="card sources" data-part="sources" aria-labelledby="h-sources">
     <div class="hd"><h2 id="h-sources">Sources</h2><span class="key" data-ref="sourcesAt"></span></div>
-    <ul role="list" data-ref="sources"></ul></section>
+    <ul role="list" data-ref="sources"></ul><p class="sub remarks" data-ref="remarks"></p></section>
   <section class="card over" data-part="chart" aria-labelledby="h-over">
     <div class="hd"><h2 id="h-over">Sessions over time</h2><span class="sp"></span>
       <span class="swatch accent">active</span><span class="swatch made">created</span><span class="swatch gone">ended</span>

@@ -7,7 +7,7 @@
  * `model.parts` which cards are shown.
  */
 
-import { DEFAULTS, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
+import { DEFAULTS, SENTENCE, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
 import { THEMES, build, make, setAttribute, setHidden, setText } from "./markup.js";
 import { drawBars, drawLine } from "./pictures.js";
 import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTheme } from "./theme.js";
@@ -255,10 +255,13 @@ class Visit {
       const age = isNumber(source.age_seconds) ? source.age_seconds + (isLost ? 0 : elapsed) : null;
       setAttribute(row, "class", health);
       setText(row.children[1], clean(source.label));
-      setText(row.children[2], health === "up" ? writeAge(age) : ["degraded", "down"].includes(health) ? reason || health : health);
+      setText(row.children[2], health === "up" ? writeAge(age) : ["degraded", "down", "off"].includes(health) ? reason || health : health);
       setAttribute(row, "title", [clean(source.label), health, reason].filter(Boolean).join(" · "));
     }
     while (refs.sources.children.length > sources.length) refs.sources.lastElementChild.remove();
+    // What a source that is up has to say is advice: it stands below them, in full.
+    const remarks = sources.filter(({ health, reason }) => health === "up" && reason);
+    setText(refs.remarks, remarks.map(({ label, reason }) => `${clean(label)}: ${clean(reason, SENTENCE)}`).join(" · "));
   }
 
   cycleTheme() {
