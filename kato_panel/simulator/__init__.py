@@ -6,6 +6,7 @@ It knows nothing of the rest of the package, and the rest watches it as it watch
 
 from .embedded import EmbeddedSimulator
 from .server import Options, Simulator
+from .session import KeysAwayError
 from .store import StateFileError
 
-__all__ = ["EmbeddedSimulator", "Options", "Simulator", "StateFileError"]
+__all__ = ["EmbeddedSimulator", "KeysAwayError", "Options", "Simulator", "StateFileError"]

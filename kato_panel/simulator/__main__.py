@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from .server import Options, Simulator
+from .session import KeysAwayError
 from .store import StateFileError
 
 
@@ -54,12 +55,18 @@ class FiniteRange(click.FloatRange):
     default=None,
     help="File in which the sessions survive a restart.",
 )
+@click.option(
+    "--redis",
+    "redis_url",
+    default=None,
+    help="URL of a Redis in which the sessions live, as KATO's do.",
+)
 def main(**given: Any) -> None:
     """Simulate a KATO service over real HTTP and WebSocket."""
     options = Options(**given)
     try:
         asyncio.run(serve(options))
-    except StateFileError as error:
+    except (KeysAwayError, StateFileError) as error:
         raise click.ClickException(str(error)) from error
     except OSError as error:
         reason = error.strerror or error

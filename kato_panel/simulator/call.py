@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from http import HTTPStatus
+from types import TracebackType
 from typing import Any, cast
 
 from tornado.http1connection import HTTP1Connection
@@ -11,10 +12,10 @@ from tornado.web import RequestHandler
 
 from . import wire
 from .faults import Fault
+from .session import KeysAwayError, Session
 from .upstream import Upstream
 from .wire import Payload
 from .workers import Worker
-from .world import Session
 
 
 class Call(RequestHandler):
@@ -133,6 +134,16 @@ class Call(RequestHandler):
         self.set_header("Content-Type", wire.PLAIN)
         crashed = status_code >= HTTPStatus.INTERNAL_SERVER_ERROR
         self.finish(b"Internal Server Error" if crashed else b"Invalid HTTP request.")
+
+    def log_exception(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Keep quiet about a place of the sessions that is away: it is ordered misbehaviour."""
+        if not isinstance(error, KeysAwayError):
+            super().log_exception(kind, error, trace)
 
     def on_finish(self) -> None:
         """Enter the call into its worker's figures."""

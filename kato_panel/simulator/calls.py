@@ -43,7 +43,7 @@ class Health(Call):
 
     async def get(self) -> None:
         """Tell the state and the count."""
-        await self.answer(self.upstream.health())
+        await self.answer(self.upstream.health(self.worker))
 
 
 class Metrics(Call):
@@ -53,7 +53,7 @@ class Metrics(Call):
 
     async def get(self) -> None:
         """Tell this worker's figures, up to 5 s old."""
-        active = self.upstream.active()
+        active = self.upstream.active(self.worker)
         await self.answer(self.worker.metrics(self.upstream.clock(), active))
 
 

@@ -5,6 +5,7 @@ All draws are made in simulated seconds since the start, so that the same seed g
 churn at every speed.
 """
 
+import contextlib
 import dataclasses
 import heapq
 import math
@@ -12,7 +13,9 @@ import random
 from collections.abc import Iterator
 from typing import Literal
 
-from .world import DEFAULT_TTL_SECONDS, Session, World
+from .contents import draw_contents
+from .session import DEFAULT_TTL_SECONDS, KeysAwayError, Session
+from .world import World
 
 NODES = (
     "planner-7",
@@ -32,6 +35,7 @@ DAY_SECONDS = 86_400.0
 WAVE_DEPTH = 0.5
 BURST_MEAN = 1.5
 BURST_GAP_SECONDS = 0.3
+RETRY_SECONDS = 1.0
 
 EXPIRING_SHARE = 0.1
 EXPIRING_TTLS_SECONDS = (120, 240, 300, 300)
@@ -84,6 +88,7 @@ class Churn:
         self.speed = speed
         self.started_at = started_at
         self._random = random.Random(f"{seed}/churn")
+        self._contents_random = random.Random(f"{seed}/contents")
         self._arrivals = self._draw_arrivals()
         self._next_arrival = next(self._arrivals, math.inf)
         self._departures: list[tuple[float, str]] = []
@@ -103,7 +108,7 @@ class Churn:
         plans = [self._draw_plan(met=True) for _ in range(count)]
         ages = [self._random.random() * (p.lifetime_seconds or p.ttl_seconds) for p in plans]
         for age, plan in sorted(zip(ages, plans, strict=True), key=lambda pair: -pair[0]):
-            self._create(world, plan, self.started_at - age / self.speed)
+            self._create(world, plan, self.started_at - age / self.speed, age)
 
     def adopt(self, world: World) -> None:
         """Take over the plans of the sessions a restored world holds."""
@@ -114,7 +119,8 @@ class Churn:
         """
         Make the changes that are due by ``now``, each at its own time, oldest first.
 
-        With ``at_most`` it stops after so many; the rest stays due.
+        With ``at_most`` it stops after so many; the rest stays due. Where the sessions are kept
+        is away, whoever arrives is refused, and whoever wants to delete tries again.
         """
         changes: list[Change] = []
         while (at := self.next_at) <= now:
@@ -123,11 +129,16 @@ class Churn:
             world.advance(at)
             if at == self._next_arrival:
                 self._next_arrival = next(self._arrivals, math.inf)
-                created = self._create(world, self._draw_plan(), at)
-                changes.append(Change("created", at, created))
+                with contextlib.suppress(KeysAwayError):
+                    created = self._create(world, self._draw_plan(), at)
+                    changes.append(Change("created", at, created))
                 continue
             _, session_id = heapq.heappop(self._departures)
-            deleted = world.delete(session_id, at)
+            try:
+                deleted = world.delete(session_id, at)
+            except KeysAwayError:
+                heapq.heappush(self._departures, (now + RETRY_SECONDS, session_id))
+                continue
             if deleted is not None:
                 changes.append(Change("destroyed", at, deleted))
         world.advance(now)
@@ -140,13 +151,19 @@ class Churn:
         self._departures = [(max(at, until), one) for at, one in self._departures]
         heapq.heapify(self._departures)
 
-    def _create(self, world: World, plan: Plan, at: float) -> Session:
+    def _create(self, world: World, plan: Plan, at: float, age_seconds: float = 0.0) -> Session:
         lifetime = plan.lifetime_seconds
+        holds = draw_contents(self._contents_random, age_seconds)
+        idle = holds.idle_share
         session = world.create(
             plan.node_id,
             at,
             ttl_seconds=plan.ttl_seconds,
             delete_at=None if lifetime is None else at + lifetime / self.speed,
+            metadata=holds.metadata,
+            stm=holds.stm,
+            access_count=holds.access_count,
+            accessed_at=None if idle is None else at + (1 - idle) * age_seconds / self.speed,
         )
         self._watch(session)
         return session

@@ -116,6 +116,10 @@ class Restart(Control):
         except ControlError as error:
             await self.refuse(error)
             return
+        if self.upstream.world.is_kept and not order.keep_state:
+            words = "keep_state is false, must be true where a Redis keeps the sessions"
+            await self.refuse(ControlError(words))
+            return
         await self.answer({"away_seconds": order.away_seconds, "keep_state": order.keep_state})
         self.upstream.restarts.put_nowait(order)
 

@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from .server import Options, Simulator
+from .session import KeysAwayError
 from .store import StateFileError
 
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 STOP_SECONDS = 2.0
 TRUTH_SECONDS = 5.0
 
@@ -28,6 +29,8 @@ class EmbeddedSimulator:
         As on the command line; ``rate`` 0 stands still until somebody calls.
     initial
         Sessions alive at the start, spread over their lives.
+    redis_url
+        A Redis in which the sessions live, as KATO's do; its clock ends them.
     clock
         Returns the present in epoch seconds; with ``rate`` 0 a test may move it at will.
     """
@@ -42,6 +45,7 @@ class EmbeddedSimulator:
         workers: int = 1,
         port: int = 0,
         state: Path | None = None,
+        redis_url: str | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._simulator = Simulator(
@@ -53,6 +57,7 @@ class EmbeddedSimulator:
                 speed=speed,
                 initial=initial,
                 state=state,
+                redis_url=redis_url,
             ),
             clock,
         )
@@ -82,6 +87,8 @@ class EmbeddedSimulator:
             If the port is taken.
         StateFileError
             If the state file cannot be used.
+        KeysAwayError
+            If the Redis cannot be used.
         RuntimeError
             If it was started before.
         """
@@ -125,7 +132,7 @@ class EmbeddedSimulator:
     def _serve(self) -> None:
         try:
             asyncio.run(self._main())
-        except (OSError, StateFileError) as error:
+        except (OSError, KeysAwayError, StateFileError) as error:
             self._run.set_exception(error)
         finally:
             if not self._run.done():

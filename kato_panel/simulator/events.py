@@ -20,7 +20,7 @@ class Events(WebSocketHandler, Call):
 
     async def open(self, *_args: str, **_kwargs: str) -> None:
         """Send the snapshot, before any event."""
-        snapshot = wire.snapshot_frame(self.upstream.active(), self.upstream.clock())
+        snapshot = wire.snapshot_frame(self.upstream.active(self.worker), self.upstream.clock())
         self.worker.streams[self] = None
         await self.deliver(snapshot)
 

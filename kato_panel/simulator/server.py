@@ -16,6 +16,8 @@ from tornado.web import Application
 from . import calls, control
 from .churn import Churn
 from .faults import RestartOrder
+from .kept_world import KeptWorld
+from .redis_keys import RedisKeys
 from .store import Store
 from .upstream import Upstream
 from .world import World
@@ -31,7 +33,8 @@ class Options:
     How to simulate; the same words as on the command line.
 
     ``rate`` is in creates per simulated second, ``initial`` in sessions; ``port`` 0 picks a
-    free one; without ``state`` nothing survives the end.
+    free one; without ``state`` or ``redis_url`` nothing survives the end. With ``redis_url``
+    the sessions live in that Redis, as KATO's do; those that are there are taken over.
     """
 
     host: str = "127.0.0.1"
@@ -42,6 +45,7 @@ class Options:
     speed: float = 1.0
     initial: int = 0
     state: Path | None = None
+    redis_url: str | None = None
 
 
 class WorkerServer(HTTPServer):
@@ -71,6 +75,7 @@ class Simulator:
         self.options = options
         self.clock = clock
         self._store: Store | None = None
+        self._keys: RedisKeys | None = None
         self._server: WorkerServer | None = None
         self._port = options.port
 
@@ -90,6 +95,8 @@ class Simulator:
             If it cannot listen, at the start or after a restart.
         StateFileError
             If the state file cannot be used.
+        KeysAwayError
+            If the Redis cannot be used at the start.
         """
         try:
             # the port first: with it taken, the other simulator's state file stays untouched
@@ -101,6 +108,8 @@ class Simulator:
             await self._close()
             if self._store is not None:
                 self._store.close()
+            if self._keys is not None:
+                self._keys.close()
 
     def _bind(self) -> socket.socket:
         # Tornado's own way leaves the socket open where the port is taken
@@ -115,19 +124,29 @@ class Simulator:
         with contextlib.ExitStack() as undo:
             undo.callback(listening.close)
             options, now = self.options, self.clock()
-            world = World(options.seed, options.speed)
+            world = self._make_world()
             self.churn = Churn(options.seed, options.rate, options.speed, now)
             known = False
             if options.state is not None:
                 self._store = Store(options.state)
                 known = self._store.open(world, now)
-            if known:
+            world.reconcile(self.clock)
+            if known or world.index:
+                world.reseed()
                 self.churn.adopt(world)
             else:
-                self.churn.populate(world, options.initial)
+                with world.together():
+                    self.churn.populate(world, options.initial)
             self.upstream = Upstream(world, options.workers, options.seed, self.clock)
             undo.pop_all()
         self._listen(listening)
+
+    def _make_world(self) -> World:
+        options = self.options
+        if options.redis_url is None:
+            return World(options.seed, options.speed)
+        self._keys = RedisKeys(options.redis_url, self.clock)
+        return KeptWorld(self._keys, options.seed, options.speed)
 
     def _listen(self, listening: socket.socket) -> None:
         shared = {"upstream": self.upstream}

@@ -2,7 +2,7 @@
 
 from . import wire
 from .call import Call
-from .world import Session
+from .session import Session
 
 
 class Sessions(Call):
@@ -51,7 +51,7 @@ class SessionsCount(Call):
 
     async def get(self) -> None:
         """Tell the count."""
-        active = self.upstream.active()
+        active = self.upstream.active(self.worker)
         await self.answer(self.worker.count(self.upstream.clock(), active))
 
 
@@ -62,12 +62,9 @@ class Exists(Call):
 
     async def get(self, session_id: str) -> None:
         """Tell whether there is such a session."""
-        now = self.upstream.clock()
-        self.upstream.world.advance(now)
-        had_key = session_id in self.upstream.world.sessions
-        exists = self.upstream.world.exists(session_id, now)
+        found = self.upstream.world.look(session_id, self.upstream.clock())
         await self.answer(
-            {"exists": exists, "expired": had_key and not exists, "session_id": session_id}
+            {"exists": found == "there", "expired": found == "late", "session_id": session_id}
         )
 
 
@@ -127,8 +124,9 @@ class Stm(SessionCall):
     route = "/sessions/{session_id}/stm"
 
     async def get(self, session_id: str) -> None:
-        """Show the short-term memory, which is always empty."""
-        await self.answer({"stm": [], "session_id": session_id, "length": 0})
+        """Show the short-term memory."""
+        stm = self.session.stm if self.session is not None else ()
+        await self.answer({"stm": stm, "session_id": session_id, "length": len(stm)})
 
 
 class Config(SessionCall):

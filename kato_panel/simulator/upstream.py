@@ -1,6 +1,7 @@
 """The simulated upstream without its sockets: workers in front of one world."""
 
 import asyncio
+import contextlib
 import random
 import weakref
 from collections import Counter
@@ -12,9 +13,10 @@ from tornado.iostream import IOStream
 from . import wire
 from .churn import Change
 from .faults import FaultBook, RestartOrder
+from .session import DEFAULT_TTL_SECONDS, KeysAwayError, Session
 from .wire import Payload
 from .workers import Stream, Worker, processors
-from .world import DEFAULT_TTL_SECONDS, Session, World
+from .world import World
 
 Clock = Callable[[], float]
 PENDING_LIMIT = 10_000
@@ -74,7 +76,14 @@ class Upstream:
         return [stream for worker in self.workers for stream in worker.streams]
 
     async def create(self, worker: Worker, order: wire.CreateOrder) -> Session:
-        """Begin a session and tell the worker's streams; returns when all have taken it."""
+        """
+        Begin a session and tell the worker's streams; returns when all have taken it.
+
+        Raises
+        ------
+        KeysAwayError
+            If there is no place to keep it.
+        """
         session = self.world.create(
             order.node_id,
             self.clock(),
@@ -119,10 +128,17 @@ class Upstream:
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
-    def active(self) -> int:
-        """Return what upstream reports as active: the size of its index."""
+    def active(self, worker: Worker) -> int:
+        """
+        Return what upstream reports as active: the size of its index.
+
+        Where it cannot be read, the worker counts the sessions it made itself, and does not say.
+        """
         self.world.advance(self.clock())
-        return len(self.world.index)
+        try:
+            return self.world.count()
+        except KeysAwayError:
+            return len(worker.local)
 
     def uptime_seconds(self) -> float:
         """Return how long the worker processes run."""
@@ -142,7 +158,7 @@ class Upstream:
             "session_support": True,
         }
 
-    def health(self) -> Payload:
+    def health(self, worker: Worker) -> Payload:
         """Answer ``GET /health``; never cached."""
         return {
             "status": "healthy",
@@ -152,7 +168,7 @@ class Upstream:
             "issues": [],
             "metrics_collected": 19,
             "last_collection": self.started_at,
-            "active_sessions": self.active(),
+            "active_sessions": self.active(worker),
             "timestamp": wire.utc(self.clock()),
         }
 
@@ -174,9 +190,10 @@ class Upstream:
         }
 
     def truth(self) -> Payload:
-        """Say what is really so; times are epoch seconds."""
+        """Say what is really so, or was when last it could be seen; times are epoch seconds."""
+        with contextlib.suppress(KeysAwayError):
+            self.world.reconcile(self.clock)
         now = self.clock()
-        self.world.advance(now)
         return {
             "at": now,
             "live": [

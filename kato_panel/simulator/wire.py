@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from .world import Session
+from .session import Session
 
 Payload = dict[str, Any]
 

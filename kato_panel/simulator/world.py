@@ -5,52 +5,22 @@ No I/O and no clock: time comes in as epoch seconds, and each change is told to 
 before it is made, so that what was told survives a crash.
 """
 
+import contextlib
 import dataclasses
 import heapq
 import random
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-DEFAULT_TTL_SECONDS = 3600
+from .session import DEFAULT_TTL_SECONDS, Ended, How, Session
+
 ENDED_KEPT = 100_000
 
-How = Literal["deleted", "expired", "lost"]
 Entry = dict[str, Any]
 Journal = Callable[[Entry], None]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Session:
-    """
-    One live session; all times are epoch seconds.
-
-    ``expires_at`` is what the session's own JSON says and never moves; ``key_expires_at`` is
-    when its key really goes, and moves with every read. ``delete_at`` is the churn's plan,
-    ``None`` if nobody planned a deletion.
-    """
-
-    session_id: str
-    node_id: str
-    created_at: float
-    expires_at: float
-    key_expires_at: float
-    ttl_seconds: int
-    metadata: Mapping[str, Any]
-    config: Mapping[str, Any]
-    delete_at: float | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Ended:
-    """One session that is gone, when it went (epoch seconds) and how."""
-
-    session_id: str
-    node_id: str
-    created_at: float
-    ended_at: float
-    how: How
+Found = Literal["there", "late", "gone"]
 
 
 class World:
@@ -69,6 +39,9 @@ class World:
     journal
         Hears of each change before it is made; if it raises, nothing changes.
     """
+
+    is_kept = False
+    """Whether the sessions live elsewhere."""
 
     def __init__(self, seed: int = 1, speed: float = 1.0, journal: Journal | None = None) -> None:
         self.seed = seed
@@ -90,6 +63,9 @@ class World:
         metadata: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
         delete_at: float | None = None,
+        stm: Sequence[Sequence[str]] = (),
+        access_count: int = 0,
+        accessed_at: float | None = None,
     ) -> Session:
         """
         Begin a session.
@@ -113,19 +89,27 @@ class World:
             metadata=dict(metadata or {}),
             config=dict(config or {}),
             delete_at=delete_at,
+            stm=[list(one) for one in stm],
+            access_count=access_count,
+            accessed_at=accessed_at,
         )
-        if self.journal is not None:
-            self.journal({"op": "create", "session": dataclasses.asdict(session)})
-        self._add(session)
+        self._begin(session)
         return session
 
     def advance(self, now: float) -> None:
         """End every session whose key is due; the index keeps their ids and nobody is told."""
         while self._expiries and self._expiries[0][0] <= now:
-            due, session_id = heapq.heappop(self._expiries)
+            due, session_id = self._expiries[0]
             session = self.sessions.get(session_id)
-            if session is not None and session.key_expires_at == due:
+            is_due = session is not None and session.key_expires_at == due
+            left_seconds = self._left_seconds(session_id) if is_due else None
+            heapq.heappop(self._expiries)
+            if session is None or not is_due:
+                continue
+            if left_seconds is None:
                 self._end(session, due, "expired")
+            else:
+                self._place(session, now + left_seconds)
 
     def read(self, session_id: str, now: float) -> Session | None:
         """
@@ -138,7 +122,7 @@ class World:
         Session | None
             ``None`` if there is none; ``expires_at`` is the stored one.
         """
-        if not self.exists(session_id, now):
+        if self.look(session_id, now) != "there":
             return None
         session = self.sessions[session_id]
         self._move(session, now + session.ttl_seconds / self.speed)
@@ -146,14 +130,18 @@ class World:
 
     def exists(self, session_id: str, now: float) -> bool:
         """Say whether a session can be read, without moving its TTL."""
-        self.advance(now)
-        session = self.sessions.get(session_id)
-        if session is None:
-            return False
-        if session.expires_at <= now:
-            self._remove(session, now, "expired")
-            return False
-        return True
+        return self.look(session_id, now) == "there"
+
+    def look(self, session_id: str, now: float) -> Found:
+        """
+        Look for a session without moving its TTL; one past its stored ``expires_at`` is removed.
+
+        Returns
+        -------
+        Found
+            ``late`` for one that was just removed.
+        """
+        return self._find(session_id, now)
 
     def extend(self, session_id: str, ttl_seconds: int, now: float) -> None:
         """Give the key of a live session another TTL, which its next read undoes."""
@@ -161,11 +149,23 @@ class World:
 
     def delete(self, session_id: str, now: float) -> Session | None:
         """End a session on request; ``None`` if it cannot be read (any more)."""
-        if not self.exists(session_id, now):
+        if self._find(session_id, now) != "there":
             return None
         session = self.sessions[session_id]
         self._remove(session, now, "deleted")
         return session
+
+    def count(self) -> int:
+        """Return the index's size, which is what upstream reports."""
+        return len(self.index)
+
+    def reconcile(self, clock: Callable[[], float]) -> None:
+        """Bring what is known up to date; ``clock`` tells the present, as the look takes time."""
+        self.advance(clock())
+
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        """Take all that begins in here as one change, where that is quicker."""
+        return contextlib.nullcontext()
 
     def lose_all(self, now: float) -> None:
         """Forget every session and the index, as a store without persistence does."""
@@ -184,9 +184,12 @@ class World:
         """
         for entry in entries:
             self._replay(entry)
-        # ids must not repeat those drawn before
-        self._random = random.Random(f"{self.seed}/ids/{self.created_total}")
+        self.reseed()
         self.advance(now)
+
+    def reseed(self) -> None:
+        """Let the ids that follow repeat none of those drawn before a restart."""
+        self._random = random.Random(f"{self.seed}/ids/{self.created_total}")
 
     def entries(self) -> Iterable[Entry]:
         """Yield the shortest journal from which this world can be restored."""
@@ -214,6 +217,8 @@ class World:
                 self._place(self.sessions[entry["session_id"]], float(entry["key_expires_at"]))
             case "remove":
                 self._drop(self.sessions[entry["session_id"]], float(entry["at"]), entry["how"])
+            case "vanish":
+                self._end(self.sessions[entry["session_id"]], float(entry["at"]), entry["how"])
             case "lose":
                 self.advance(float(entry["at"]))
                 self._lose(float(entry["at"]))
@@ -223,6 +228,29 @@ class World:
     def _tell(self, entry: Entry) -> None:
         if self.journal is not None:
             self.journal(entry)
+
+    def _find(self, session_id: str, now: float) -> Found:
+        self.advance(now)
+        session = self._ask(session_id, now)
+        if session is None:
+            return "gone"
+        if session.expires_at <= now:
+            self._remove(session, now, "expired")
+            return "late"
+        return "there"
+
+    def _ask(self, session_id: str, now: float) -> Session | None:  # noqa: ARG002  # for who keeps sessions elsewhere
+        """Return a session that lives."""
+        return self.sessions.get(session_id)
+
+    def _left_seconds(self, session_id: str) -> float | None:  # noqa: ARG002  # the same
+        """Say how long a key lives on that should be gone by now."""
+        return None
+
+    def _begin(self, session: Session) -> None:
+        if self.journal is not None:
+            self.journal({"op": "create", "session": dataclasses.asdict(session)})
+        self._add(session)
 
     def _add(self, session: Session) -> None:
         self.created_total += 1
@@ -247,7 +275,7 @@ class World:
 
     def _drop(self, session: Session, now: float, how: How) -> None:
         self._end(session, now, how)
-        del self.index[session.session_id]
+        self.index.pop(session.session_id, None)
         self._sweep()
 
     def _end(self, session: Session, at: float, how: How) -> None:

@@ -1,21 +1,17 @@
 """A real Redis for a test, and a writer of sessions as KATO writes them."""
 
 import json
-import shutil
-import socket
-import subprocess
 import time
 from pathlib import Path
 from uuid import uuid4
 
-import redis as redis_py
-
 from kato_panel.sources import payloads
+from tests.redis_server import RedisServer
 
 
-class RedisRig:
+class RedisRig(RedisServer):
     """
-    Debian's ``redis-server`` on a free port of loopback, whose data survive a restart.
+    A running Redis whose data survive a restart.
 
     Parameters
     ----------
@@ -28,42 +24,9 @@ class RedisRig:
     """
 
     def __init__(self, folder: Path, flags: str = "Egxen", *more: str) -> None:
-        path = shutil.which("redis-server")
-        assert path, "these tests need Debian's package redis-server"
-        with socket.create_server(("127.0.0.1", 0)) as place:
-            self.port = place.getsockname()[1]
-        self._command = [path, "--port", str(self.port), "--bind", "127.0.0.1"]
-        self._command += ["--dir", str(folder), "--save", "", "--appendonly", "yes"]
-        self._command += ["--appendfsync", "always", "--notify-keyspace-events", flags]
+        super().__init__({"notify-keyspace-events": flags}, keeps=True, folder=folder)
         self._command += more
-        self._process: subprocess.Popen[bytes] | None = None
         self.start()
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + 10
-        while True:
-            try:
-                with self.client() as client:
-                    client.ping()
-                    return
-            except redis_py.exceptions.RedisError:
-                assert time.monotonic() < deadline, "redis-server did not start in 10 s"
-
-    def kill(self) -> None:
-        """Kill it, as a power cut would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def client(self, database: int = 0) -> redis_py.Redis:
-        return redis_py.Redis(port=self.port, db=database)
 
 
 class Writer:
