@@ -1,7 +1,7 @@
 """
 The list of sessions over 100,000 of them in a real Redis, beside raw redis-py.
 
-``python benchmarks/sessions.py [--sessions 100000]`` starts a ``redis-server``, fills it, watches
+``python -m benchmarks.sessions [--sessions 100000]`` starts a ``redis-server``, fills it, watches
 it, and prints a table: pages of the list, the same reads by a bare pipeline, and for how long the
 watcher's loop stood still meanwhile. Times are in milliseconds: the median and the worst of all.
 """
@@ -12,11 +12,8 @@ import json
 import statistics
 import tempfile
 import time
-from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
-
-from redis import Redis
 
 from kato_panel.config import load
 from kato_panel.domain.listing import Query
@@ -25,7 +22,8 @@ from kato_panel.sources import payloads
 from tests.following import Reader
 from tests.sources.redis_rig import RedisRig
 
-FIRST_MS, NEXT_MS, LAG_MS, SCAN_RATIO = 300, 100, 50, 1.5
+FIRST_MS, NEXT_MS = 300, 100
+SCAN_SECONDS = 4
 PAGE = 50
 BATCH = 2_000
 CALLS = 20
@@ -48,7 +46,9 @@ def fill(redis, count):
         pipe = redis.pipeline(transaction=False)
         for number, session_id in enumerate(ids[begin : begin + BATCH], begin):
             value = {"session_id": session_id, "node_id": f"node-{number % 997}", **body}
-            pipe.set(payloads.session_key(session_id), json.dumps(value), ex=36_000 + number % 3_600)
+            pipe.set(
+                payloads.session_key(session_id), json.dumps(value), ex=36_000 + number % 3_600
+            )
         pipe.sadd(payloads.INDEX_KEY, *ids[begin : begin + BATCH])
         pipe.execute()
     return ids
@@ -116,81 +116,103 @@ def timed(call, times=1):
     return spent
 
 
-def row(what, spent, limit, lag=None, beside=""):
-    """Print a row of the table."""
-    median, worst = statistics.median(spent), max(spent)
-    is_met = limit is None or median <= limit
-    stood = "" if lag is None else f"{lag:.0f}"
-    allowed = "" if limit is None else f"≤ {limit:.0f}"
-    mark = "" if limit is None else ("met" if is_met else "MISSED")
-    print(f"| {what} | {median:.1f} | {worst:.1f} | {allowed} | {mark} | {stood} | {beside} |")
+class Bench:
+    """Asks as pages do, and prints what it took."""
 
+    def __init__(self, runtime, redis, ids):
+        self.runtime, self.redis, self.ids = runtime, redis, ids
+        self.directory = runtime.sessions
+        self.reader = Reader(runtime.hub)
+        self.pulse = Pulse(runtime.watcher)
+        self.loop = asyncio.new_event_loop()
+        self.raw_page_ms = statistics.median(timed(lambda: read_page(redis, ids[:PAGE]), CALLS))
 
-def measure(runtime, rig, ids, count):
-    """Ask as pages do, and print what it took."""
-    reader = Reader(runtime.hub)
-    pulse = Pulse(runtime.watcher)
-    began = time.perf_counter()
-    reader.until(lambda seen: seen.active == count, timeout_seconds=120)
-    looked_ms, lag = 1_000 * (time.perf_counter() - began), pulse.take()
-    directory = runtime.sessions
+    def run(self):
+        """Print the table."""
+        print("| what | median | worst | limit | | loop stood still | beside |")
+        print("|---|---|---|---|---|---|---|")
+        self.look()
+        self.make_indexes()
+        self.turn_pages()
+        self.change()
+        self.look_again()
+        self.pulse.stop()
+        self.reader.close()
+        self.loop.close()
 
-    async def ask(query):
-        page = await directory.list(query)
+    def ask(self, **query):
+        """Ask for a page, and check its size."""
+        query = Query(**query)
+        page = self.loop.run_until_complete(self.directory.list(query))
         assert len(page.rows) == min(query.limit, max(0, page.total - query.skip))
 
-    def call(**query):
-        return lambda: loop.run_until_complete(ask(Query(**query)))
+    def tell(self, what, spent, limit, beside=""):
+        """Print a row of the table."""
+        median, worst = statistics.median(spent), max(spent)
+        allowed = "" if limit is None else f"≤ {limit:.0f}"
+        mark = "" if limit is None else ("met" if median <= limit else "MISSED")
+        lag = self.pulse.take()
+        print(
+            f"| {what} | {median:.1f} | {worst:.1f} | {allowed} | {mark} | {lag:.0f} | {beside} |"
+        )
 
-    loop = asyncio.new_event_loop()
-    print("| what | median | worst | limit | | loop stood still | beside |")
-    print("|---|---|---|---|---|---|---|")
-    with rig.client() as redis:
-        raw = timed(lambda: read_page(redis, ids[:PAGE]), CALLS)
-        scan = timed(lambda: read_all(redis), 3)
-        pulse.take()
-        beside = f"{statistics.median(scan):.0f} raw, × {looked_ms / statistics.median(scan):.2f}"
-        row("first look at all keys", [looked_ms], None, lag, beside)
+    def look(self):
+        """Wait for the first look at all keys, and do the same by hand."""
+        began, count = time.perf_counter(), len(self.ids)
+        self.reader.until(lambda seen: seen.active == count, timeout_seconds=120)
+        spent = 1_000 * (time.perf_counter() - began)
+        raw = statistics.median(timed(lambda: read_all(self.redis), 3))
+        self.tell("first look at all keys", [spent], None, f"{raw:.0f} raw")
+
+    def make_indexes(self):
+        """Ask for pages that nothing is prepared for."""
         for name, query in {
-            "first page, index made": {},
-            "first page by node, index made": {"sort": "node"},
-            "first page by id, index made": {"sort": "session"},
-            "first page by expiry, index made": {"sort": "expires"},
-            "first search, index made": {"search": "node-77"},
+            "first page": {},
+            "first page by node": {"sort": "node"},
+            "first page by id": {"sort": "session"},
+            "first page by expiry": {"sort": "expires"},
+            "first page of a search": {"search": "node-77"},
         }.items():
             spent = []
             for _ in range(5):
-                directory._index = None
-                spent += timed(call(**query))
-            row(name, spent, FIRST_MS, pulse.take())
-        beside = f"{statistics.median(raw):.1f} raw page"
-        pages = [timed(call(skip=PAGE * number))[0] for number in range(1, CALLS)]
-        row("next page", pages, NEXT_MS, pulse.take(), beside)
-        pages = [timed(call(skip=count - PAGE * number))[0] for number in range(1, CALLS)]
-        row("last pages", pages, NEXT_MS, pulse.take(), beside)
-        row("page of 200", timed(call(limit=200), CALLS), NEXT_MS, pulse.take())
-        row("same search again", timed(call(search="node-77"), CALLS), NEXT_MS, pulse.take())
-        row("node's filter again", timed(call(node="node-77"), CALLS), NEXT_MS, pulse.take())
-        spent = []
+                self.directory._index = None  # noqa: SLF001 - as if it had never been made
+                spent += timed(lambda query=query: self.ask(**query))
+            self.tell(f"{name}, index made", spent, FIRST_MS)
+
+    def turn_pages(self):
+        """Ask for further pages."""
+        count = len(self.ids)
+        steps = {
+            "next page": [{"skip": PAGE * number} for number in range(1, CALLS)],
+            "last pages": [{"skip": count - PAGE * number} for number in range(1, CALLS)],
+            "page of 200": [{"limit": 200}] * CALLS,
+            "next page of a search": [{"search": "node-77", "skip": PAGE}] * CALLS,
+            "next page of a node": [{"node": "node-77", "skip": PAGE}] * CALLS,
+        }
+        for name, queries in steps.items():
+            spent = [timed(lambda query=query: self.ask(**query))[0] for query in queries]
+            self.tell(name, spent, NEXT_MS, f"{self.raw_page_ms:.1f} raw page of {PAGE}")
+        detail = self.directory.detail
+        asked = timed(lambda: self.loop.run_until_complete(detail(self.ids[-1])), CALLS)
+        self.tell("detail", asked, None)
+
+    def change(self):
+        """Ask while sessions go."""
+        spent, count = [], len(self.ids)
         for number in range(10):
-            redis.delete(payloads.session_key(ids[number]))
-            reader.until(lambda seen, left=count - number - 1: seen.active == left)
-            spent += timed(call(skip=PAGE))
-        row("next page after a delete", spent, NEXT_MS, pulse.take())
-        spent = timed(lambda: loop.run_until_complete(directory.detail(ids[-1])), CALLS)
-        row("detail", spent, None, pulse.take())
-        redis_source = next(one for one in runtime.watcher._sources if one.name == "redis")
-        began_tick = time.perf_counter()
-        redis_source.prompt()
-        spent = []
-        with suppress(StopIteration):
-            while time.perf_counter() - began_tick < 6:
-                spent += timed(call())
-                time.sleep(0.1)
-        row("first page while all keys are looked at", spent, NEXT_MS, pulse.take())
-    pulse.stop()
-    reader.close()
-    loop.close()
+            self.redis.delete(payloads.session_key(self.ids[number]))
+            self.reader.until(lambda seen, left=count - number - 1: seen.active == left)
+            spent += timed(lambda: self.ask(skip=PAGE))
+        self.tell("next page after an end", spent, NEXT_MS)
+
+    def look_again(self):
+        """Ask while all keys are looked at."""
+        sources = self.runtime.watcher._sources  # noqa: SLF001 - nobody else can prompt it
+        next(one for one in sources if one.name == "redis").prompt()
+        began, spent = time.perf_counter(), []
+        while time.perf_counter() - began < SCAN_SECONDS:
+            spent += timed(self.ask)
+        self.tell("page while all keys are looked at", spent, NEXT_MS)
 
 
 def main():
@@ -201,16 +223,17 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         rig = RedisRig(Path(folder))
         try:
-            with rig.client() as redis:
-                redis.config_set("appendonly", "no")
-                ids = fill(redis, count)
+            redis = rig.client()
+            redis.config_set("appendonly", "no")
+            ids = fill(redis, count)
             settings = {"KATO_API_URL": "http://127.0.0.1:1", "REDIS_URL": rig.url}
             runtime = Runtime(load({**settings, "KATO_PANEL_POLL_INTERVAL_SECONDS": 60}))
             runtime.start()
             try:
-                measure(runtime, rig, ids, count)
+                Bench(runtime, redis, ids).run()
             finally:
                 runtime.stop()
+                redis.close()
         finally:
             rig.kill()
 

@@ -1,5 +1,5 @@
 """
-The directory of sessions: a page of the list, one session's detail, and deletes.
+The directory of sessions: a page of the list, one session's detail, and the way to deletes.
 
 Whoever asks may be on any loop: what is asked runs on the watcher's, where the ledger and the
 connections live. Nothing here moves a session's life but what says so.
@@ -11,38 +11,27 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
+from time import thread_time
 from typing import Any, Final, Protocol, TypeVar
 
-from kato_panel.domain.actions import (
-    ActionsState,
-    AuditEntry,
-    Outcome,
-    Result,
-    check_id,
-    check_ids,
-)
+from kato_panel.deletes import Deletes
+from kato_panel.domain.actions import ActionsState, Outcome, Result, check_id, check_ids
 from kato_panel.domain.detail import Detail, Reading, tell_life
 from kato_panel.domain.events import Clock
 from kato_panel.domain.ledger import Ledger
-from kato_panel.domain.listing import Index, Page, Query, Row
+from kato_panel.domain.listing import Index, Listed, Page, Query, Row
 from kato_panel.domain.named import CHECK_SECONDS, NamedSessions
 from kato_panel.domain.records import Record
-from kato_panel.errors import (
-    ActionRefused,
-    ReadWouldTouch,
-    SessionUnknown,
-    SourceError,
-    SourceUnavailable,
-)
+from kato_panel.errors import ReadWouldTouch, SessionUnknown, SourceError, SourceUnavailable
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ANSWER_SECONDS: Final = 10.0
 """For one question in all; connections have shorter deadlines of their own."""
-AMENDED_SECONDS: Final = 2.0
-"""So old an index may be where nobody came or went, and only more is known of some."""
-MAX_WHO: Final = 200
+INDEX_SHARE: Final = 10.0
+"""An index is used for so many times as long as it took to make, whatever changes meanwhile."""
+MAX_INDEX_SECONDS: Final = 5.0
 
 
 class Keys(Protocol):
@@ -63,9 +52,6 @@ class Kato(Protocol):
 
     async def read(self, session_id: str) -> Reading | None:
         """Read a session, which moves its life; ``None`` if there is none."""
-
-    async def delete(self, session_id: str) -> bool:
-        """Delete a session, and say whether it was there."""
 
     async def close(self) -> None:
         """Close what is kept open between two checks of existence."""
@@ -91,10 +77,8 @@ class SessionDirectory:
         ``None`` where neither is followed.
     keys
         Reads keys; given with a ledger.
-    judge_actions
-        Says whether deletes are allowed.
-    audit
-        Takes each delete, on the watcher's loop; has to return at once.
+    deletes
+        Deletes, where that is allowed.
     """
 
     def __init__(
@@ -105,25 +89,24 @@ class SessionDirectory:
         *,
         kept: Ledger | NamedSessions | None,
         keys: Keys | None = None,
-        judge_actions: Callable[[], ActionsState],
-        audit: Callable[[AuditEntry], None] | None = None,
+        deletes: Deletes,
     ) -> None:
         self._submit = submit
         self._kato = kato
         self._clock = clock
         self._kept = kept
         self._keys = keys
-        self._judge_actions = judge_actions
-        self._audit = audit
+        self._deletes = deletes
         self._index: Index | None = None
-        self._indexed: tuple[int, int, float] = (-1, -1, 0.0)
+        self._version = (-1, -1)
+        self._good_tick = 0.0
         self._indexing = asyncio.Lock()
         self._checking: asyncio.Task[None] | None = None
 
     @property
     def actions(self) -> ActionsState:
         """Whether deletes are allowed at present, and why not."""
-        return self._judge_actions()
+        return self._deletes.state
 
     async def list(self, query: Query) -> Page:
         """
@@ -202,10 +185,8 @@ class SessionDirectory:
         SourceUnavailable
             If the watcher does not run; nor then.
         """
-        if not self.actions.allowed:
-            logger.warning("delete refused to %r: %s", who[:MAX_WHO], self.actions.reason)
-            raise ActionRefused(self.actions.reason)
-        deleting = self._start(self._delete(check_ids(session_ids), who[:MAX_WHO]))
+        self._deletes.check(who)
+        deleting = self._start(self._delete(check_ids(session_ids), who))
         # Whoever goes away meanwhile does not leave a delete without its audit.
         return await asyncio.shield(deleting)
 
@@ -249,20 +230,19 @@ class SessionDirectory:
         return await asyncio.to_thread(lambda: index.nodes)
 
     async def _make_index(self) -> Index:
-        """Give the index; made anew, beside this loop, when somebody came or went."""
+        """Give the index; made anew, beside this loop, when somebody came or went or is known."""
         kept = self._kept
         if kept is None:
             raise SourceUnavailable("neither Redis nor the stream is followed: nobody is known")
         if isinstance(kept, Ledger) and kept.count is None:
             raise SourceUnavailable("the first look at all keys has not ended yet")
         async with self._indexing:
-            tick = self._clock().tick
-            revision, amendments, indexed_tick = self._indexed
-            is_amended = kept.amendments != amendments
-            is_old = is_amended and tick - indexed_tick > AMENDED_SECONDS
-            if self._index is None or kept.revision != revision or is_old:
-                self._indexed = (kept.revision, kept.amendments, tick)
-                self._index = await asyncio.to_thread(Index, kept.open_lives())
+            version, tick = (kept.revision, kept.amendments), self._clock().tick
+            if self._index is None or (version != self._version and tick > self._good_tick):
+                index, spent_seconds = await asyncio.to_thread(_index, kept.open_lives())
+                self._index, self._version = index, version
+                self._good_tick = tick + min(MAX_INDEX_SECONDS, INDEX_SHARE * spent_seconds)
+                return index
             return self._index
 
     def _record(self, session_id: str) -> Record | None:
@@ -320,38 +300,19 @@ class SessionDirectory:
         )
 
     async def _delete(self, session_ids: Sequence[str], who: str) -> tuple[Outcome, ...]:
-        outcomes: list[Outcome] = []
-        trouble = ""
-        for session_id in session_ids:
-            if trouble:
-                outcome = Outcome(session_id, Result.FAILED, f"not tried: {trouble}")
-            else:
-                outcome, trouble = await self._delete_one(session_id, who)
-            self._note(outcome, who)
-            outcomes.append(outcome)
-        return tuple(outcomes)
+        outcomes = await self._deletes.run(session_ids, who)
+        for outcome in outcomes:
+            if isinstance(self._kept, NamedSessions) and outcome.result is not Result.FAILED:
+                self._kept.settle(outcome.session_id, exists=False)
+        self._good_tick = 0.0  # whoever deleted looks whether they are gone
+        return outcomes
 
-    async def _delete_one(self, session_id: str, who: str) -> tuple[Outcome, str]:
-        """Delete one session; say how that ended, and why no other need be tried."""
-        try:
-            was_there = await self._kato.delete(session_id)
-        except SourceUnavailable as error:
-            reason = f"{error.reason}; it may have been deleted all the same"
-            return Outcome(session_id, Result.FAILED, reason), error.reason
-        except SourceError as error:
-            return Outcome(session_id, Result.FAILED, error.reason), ""
-        except asyncio.CancelledError:
-            self._note(Outcome(session_id, Result.FAILED, "ended before the answer"), who)
-            raise
-        if isinstance(self._kept, NamedSessions):
-            self._kept.settle(session_id, exists=False)
-        return Outcome(session_id, Result.DELETED if was_there else Result.NOT_FOUND), ""
 
-    def _note(self, outcome: Outcome, who: str) -> None:
-        result = f"{outcome.result}: {outcome.reason}" if outcome.reason else str(outcome.result)
-        logger.info("delete of %r by %r: %s", outcome.session_id, who, result)
-        if self._audit is not None:
-            self._audit(AuditEntry(self._clock().wall, who, "delete", outcome.session_id, result))
+def _index(lives: Sequence[Listed]) -> tuple[Index, float]:
+    """Make an index, and say how many seconds of work that was."""
+    began = thread_time()
+    index = Index(lives)
+    return index, thread_time() - began
 
 
 def _fill(row: Row, record: Record | None) -> Row:

@@ -6,6 +6,7 @@ import threading
 from typing import ClassVar
 
 from kato_panel.config import Settings, load, split_login
+from kato_panel.deletes import Deletes
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState, judge_actions
 from kato_panel.domain.health import Health, SourceState
@@ -108,13 +109,14 @@ class Runtime:
             tells_events=settings.session_events,
             off=off,
         )
+        kato = KatoSessions(self.upstream, headers=login)
         self.sessions = SessionDirectory(
             self.watcher.submit,
-            KatoSessions(self.upstream, headers=login),
+            kato,
             now,
             kept=ledger or named,
             keys=redis,
-            judge_actions=self._judge_actions,
+            deletes=Deletes(kato, now, self._judge_actions),
         )
         self.watcher.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")

@@ -14,10 +14,13 @@ from typing import Self
 from urllib.parse import quote
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 START_SECONDS = 10.0
 ASK_SECONDS = 5.0
-SLOW_LOADING = (redis.exceptions.BusyLoadingError, redis.exceptions.ConnectionError)
+REFUSALS = (redis.exceptions.AuthenticationError, redis.exceptions.ResponseError)
+"""Answers all the same, to who has no right to ask."""
 
 
 def find_program() -> str:
@@ -52,9 +55,10 @@ class RedisServer:
         password: str | None = None,
         folder: Path | None = None,
     ) -> None:
+        self._command = [find_program()]
         self.password = password
-        self._temporary = tempfile.TemporaryDirectory() if folder is None else None
-        self.folder = folder or Path(self._temporary.name)
+        self._is_folder_own = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="redis-server-"))
         with socket.create_server(("127.0.0.1", 0)) as place:
             self.port: int = place.getsockname()[1]
         settings: dict[str, str | list[str]] = {
@@ -67,7 +71,6 @@ class RedisServer:
         }
         settings |= {"requirepass": password} if password else {}
         settings |= config or {}
-        self._command = [find_program()]
         for name, value in settings.items():
             for one in [value] if isinstance(value, str) else value:
                 # a user's rules are words of their own
@@ -114,6 +117,12 @@ class RedisServer:
         """End it as an administrator does."""
         self._end(signal.SIGTERM)
 
+    def close(self) -> None:
+        """End it, and remove its own folder; a second call does nothing."""
+        self.kill()
+        if self._is_folder_own:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
     def freeze(self) -> None:
         """Let it hang: its port still accepts, and nothing is answered."""
         self._signal(signal.SIGSTOP)
@@ -124,8 +133,14 @@ class RedisServer:
 
     def client(self, database: int = 0, **options: object) -> redis.Redis:
         """Return a client of its own; whoever takes it closes it."""
-        settings = {"port": self.port, "db": database, "password": self.password}
-        return redis.Redis(**(settings | {"socket_timeout": ASK_SECONDS} | options))
+        settings = {
+            "port": self.port,
+            "db": database,
+            "password": self.password,
+            "socket_timeout": ASK_SECONDS,
+            "retry": Retry(NoBackoff(), 0),  # its own would wait, while a server starts
+        }
+        return redis.Redis(**(settings | options))
 
     def cli(self, *words: object, database: int = 0) -> object:
         """Carry out one command; texts come back as bytes."""
@@ -139,10 +154,10 @@ class RedisServer:
     def _answers(self) -> bool:
         try:
             self.cli("PING")
-        except SLOW_LOADING:
+        except REFUSALS:
+            return True
+        except redis.exceptions.ConnectionError:
             return False
-        except redis.exceptions.ResponseError:
-            return True  # such as a refusal of who has no right to ask
         return True
 
     def _signal(self, number: int) -> None:
@@ -158,7 +173,11 @@ class RedisServer:
             self._process = None
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except AssertionError:
+            self.close()
+            raise
 
     def __exit__(
         self,
@@ -166,6 +185,4 @@ class RedisServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.kill()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self.close()

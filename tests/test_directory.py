@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 
+from kato_panel.deletes import Deletes
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState, Outcome, Result
 from kato_panel.domain.listing import Query
@@ -219,7 +220,7 @@ async def test_each_delete_has_its_outcome_and_its_audit(simulator, caller, capl
     caplog.set_level(logging.INFO)
     with running(simulator.url, KATO_PANEL_ALLOW_ACTIONS="true") as runtime:
         runtime.listens_on = ("127.0.0.1",)
-        runtime.sessions._audit = audit.append
+        runtime.sessions._deletes._audit = audit.append
         first, second, third = (caller.create() for _ in range(3))
         caller.delete(second)
         outcomes = await runtime.sessions.delete([first, second, first, UNKNOWN, third], "tester")
@@ -244,7 +245,7 @@ async def test_once_kato_is_away_the_rest_is_not_tried(simulator, caller):
     audit = []
     with running(simulator.url, KATO_PANEL_ALLOW_ACTIONS="true") as runtime:
         runtime.listens_on = ("127.0.0.1",)
-        runtime.sessions._audit = audit.append
+        runtime.sessions._deletes._audit = audit.append
         ids = [caller.create() for _ in range(3)]
         simulator.stop()
         outcomes = await runtime.sessions.delete(ids, "tester")
@@ -267,7 +268,7 @@ async def test_odd_answer_is_a_failure_and_the_rest_goes_on(simulator, caller):
                 raise answer
             return answer
 
-        runtime.sessions._kato.delete = delete
+        runtime.sessions._deletes._deleter.delete = delete
         outcomes = await runtime.sessions.delete(ids, "tester")
     assert outcomes[0] == Outcome(ids[0], Result.FAILED, "answered 500 to DELETE")
     assert outcomes[1].result is Result.DELETED
@@ -278,7 +279,7 @@ async def test_visit_that_ends_meanwhile_leaves_no_delete_without_its_audit(simu
     audited = threading.Event()
     with running(simulator.url, KATO_PANEL_ALLOW_ACTIONS="true") as runtime:
         runtime.listens_on = ("127.0.0.1",)
-        runtime.sessions._audit = lambda _: audited.set()
+        runtime.sessions._deletes._audit = lambda _: audited.set()
         session_id = caller.create()
         deleting = asyncio.create_task(runtime.sessions.delete([session_id], "tester"))
         await asyncio.sleep(0)
@@ -306,31 +307,14 @@ class Silent:
 
 async def test_delete_that_the_end_of_the_service_cuts_off_is_noted():
     """As failed, since nobody knows."""
-    audit, tasks = [], []
-
-    def submit(coroutine):
-        task = asyncio.get_running_loop().create_task(coroutine)
-        tasks.append(task)
-        future = asyncio.run_coroutine_threadsafe(asyncio.sleep(3600), task.get_loop())
-        futures.append(future)
-        return future
-
-    futures = []
-    directory = SessionDirectory(
-        submit,
-        Silent(),
-        now,
-        kept=NamedSessions(payloads.created_in),
-        judge_actions=lambda: ActionsState(allowed=True),
-        audit=audit.append,
-    )
-    asking = asyncio.create_task(directory.delete([UNKNOWN], "tester"))
-    await asyncio.sleep(0.01)
-    tasks[0].cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    assert audit[0].result == "failed: ended before the answer"
-    asking.cancel()
-    futures[0].cancel()
+    audit = []
+    deletes = Deletes(Silent(), now, lambda: ActionsState(allowed=True), audit.append)
+    deleting = asyncio.create_task(deletes.run([UNKNOWN], "tester"))
+    await asyncio.sleep(0)
+    deleting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await deleting
+    assert [row.result for row in audit] == ["failed: ended before the answer"]
 
 
 async def test_question_that_is_never_answered_ends(monkeypatch):
@@ -342,7 +326,7 @@ async def test_question_that_is_never_answered_ends(monkeypatch):
         Silent(),
         now,
         kept=NamedSessions(payloads.created_in),
-        judge_actions=lambda: ActionsState(allowed=False),
+        deletes=Deletes(Silent(), now, lambda: ActionsState(allowed=False)),
     )
     with pytest.raises(SourceUnavailable, match=r"no answer within 0\.05 s"):
         await directory.detail(UNKNOWN, may_touch=True)

@@ -8,11 +8,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kato_panel import messages
+from kato_panel import directory, messages
+from kato_panel.domain.actions import Result
 from kato_panel.domain.listing import Query
-from kato_panel.errors import QueryError, ReadWouldTouch, SessionUnknown, SourceUnavailable
+from kato_panel.errors import QueryError, SessionUnknown, SourceUnavailable
+from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
 from tests.directory_rig import HOSTILE, keyed, lefts, running, value
+from tests.following import Caller
 from tests.sources.redis_rig import RedisRig, Writer
 from tests.sources.test_redis import ACL, ALLOWED
 
@@ -275,7 +278,6 @@ async def test_unknown_and_odd_ids_are_told_apart(rig):
             await runtime.sessions.detail(WRONG_TYPE)
         with pytest.raises(QueryError, match="session_id is"):
             await runtime.sessions.detail("../_active_index")
-        assert not isinstance(SessionUnknown(WRONG_TYPE), ReadWouldTouch)
 
 
 async def test_visits_that_ask_at_once_share_one_index(rig, writer, monkeypatch):
@@ -283,9 +285,28 @@ async def test_visits_that_ask_at_once_share_one_index(rig, writer, monkeypatch)
     writer.create()
     made = []
     with keyed(rig, 1) as runtime:
-        import kato_panel.directory as module
-
-        index = module.Index
-        monkeypatch.setattr(module, "Index", lambda lives: made.append(lives) or index(lives))
+        index = directory.Index
+        monkeypatch.setattr(directory, "Index", lambda lives: made.append(lives) or index(lives))
         await asyncio.gather(*(runtime.sessions.list(Query(skip=skip)) for skip in range(20)))
     assert len(made) == 1
+
+
+async def test_delete_through_kato_is_gone_from_the_list(rig):
+    """KATO and its Redis together: each outcome, and the list after it."""
+    with (
+        EmbeddedSimulator(rate=0, initial=5, redis_url=rig.url) as simulator,
+        running(simulator.url, rig.url, KATO_PANEL_ALLOW_ACTIONS="true") as runtime,
+    ):
+        runtime.listens_on = ("127.0.0.1",)
+        runtime.reader.until(lambda seen: seen.active == 5)
+        page = await runtime.sessions.list(Query())
+        assert all(row.ttl_remaining_seconds is not None for row in page.rows)
+        first, second = (row.session_id for row in page.rows[:2])
+        Caller(simulator.url).delete(second)
+        outcomes = await runtime.sessions.delete([first, second], "tester")
+        assert [outcome.result for outcome in outcomes] == [Result.DELETED, Result.NOT_FOUND]
+        runtime.reader.until(lambda seen: seen.active == 3)
+        listed = {row.session_id for row in (await runtime.sessions.list(Query())).rows}
+        assert listed == {row.session_id for row in page.rows[2:]}
+        detail = await runtime.sessions.detail(first)
+        assert detail.timeline[-1].reason == "deleted"

@@ -15,7 +15,10 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application
 
 from kato_panel import config, messages
+from kato_panel.domain.actions import Outcome, Result, check_ids
+from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.hub import Hub
 from kato_panel.server.api import routes
@@ -129,6 +132,49 @@ def test_examples_of_session_event_are_what_is_told(example):
     assert event.current - event.previous == event.signed_delta
 
 
+def at(text):
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def row_of(example):
+    """A row of the list, as it was before it was written."""
+    times = {name: at(example[name]) for name in ("created_at", "last_accessed", "expires_at")}
+    return Row(**{**example, **times})
+
+
+@pytest.mark.parametrize("example", examples("Sessions"))
+def test_examples_of_the_list_are_pages(example):
+    """Complete, and as the stream alone knows it."""
+    page = Page(
+        tuple(map(row_of, example["sessions"])),
+        **{name: example[name] for name in ("total", "skip", "limit", "complete", "source")},
+        at=at(example["at"]),
+    )
+    assert messages.session_page(page) == example
+
+
+@pytest.mark.parametrize("example", examples("One session"))
+def test_examples_of_one_session_are_details(example):
+    """Open and ended."""
+    names = ("value", "value_bytes", "is_cut", "trouble")
+    reading = Reading(row_of(example["session"]), **{name: example[name] for name in names})
+    timeline = tuple(
+        Mark(mark["what"], at(mark["earliest"]), at(mark["latest"]), mark["how"], mark["reason"])
+        for mark in example["timeline"]
+    )
+    detail = Detail(reading, timeline, example["source"], example["has_touched"], at(example["at"]))
+    assert messages.session_detail(detail) == example
+
+
+def test_examples_of_deletes_are_an_order_and_its_outcomes():
+    """Each in its own words."""
+    order, *answers = examples("Deletes")
+    assert list(check_ids(order["session_ids"])) == order["session_ids"]
+    for told in (answers[0], *answers[1]["results"]):
+        outcome = Outcome(told["session_id"], Result(told["result"]), told["reason"])
+        assert messages.session_outcome(outcome) == told
+
+
 def test_every_field_of_a_message_is_explained():
     """In the table below its examples."""
     text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -136,13 +182,17 @@ def test_every_field_of_a_message_is_explained():
         re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]*)\|", text, re.MULTILINE)))
     )
     (count, _), (event, _) = examples("Count"), examples("session_event")
-    assert set(count) | set(event["data"]) | set(event) - {"type", "data"} == explained
+    (page, _), (detail, _) = examples("Sessions"), examples("One session")
+    order, outcome, outcomes = examples("Deletes")
+    fields = set(count) | set(event["data"]) | set(event) - {"type", "data"}
+    fields |= set(page) | set(page["sessions"][0]) | set(detail) | set(detail["timeline"][0])
+    assert fields | set(order) | set(outcome) | set(outcomes) == explained
 
 
 @pytest.fixture
 async def ask():
     """Our routes on a socket of their own, with a watcher that runs or not."""
-    runtime = SimpleNamespace(trouble=None, hub=Hub())
+    runtime = SimpleNamespace(trouble=None, hub=Hub(), sessions=None)
     server = HTTPServer(Application(routes(runtime)))
     listening, port = bind_unused_port()
     server.add_socket(listening)
@@ -160,10 +210,11 @@ async def ask():
 
 async def test_examples_of_errors_and_health_are_answered(ask):
     """Word for word."""
-    unknown, refused = examples("Error")
+    unknown, wrong, refused = examples("Error")
     well, sick = examples("Health")
     trouble = sick["error"]["message"]
     assert await ask("GET", "/api/v1/nope") == (404, unknown)
+    assert await ask("GET", "/api/v1/sessions?limit=0") == (422, wrong)
     assert await ask("POST", "/api/v1/sessions/count") == (405, refused)
     assert await ask("GET", "/healthz") == (200, well)
     assert await ask("GET", "/healthz", trouble) == (503, sick)

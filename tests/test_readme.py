@@ -5,12 +5,15 @@ import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 from click.testing import CliRunner
 
 from kato_panel import cli, messages
 from kato_panel.config import load
+from kato_panel.domain.listing import Query
+from kato_panel.errors import QueryError
 from kato_panel.runtime import Runtime
 from kato_panel.server.api import UnknownRequest, routes
 from kato_panel.simulator import control
@@ -55,6 +58,12 @@ def asks_route(path):
     assert any(re.fullmatch(pattern, path) for pattern in known), f"{path} is no route"
 
 
+def asks_list(query):
+    """A question that the list of sessions understands."""
+    asks_route("/api/v1/sessions")
+    Query.read(dict(parse_qsl(query)))
+
+
 def asks_simulator(path):
     """A path that the simulator's control routes answer."""
     assert any(re.fullmatch(route[0], path) for route in control.ROUTES), f"{path} is no route"
@@ -86,6 +95,9 @@ COVERED_BY: dict[str, Callable[[], None]] = {
     "curl http://127.0.0.1:5006/api/v1/sessions/count": partial(
         asks_route, "/api/v1/sessions/count"
     ),
+    "curl 'http://127.0.0.1:5006/api/v1/sessions?search=triage&sort=expires&order=asc&limit=20'": (
+        partial(asks_list, "search=triage&sort=expires&order=asc&limit=20")
+    ),
     ".venv/bin/python -m kato_panel.simulator"
     " --port 8000 --workers 4 --seed 1 --rate 2 --initial 120": partial(
         runs_simulator, "--port", "--workers", "--seed", "--rate", "--initial"
@@ -113,13 +125,14 @@ def test_table_holds_no_command_that_the_readme_lost():
         partial(runs_subcommand, "brew"),
         partial(runs_in_test, "test_readme.py", "test_nothing"),
         partial(asks_route, "/api/v1/tea"),
+        partial(asks_list, "tea=green"),
         partial(asks_simulator, "/_simulator/tea"),
         partial(runs_simulator, "--tea"),
     ],
 )
 def test_checks_can_fail(check):
     """Each of them refuses what does not exist."""
-    with pytest.raises(AssertionError):
+    with pytest.raises((AssertionError, QueryError)):
         check()
 
 

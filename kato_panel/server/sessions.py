@@ -44,7 +44,8 @@ class SessionsRequest(_DirectoryRequest):
     async def get(self) -> None:
         """Answer."""
         try:
-            page = await self.directory.list(Query.read(self._given()))
+            query = Query.read(self._given())
+            page = await self.directory.list(query)
         except KatoPanelError as error:
             self.refuse(error)
         else:

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .session import How, Keys, KeysAwayError, Session
 from .world import Found, Journal, World
@@ -76,7 +76,7 @@ class KeptWorld(World):
         """Return the size of the keys' own index; raises :class:`KeysAwayError`."""
         return self.keys.size()
 
-    def reconcile(self, now: float) -> None:
+    def reconcile(self, clock: Callable[[], float]) -> None:
         """
         Take over from the keys who lives, and who is in the index.
 
@@ -85,8 +85,9 @@ class KeptWorld(World):
         KeysAwayError
             If they cannot be read; what was known stays.
         """
-        self.advance(now)
         there, index = self.keys.ids(), self.keys.index()
+        now = clock()
+        self.advance(now)
         for session in list(self.sessions.values()):
             if session.session_id not in there:
                 self._vanish(session, now)

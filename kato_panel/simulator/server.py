@@ -130,7 +130,7 @@ class Simulator:
             if options.state is not None:
                 self._store = Store(options.state)
                 known = self._store.open(world, now)
-            world.reconcile(now)
+            world.reconcile(self.clock)
             if known or world.index:
                 world.reseed()
                 self.churn.adopt(world)

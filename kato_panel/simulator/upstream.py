@@ -191,9 +191,9 @@ class Upstream:
 
     def truth(self) -> Payload:
         """Say what is really so, or was when last it could be seen; times are epoch seconds."""
-        now = self.clock()
         with contextlib.suppress(KeysAwayError):
-            self.world.reconcile(now)
+            self.world.reconcile(self.clock)
+        now = self.clock()
         return {
             "at": now,
             "live": [

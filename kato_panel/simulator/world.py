@@ -159,9 +159,9 @@ class World:
         """Return the index's size, which is what upstream reports."""
         return len(self.index)
 
-    def reconcile(self, now: float) -> None:
-        """Bring what is known up to date."""
-        self.advance(now)
+    def reconcile(self, clock: Callable[[], float]) -> None:
+        """Bring what is known up to date; ``clock`` tells the present, as the look takes time."""
+        self.advance(clock())
 
     def together(self) -> contextlib.AbstractContextManager[None]:
         """Take all that begins in here as one change, where that is quicker."""
@@ -248,7 +248,8 @@ class World:
         return None
 
     def _begin(self, session: Session) -> None:
-        self._tell({"op": "create", "session": dataclasses.asdict(session)})
+        if self.journal is not None:
+            self.journal({"op": "create", "session": dataclasses.asdict(session)})
         self._add(session)
 
     def _add(self, session: Session) -> None:

@@ -142,9 +142,10 @@ class RedisSource:
         )
         listening = ConnectionPool.from_url(self._url, **options).make_connection()
         redis = Redis(connection_pool=asking)
+        keys = SessionKeys(redis, self._clock)
         visit = Visit(
             self.name,
-            SessionKeys(redis, self._clock),
+            keys,
             Listener(listening, self._clock),
             clock=self._clock,
             tell=tell,
@@ -152,7 +153,7 @@ class RedisSource:
             interval_seconds=self._interval_seconds,
         )
         try:
-            self._rows = RowReader(redis, self._clock)
+            self._rows = RowReader(redis, self._clock, keys.wait)
             await visit.last(enables_events=self._enables_events)
         finally:
             self._rows = None

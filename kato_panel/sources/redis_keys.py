@@ -46,7 +46,7 @@ class SessionKeys:
     async def read_flags(self) -> str | None:
         """Read the setting of key events; ``None`` where that is refused."""
         try:
-            answer = await self._wait(self._redis.config_get(FLAGS))
+            answer = await self.wait(self._redis.config_get(FLAGS))
         except ResponseError:
             return None
         flags = answer.get(FLAGS, answer.get(FLAGS.encode()))
@@ -54,7 +54,7 @@ class SessionKeys:
 
     async def set_flags(self, flags: str) -> None:
         """Change the setting of key events: the only thing that is ever written."""
-        await self._wait(self._redis.config_set(FLAGS, flags))
+        await self.wait(self._redis.config_set(FLAGS, flags))
 
     async def read_index(self) -> set[str]:
         """
@@ -68,7 +68,7 @@ class SessionKeys:
         index: set[str] = set()
         cursor = 0
         while True:
-            cursor, members = await self._wait(
+            cursor, members = await self.wait(
                 self._redis.sscan(payloads.INDEX_KEY, cursor=cursor, count=SCAN_COUNT)
             )
             index.update(filter(None, map(payloads.session_id, members)))
@@ -82,7 +82,7 @@ class SessionKeys:
         keys: set[str] = set()
         cursor = 0
         while True:
-            cursor, found = await self._wait(
+            cursor, found = await self.wait(
                 self._redis.scan(cursor=cursor, match=payloads.KEY_PATTERN, count=SCAN_COUNT)
             )
             keys.update(filter(None, map(payloads.session_id, found)))
@@ -117,7 +117,7 @@ class SessionKeys:
         at = self._clock()
         details: list[SessionDetails] = []
         for batch in _batches(zip(keys, lengths, lefts, strict=True)):
-            values = await self._wait(self._redis.mget([keys[who] for who, _ in batch]))
+            values = await self.wait(self._redis.mget([keys[who] for who, _ in batch]))
             for (who, left), value in zip(batch, values, strict=True):
                 # What is no text, or gone by now, comes as None.
                 with contextlib.suppress(PayloadError):
@@ -128,7 +128,7 @@ class SessionKeys:
     async def read_evictions(self) -> int | None:
         """Read how many keys were evicted since Redis began; ``None`` where that is refused."""
         try:
-            return payloads.evicted_keys(await self._wait(self._redis.info("stats")))
+            return payloads.evicted_keys(await self.wait(self._redis.info("stats")))
         except NoPermissionError:
             return None
 
@@ -137,12 +137,12 @@ class SessionKeys:
         pipeline = self._redis.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        answers: list[Any] = await self._wait(pipeline.execute(raise_on_error=False))
+        answers: list[Any] = await self.wait(pipeline.execute(raise_on_error=False))
         return answers
 
-    async def _wait(self, answer: Awaitable[Any]) -> Any:
+    async def wait(self, answer: Awaitable[Any]) -> Any:
         """
-        Wait for an answer, but not longer than `ANSWER_SECONDS`.
+        Wait for one's turn to ask, then for the answer, but not longer than `ANSWER_SECONDS`.
 
         The library's own limit is set anew for each of a pipeline's answers, which takes a third
         of the time of a scan.

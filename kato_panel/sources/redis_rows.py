@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -33,14 +33,19 @@ class RowReader:
     Parameters
     ----------
     redis
-        One connection to ask on; one question at a time waits for it.
+        The connection that the scan asks on, too.
     clock
         Gives the time.
+    wait
+        Waits for one's turn on it, and for the answer: a scan delays no page by more than a part.
     """
 
-    def __init__(self, redis: Redis, clock: Clock) -> None:
+    def __init__(
+        self, redis: Redis, clock: Clock, wait: Callable[[Awaitable[Any]], Awaitable[Any]]
+    ) -> None:
         self._redis = redis
         self._clock = clock
+        self._wait = wait
 
     async def read_rows(self, session_ids: Sequence[str]) -> tuple[datetime, dict[str, Row]]:
         """
@@ -54,7 +59,8 @@ class RowReader:
         at, measures = await self._measure(session_ids)
         bodies: dict[str, bytes] = {}
         for batch in _batches(measures):
-            values = await self._redis.mget([payloads.session_key(who) for who in batch])
+            keys = [payloads.session_key(who) for who in batch]
+            values = await self._wait(self._redis.mget(keys))
             bodies |= {who: body for who, body in zip(batch, values, strict=True) if body}
         return at, await asyncio.to_thread(_rows, at, measures, bodies)
 
@@ -77,7 +83,7 @@ class RowReader:
         if length > payloads.MAX_BODY_BYTES:
             trouble = f"its value is {length} bytes long, must be at most {payloads.MAX_BODY_BYTES}"
             return at, Reading(row, value_bytes=length, trouble=trouble)
-        body = await self._redis.get(payloads.session_key(session_id))
+        body = await self._wait(self._redis.get(payloads.session_key(session_id)))
         if body is None:
             return at, None
         try:
@@ -97,7 +103,9 @@ class RowReader:
         for key in map(payloads.session_key, session_ids):
             pipeline.execute_command("STRLEN", key)
             pipeline.execute_command("PTTL", key)
-        answers = await pipeline.execute(raise_on_error=False) if session_ids else []
+        if not session_ids:
+            return self._clock().wall, {}
+        answers = await self._wait(pipeline.execute(raise_on_error=False))
         lengths, lefts = answers[::2], answers[1::2]
         for refusal in lefts:
             if isinstance(refusal, Exception):

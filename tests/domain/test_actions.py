@@ -1,6 +1,10 @@
 """Who may change anything upstream, and what an order may be."""
 
+from urllib.parse import quote
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kato_panel.domain.actions import check_id, check_ids, is_loopback, judge_actions
 from kato_panel.errors import QueryError
@@ -81,3 +85,13 @@ def test_order_is_of_one_to_twenty_each_once():
             check_ids(odd)
     with pytest.raises(QueryError, match="session_id is"):
         check_ids([GOOD, "x"])
+
+
+@given(st.one_of(st.text(), st.from_regex(r"session-[0-9a-f]{32}-\d{10,16}"), st.binary()))
+def test_whatever_is_taken_is_its_own_quotation(text):
+    """So that it stands in an address as it is, whatever letters there are."""
+    try:
+        taken = check_id(text)
+    except QueryError:
+        return
+    assert taken == text == quote(text, safe="")
