@@ -25,7 +25,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from kato_panel.simulator import EmbeddedSimulator
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # the tests' Redis
+from tests.redis_server import RedisServer  # noqa: E402 - see above
+
+DOCS = ROOT / "docs"
 LIGHT: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
 DARK: dict[str, Any] = {**LIGHT, "color_scheme": "dark"}
 PHONE: dict[str, Any] = {
@@ -36,6 +40,7 @@ PHONE: dict[str, Any] = {
 SMALL: dict[str, Any] = {"viewport": {"width": 1120, "height": 760}, "color_scheme": "light"}
 WATCHED_SECONDS = 150
 """Long enough for rates, a full feed and a chart with a shape."""
+HOW: dict[str, Any] = {"?tab=sessions&theme=dark": {"color_scheme": "dark"}}
 FAST = {"KATO_PANEL_POLL_INTERVAL_SECONDS": "0.5", "KATO_PANEL_FALLBACK_INTERVAL_SECONDS": "1"}
 
 
@@ -132,6 +137,19 @@ def watching(
         serving(KATO_API_URL=simulator.url, **settings) as url,
     ):
         yield Camera(browser, url + address), simulator
+
+
+@contextlib.contextmanager
+def watching_keys(
+    browser: Browser, *, flags: str = "Egxen", address: str = "?tab=sessions", **settings: str
+) -> Iterator[tuple[Camera, RedisServer]]:
+    """A page on a simulator whose sessions are in a Redis."""
+    with (
+        RedisServer({"notify-keyspace-events": flags}, keeps=True) as redis,
+        EmbeddedSimulator(seed=1, initial=64, rate=0.2, redis_url=redis.url) as simulator,
+        serving(KATO_API_URL=simulator.url, REDIS_URL=redis.url, **FAST, **settings) as url,
+    ):
+        yield Camera(browser, url + address, **{**SMALL, **HOW.get(address, {})}), redis
 
 
 def create(simulator: EmbeddedSimulator, *nodes: str) -> list[str]:
@@ -308,9 +326,88 @@ def wrong_settings(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+def drift(browser: Browser, path: Path) -> None:
+    """With KATO's Redis: live keys are counted, and KATO's own number is explained."""
+    with watching_keys(browser, address="") as (camera, redis):
+        camera.settle(4)
+        keys = redis.client().keys("kato:session:session-*")[:9]
+        for key in keys:
+            redis.client().pexpire(key, 1)
+        camera.see("still counted there")
+        camera.settle(4)
+        camera.shoot(path)
+
+
+def key_events_off(browser: Browser, path: Path) -> None:
+    """Redis tells no changes of keys: it is scanned, and the page says how to turn them on."""
+    with watching_keys(browser, flags="", address="") as (camera, _):
+        camera.see("to turn them on")
+        camera.settle(8)
+        camera.shoot(path)
+
+
+def sessions(browser: Browser, path: Path) -> None:
+    """Every open session, a page at a time."""
+    with watching_keys(browser) as (camera, _):
+        camera.page.locator("tbody tr").first.wait_for()
+        camera.settle(2)
+        camera.shoot(path)
+
+
+def sessions_dark(browser: Browser, path: Path) -> None:
+    """The same in the dark, searched and sorted."""
+    with watching_keys(browser, address="?tab=sessions&theme=dark") as (camera, _):
+        camera.page.get_by_role("button", name="Time left").click()
+        camera.page.get_by_role("searchbox").fill("planner")
+        camera.see("found")
+        camera.settle(2)
+        camera.shoot(path)
+
+
+def session_detail(browser: Browser, path: Path) -> None:
+    """One session: its facts, its life, and what is in it."""
+    with watching_keys(browser, KATO_PANEL_ALLOW_ACTIONS="true") as (camera, _):
+        camera.page.locator("tbody tr [data-open]").nth(3).click()
+        camera.see("Timeline")
+        camera.settle(2)
+        camera.shoot(path)
+
+
+def deletion(browser: Browser, path: Path) -> None:
+    """Where deletes are allowed: asked back, with the number to be typed."""
+    with watching_keys(browser, KATO_PANEL_ALLOW_ACTIONS="true") as (camera, _):
+        for number in range(3):
+            camera.page.locator("tbody input[type=checkbox]").nth(number).check()
+        camera.page.get_by_role("button", name="Delete 3 sessions").click()
+        camera.see("Type 3 to go on")
+        camera.shoot(path)
+
+
+def redis_away(browser: Browser, path: Path) -> None:
+    """Redis does not answer: what was read stays, greyed, with the reason."""
+    with watching_keys(browser) as (camera, redis):
+        camera.page.locator("tbody tr").first.wait_for()
+        redis.kill()
+        camera.page.get_by_role("button", name="Refresh").click()
+        camera.see("What is shown is from")
+        camera.shoot(path)
+
+
+def sessions_incomplete(browser: Browser, path: Path) -> None:
+    """Without Redis: the sessions that the stream has named."""
+    with watching(browser, rate=1, address="?tab=sessions") as (camera, _):
+        camera.settle(10)
+        camera.page.get_by_role("button", name="Refresh").click()
+        camera.see("incomplete")
+        camera.settle(1)
+        camera.shoot(path)
+
+
 GALLERY = (
     *(connecting, never_reached, empty, polling, stale, unreachable, suspect, gap),
     *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
+    *(drift, key_events_off, sessions, sessions_dark, session_detail, deletion),
+    *(redis_away, sessions_incomplete),
 )
 
 
