@@ -188,12 +188,12 @@ class SessionDirectory:
         self._deletes.check(who)
         deleting = self._start(self._delete(check_ids(session_ids), who))
         # Whoever goes away meanwhile does not leave a delete without its audit.
-        return await asyncio.shield(deleting)
+        return await _answer(asyncio.shield(deleting))
 
     async def _ask(self, question: Coroutine[Any, Any, T]) -> T:
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._start(question)
+                return await _answer(self._start(question))
         except TimeoutError as error:
             raise SourceUnavailable(f"no answer within {ANSWER_SECONDS:g} s") from error
 
@@ -306,6 +306,17 @@ class SessionDirectory:
                 self._kept.settle(outcome.session_id, exists=False)
         self._good_tick = 0.0  # whoever deleted looks whether they are gone
         return outcomes
+
+
+async def _answer(asked: asyncio.Future[T]) -> T:
+    """Wait for an answer from the watcher's loop, which may end before it."""
+    try:
+        return await asked
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise SourceUnavailable("the watcher has stopped") from error
 
 
 def _index(lives: Sequence[Listed]) -> tuple[Index, float]:

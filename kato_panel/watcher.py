@@ -188,12 +188,16 @@ class Watcher:
         RuntimeError
             If the loop does not run.
         """
-        if self._loop is None or self._thread is None or not self._thread.is_alive():
+        if self._loop is None:
             coroutine.close()
             raise RuntimeError("the watcher is not running")
-        # In a context of its own: a page's context would keep the page alive.
-        context = contextvars.Context()
-        return context.run(asyncio.run_coroutine_threadsafe, coroutine, self._loop)
+        try:
+            # In a context of its own: a page's context would keep the page alive.
+            context = contextvars.Context()
+            return context.run(asyncio.run_coroutine_threadsafe, coroutine, self._loop)
+        except RuntimeError:  # asyncio's own, once the loop has ended
+            coroutine.close()
+            raise
 
     @property
     def trouble(self) -> str | None:

@@ -330,3 +330,27 @@ async def test_question_that_is_never_answered_ends(monkeypatch):
     )
     with pytest.raises(SourceUnavailable, match=r"no answer within 0\.05 s"):
         await directory.detail(UNKNOWN, may_touch=True)
+
+
+async def test_question_that_the_end_of_the_watcher_cuts_off_is_refused(simulator, caller):
+    """The visit that asked is not ended by it; neither is one that asks after the end."""
+    asked = threading.Event()
+    with running(simulator.url, KATO_PANEL_ALLOW_ACTIONS="true") as runtime:
+        runtime.listens_on = ("127.0.0.1",)
+
+        async def never(_):
+            asked.set()
+            await asyncio.Event().wait()
+
+        runtime.sessions._kato.read = never
+        detail = asyncio.create_task(runtime.sessions.detail(UNKNOWN, may_touch=True))
+        assert await asyncio.to_thread(asked.wait, 5)
+        await asyncio.to_thread(runtime.watcher.stop)
+        with pytest.raises(SourceUnavailable, match="the watcher has stopped"):
+            await detail
+        for question in (
+            runtime.sessions.list(Query()),
+            runtime.sessions.delete([UNKNOWN], "tester"),
+        ):
+            with pytest.raises(SourceUnavailable, match="the watcher is not running"):
+                await question

@@ -15,8 +15,9 @@ from kato_panel.server import sessions
 from kato_panel.server.api import routes
 from kato_panel.simulator import EmbeddedSimulator
 from tests.conftest import NOON
-from tests.directory_rig import running
+from tests.directory_rig import KATO_AWAY, running, value
 from tests.following import Caller
+from tests.sources.redis_rig import RedisRig, Writer
 
 UNKNOWN = "session-" + "ab" * 16 + "-1795381221106"
 PATH = "/api/v1/sessions"
@@ -47,9 +48,9 @@ class Asker:
 
 
 @asynccontextmanager
-async def asking(url, allows="true", listens_on=("127.0.0.1",)):
+async def asking(url, allows="true", listens_on=("127.0.0.1",), redis_url=""):
     """Our routes on a socket of their own, on a runtime that watches."""
-    with running(url, KATO_PANEL_ALLOW_ACTIONS=allows) as runtime:
+    with running(url, redis_url, KATO_PANEL_ALLOW_ACTIONS=allows) as runtime:
         runtime.listens_on = listens_on
         server = HTTPServer(Application(routes(runtime)))
         listening, port = bind_unused_port()
@@ -137,6 +138,32 @@ async def test_detail_never_touches_a_session(simulator, caller):
         assert (status, body["error"]["code"]) == (503, "would_touch")
         status, body = await ask("GET", f"{PATH}/..%2Fcache%2Finvalidate")
         assert (status, body["error"]["field"]) == (422, "session_id")
+
+
+async def test_detail_with_redis_tells_everything(tmp_path):
+    """Of an open session; what nobody knows is a 404, and a Redis that is away a 503."""
+    rig = RedisRig(tmp_path)
+    writer = Writer(rig)
+    session_id = writer.create(value=value("<b>node</b>"))
+    try:
+        async with asking(KATO_AWAY, redis_url=rig.url) as ask:
+            ask.runtime.reader.until(lambda seen: seen.active == 1)
+            status, body = await ask("GET", f"{PATH}/{session_id}")
+            assert (status, body["has_touched"]) == (200, False)
+            assert body["value"] == json.loads(value("<b>node</b>"))
+            assert body["session"]["ttl_remaining_seconds"] <= 3_600
+            status, body = await ask("GET", f"{PATH}/{UNKNOWN}")
+            assert (status, body["error"]["code"]) == (404, "not_found")
+            listed = (await ask("GET", PATH))[1]
+            assert (listed["complete"], listed["source"]) == (True, "redis")
+            rig.kill()
+            ask.runtime.reader.until(lambda seen: seen.snapshot.is_stale)
+            status, body = await ask("GET", PATH)
+            assert (status, body["error"]["code"]) == (503, "unavailable")
+            assert "connection refused" in body["error"]["message"]
+    finally:
+        writer.close()
+        rig.kill()
 
 
 async def test_delete_of_one_session(simulator, caller):

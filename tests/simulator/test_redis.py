@@ -343,7 +343,9 @@ def test_key_that_somebody_keeps_lives_on(kept, redis):
     redis.cli("PERSIST", key(session_id))
     begun = time.time()
     until(lambda: time.time() > begun + 1.2)
-    assert [one["session_id"] for one in kept.truth()["live"]] == [session_id]
+    truth = kept.truth()
+    assert [one["session_id"] for one in truth["live"]] == [session_id]
+    assert (truth["ended"], truth["created_total"]) == ([], 1)
 
 
 def test_sessions_outlive_the_simulator(begin, redis):
@@ -414,14 +416,21 @@ def live_keys(redis):
 
 
 def test_churn_goes_on_after_redis_was_away(begin, redis):
-    """Whoever arrives meanwhile is refused; nothing stops."""
-    kept = begin(clock=time.time, redis_url=redis.url, rate=100, initial=50)
-    redis.kill()
+    """Whoever arrives meanwhile is refused, and who wanted to delete does so afterwards."""
+    kept = begin(clock=time.time, redis_url=redis.url, rate=10, speed=10, initial=1000)
+    redis.freeze()
     before = kept.truth()
-    until(lambda: kept.truth()["at"] > before["at"] + 0.3)
-    assert kept.truth()["created_total"] == before["created_total"]
-    redis.start()
-    until(lambda: redis.cli("SCARD", INDEX_KEY) > 5)
+    until(lambda: kept.truth()["at"] > before["at"] + 0.5)
+    meanwhile = kept.truth()
+    assert meanwhile["created_total"] == before["created_total"]
+    assert ends(meanwhile, "deleted") == ends(before, "deleted")
+    redis.thaw()
+    until(lambda: ends(kept.truth(), "deleted") > ends(before, "deleted") + 20)
+    until(lambda: kept.truth()["created_total"] > before["created_total"] + 5)
+
+
+def ends(truth, how):
+    return sum(one["how"] == how for one in truth["ended"])
 
 
 def test_contents_vary_and_are_seeded(begin, redis):
