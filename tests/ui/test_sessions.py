@@ -8,6 +8,7 @@ import pytest
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
 from tests.sources.redis_rig import RedisRig, Writer
+from tests.ui.test_access import AXE, SERIOUS, told
 from tests.ui.test_page import HOSTILE, SHORT
 
 LONG = "x" * 10_000
@@ -286,6 +287,23 @@ def test_without_redis_the_list_is_what_the_stream_has_named(serve, simulator, c
     drawer.get_by_role("button", name="Read it once").click()
     drawer.get_by_role("definition").filter(has_text="planner-7").wait_for()
     assert before != caller.asked()
+
+
+def test_axe_finds_nothing_serious_in_list_and_drawer(open_tab, rig, watched):
+    """In the dark too."""
+    Writer(rig).create("planner-7")
+    watched.page.emulate_media(reduced_motion="reduce")
+    page = open_tab()
+    see_total(page, "1 session")
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        rows(page).first.locator("[data-open]").click()
+        page.get_by_role("dialog").get_by_text("Timeline").wait_for()
+        page.evaluate(AXE)
+        found = page.evaluate("axe.run()")["violations"]
+        page.keyboard.press("Escape")
+        found += page.evaluate("axe.run()")["violations"]
+        assert [told(one) for one in found if one["impact"] in SERIOUS] == []
 
 
 def test_back_leads_from_tab_to_tab(open_tab, watched):

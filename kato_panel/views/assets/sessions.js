@@ -99,7 +99,8 @@ class SessionList {
   }
 
   ask(wanted) {
-    this.model.wanted = JSON.stringify(wanted);
+    // Numbered, for the same session may be wanted twice, and what stays the same is not sent.
+    this.model.wanted = JSON.stringify({ id: (this.lastId += 1), ...wanted });
   }
 
   tick() {
