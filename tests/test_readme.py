@@ -80,6 +80,9 @@ COVERED_BY: dict[str, Callable[[], None]] = {
     "make test": partial(runs_target, "test"),
     "PORT=5007 make run": partial(runs_target, "run"),
     "KATO_API_URL=http://127.0.0.1:8000 make run": partial(runs_target, "run"),
+    "KATO_API_URL=http://127.0.0.1:8000 REDIS_URL=redis://127.0.0.1:6379/0 make run": partial(
+        runs_target, "run"
+    ),
     "make lab": partial(runs_target, "lab"),
     ".venv/bin/panel serve notebooks/01_live.ipynb": partial(
         runs_in_test, "ui/test_served_notebook.py", "test_each_visit_of_the_served_notebook_is_live"
