@@ -175,7 +175,7 @@ class Bench:
         }.items():
             spent = []
             for _ in range(5):
-                self.directory._index = None  # noqa: SLF001 - as if it had never been made
+                self.directory._indexing._index = None  # noqa: SLF001 - as if it had never been made
                 spent += timed(lambda query=query: self.ask(**query))
             self.tell(f"{name}, index made", spent, FIRST_MS)
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import datetime
-from time import thread_time
 from typing import Any, Final, Protocol, TypeVar
 
 from kato_panel.deletes import Deletes
@@ -19,19 +18,17 @@ from kato_panel.domain.actions import ActionsState, Outcome, Result, check_id, c
 from kato_panel.domain.detail import Detail, Reading, tell_life
 from kato_panel.domain.events import Clock
 from kato_panel.domain.ledger import Ledger
-from kato_panel.domain.listing import Index, Listed, Page, Query, Row
+from kato_panel.domain.listing import Page, Query, Row
 from kato_panel.domain.named import CHECK_SECONDS, NamedSessions
 from kato_panel.domain.records import Record
 from kato_panel.errors import ReadWouldTouch, SessionUnknown, SourceError, SourceUnavailable
+from kato_panel.indexing import Indexing
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ANSWER_SECONDS: Final = 10.0
 """For one question in all; connections have shorter deadlines of their own."""
-INDEX_SHARE: Final = 10.0
-"""An index is used for so many times as long as it took to make, whatever changes meanwhile."""
-MAX_INDEX_SECONDS: Final = 5.0
 
 
 class Keys(Protocol):
@@ -97,10 +94,7 @@ class SessionDirectory:
         self._kept = kept
         self._keys = keys
         self._deletes = deletes
-        self._index: Index | None = None
-        self._version = (-1, -1)
-        self._good_tick = 0.0
-        self._indexing = asyncio.Lock()
+        self._indexing = Indexing(kept, clock)
         self._checking: asyncio.Task[None] | None = None
 
     @property
@@ -204,7 +198,7 @@ class SessionDirectory:
             raise SourceUnavailable("the watcher is not running") from error
 
     async def _list(self, query: Query) -> Page:
-        index = await self._make_index()
+        index = await self._indexing.give()
         session_ids, total = await asyncio.to_thread(index.choose, query)
         if self._keys is None:
             at = self._clock()
@@ -226,24 +220,8 @@ class SessionDirectory:
         )
 
     async def _nodes(self) -> tuple[tuple[str, int], ...]:
-        index = await self._make_index()
+        index = await self._indexing.give()
         return await asyncio.to_thread(lambda: index.nodes)
-
-    async def _make_index(self) -> Index:
-        """Give the index; made anew, beside this loop, when somebody came or went or is known."""
-        kept = self._kept
-        if kept is None:
-            raise SourceUnavailable("neither Redis nor the stream is followed: nobody is known")
-        if isinstance(kept, Ledger) and kept.count is None:
-            raise SourceUnavailable("the first look at all keys has not ended yet")
-        async with self._indexing:
-            version, tick = (kept.revision, kept.amendments), self._clock().tick
-            if self._index is None or (version != self._version and tick > self._good_tick):
-                index, spent_seconds = await asyncio.to_thread(_index, kept.open_lives())
-                self._index, self._version = index, version
-                self._good_tick = tick + min(MAX_INDEX_SECONDS, INDEX_SHARE * spent_seconds)
-                return index
-            return self._index
 
     def _record(self, session_id: str) -> Record | None:
         return None if self._kept is None else self._kept.record(session_id)
@@ -304,7 +282,7 @@ class SessionDirectory:
         for outcome in outcomes:
             if isinstance(self._kept, NamedSessions) and outcome.result is not Result.FAILED:
                 self._kept.settle(outcome.session_id, exists=False)
-        self._good_tick = 0.0  # whoever deleted looks whether they are gone
+        self._indexing.expire()  # whoever deleted looks whether they are gone
         return outcomes
 
 
@@ -317,13 +295,6 @@ async def _answer(asked: asyncio.Future[T]) -> T:
         if task is not None and task.cancelling():
             raise
         raise SourceUnavailable("the watcher has stopped") from error
-
-
-def _index(lives: Sequence[Listed]) -> tuple[Index, float]:
-    """Make an index, and say how many seconds of work that was."""
-    began = thread_time()
-    index = Index(lives)
-    return index, thread_time() - began
 
 
 def _fill(row: Row, record: Record | None) -> Row:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kato_panel import directory, messages
+from kato_panel import indexing, messages
 from kato_panel.domain.actions import Result
 from kato_panel.domain.listing import Query
 from kato_panel.errors import QueryError, SessionUnknown, SourceUnavailable
@@ -285,8 +285,8 @@ async def test_visits_that_ask_at_once_share_one_index(rig, writer, monkeypatch)
     writer.create()
     made = []
     with keyed(rig, 1) as runtime:
-        index = directory.Index
-        monkeypatch.setattr(directory, "Index", lambda lives: made.append(lives) or index(lives))
+        index = indexing.Index
+        monkeypatch.setattr(indexing, "Index", lambda lives: made.append(lives) or index(lives))
         await asyncio.gather(*(runtime.sessions.list(Query(skip=skip)) for skip in range(20)))
     assert len(made) == 1
 
@@ -310,3 +310,27 @@ async def test_delete_through_kato_is_gone_from_the_list(rig):
         assert listed == {row.session_id for row in page.rows[2:]}
         detail = await runtime.sessions.detail(first)
         assert detail.timeline[-1].reason == "deleted"
+
+
+async def test_index_that_is_dear_is_used_for_a_while(rig, writer, monkeypatch):
+    """Neither a birth nor what more is known makes the next page wait; then it is there."""
+    monkeypatch.setattr(indexing, "INDEX_SHARE", 1e9)
+    monkeypatch.setattr(indexing, "MAX_INDEX_SECONDS", 1e9)
+    writer.create()
+    with keyed(rig, 1) as runtime:
+        assert (await runtime.sessions.list(Query())).total == 1
+        writer.create("node-b")
+        runtime.reader.until(lambda seen: seen.active == 2)
+        assert (await runtime.sessions.list(Query())).total == 1
+        runtime.sessions._indexing.expire()
+        assert (await runtime.sessions.list(Query())).total == 2
+        runtime.sessions._kept.amendments += 1
+        runtime.sessions._indexing.expire()
+        before = runtime.sessions._indexing._index
+        assert (await runtime.sessions.list(Query())).total == 2
+        await asyncio.wrap_future(runtime.watcher.submit(renewed(runtime.sessions._indexing)))
+        assert runtime.sessions._indexing._index is not before
+
+
+async def renewed(indexing):
+    await indexing._renewing

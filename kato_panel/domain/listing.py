@@ -242,22 +242,23 @@ class Index:
     def _order(self, sort: Sort) -> tuple[Positions, int]:
         """Sort, smallest first and the unknown last; say how many are known."""
         if sort not in self._orders:
-            self._orders[sort] = _sort_numbers(self._keys(sort))
+            self._orders[sort] = self._sort(sort)
         return self._orders[sort]
 
-    def _keys(self, sort: Sort) -> Numbers:
-        """Give each session a number that decides on its place; NaN where nothing does."""
+    def _sort(self, sort: Sort) -> tuple[Positions, int]:
         match sort:
             case "created":
-                return _epochs(self._created_at)
+                return _sort_numbers(_epochs(self._created_at))
             case "expires":
-                return _epochs(self._expiries)
+                return _sort_numbers(_epochs(self._expiries))
             case "node":
                 names, codes = self._codes
-                ranks = _ranks([(name or "").casefold().encode() for name in names])
+                ranks = np.empty(len(names), dtype=np.float64)
+                order = _sort_texts([(name or "").casefold().encode() for name in names])
+                ranks[order] = np.arange(len(names))
                 ranks[[place for place, name in enumerate(names) if name is None]] = math.nan
-                return ranks[codes]
-        return _ranks([one.encode() for one in self._ids])
+                return _sort_numbers(ranks[codes])
+        return _sort_texts([one.encode() for one in self._ids]), len(self._ids)
 
     def _find(self, needle: str, node: str) -> Marks:
         """Mark the sessions that fit."""
@@ -287,14 +288,11 @@ def _epochs(times: Sequence[datetime | None]) -> Numbers:
     return np.array([math.nan if at is None else at.timestamp() for at in times], dtype=np.float64)
 
 
-def _ranks(texts: Sequence[bytes]) -> Numbers:
-    """Say for each text which place it takes among them."""
+def _sort_texts(texts: Sequence[bytes]) -> Positions:
     keys = np.empty(len(texts), dtype=_KEY)
     for begin in range(0, len(texts), _PART):
         keys[begin : begin + _PART] = texts[begin : begin + _PART]
-    ranks = np.empty(len(texts), dtype=np.float64)
-    ranks[np.argsort(keys, kind="stable")] = np.arange(len(texts))
-    return ranks
+    return np.argsort(keys, kind="stable")
 
 
 def _sort_numbers(keys: Numbers) -> tuple[Positions, int]:
