@@ -15,6 +15,8 @@ from nbformat.v4 import new_code_cell
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "01_live.ipynb"
 OUTSIDE = re.compile(r"^(?!(https?|wss?)://127\.0\.0\.1:)(?!blob:|data:)")
 END_SECONDS = 15
+PATIENCE_MS = 40_000
+"""A kernel that starts and collects garbage takes its time on a machine that is busy."""
 ALL_IN_SIGHT = {"width": 1280, "height": 2600}
 """JupyterLab may take out of the page what is far from sight."""
 OFFLINE = {
@@ -118,6 +120,7 @@ class Notebook:
         self.page.on("websocket", lambda opened: watched.requests.append(opened.url))
         self.page.context.route(OUTSIDE, lambda route: route.abort())
         self.page.set_viewport_size(ALL_IN_SIGHT)
+        self.page.set_default_timeout(PATIENCE_MS)
         self.page.goto(url)
         idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
         self.page.locator(idle).wait_for(state="attached")
