@@ -29,8 +29,8 @@ from kato_panel.runtime import Runtime
 logger = logging.getLogger(__name__)
 
 _KINDS: Final = ["session_created", "session_destroyed"]
-_SOURCES: Final = ["http", "stream"]
-_REASONS: Final = ["deleted", "expired", "evicted"]
+_SOURCES: Final = ["http", "stream", "redis"]
+_REASONS: Final = ["deleted", "expired", "evicted", "unknown"]
 _running: "weakref.WeakValueDictionary[Any, Monitor]" = weakref.WeakValueDictionary()
 """By address and visit; there are no visits in a notebook."""
 
@@ -141,7 +141,8 @@ class Monitor:
             former.stop()
         _running[key] = self
         self._applier = _Applier(self._apply, visit)
-        self._subscription = self._models.follow(self._runtime, self._applier.ask)
+        with self._changing:  # what is published meanwhile is taken after it
+            self._subscription = self._models.follow(self._runtime, self._applier.ask)
         if visit is None:
             drop_what_cells_showed()
         else:
@@ -150,10 +151,11 @@ class Monitor:
 
     def stop(self) -> None:
         """End it and its threads; its views say so. Stopping twice is allowed."""
-        if self._subscription is None or self._applier is None or self._runtime is None:
-            return
-        self._subscription.close()
-        self._subscription = None
+        with self._changing:
+            if self._subscription is None or self._applier is None or self._runtime is None:
+                return
+            self._subscription.close()
+            self._subscription = None
         runtimes.leave(self._runtime)
         self._applier.end()
         self._models.end()

@@ -1,17 +1,22 @@
 """What people do to upstream through this service: who may, how it ended, and its audit."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from kato_panel.errors import QueryError
 
 MAX_DELETED: Final = 20
 """Sessions that one order may delete."""
+FORWARDED: Final = frozenset(
+    {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"}
+)
+"""Headers of proxies, behind which anybody may be."""
 SETTING: Final = "KATO_PANEL_ALLOW_ACTIONS"
 ID_FORM: Final = "session-, 32 hexadecimal digits, - and 10 to 16 digits"
 _ID: Final = re.compile(r"session-[0-9a-f]{32}-[0-9]{10,16}")
@@ -107,6 +112,32 @@ def judge_actions(addresses: Sequence[str] | None, *, is_set: bool) -> ActionsSt
             False, f"this service listens on {outside[0]}, must be on loopback, as 127.0.0.1 is"
         )
     return ActionsState(True)
+
+
+def judge_request(host: str, header_names: Iterable[str]) -> ActionsState:
+    """
+    Say whether whoever asked is a person at this machine, until there are logins.
+
+    Parameters
+    ----------
+    host
+        The request's ``Host``: a stranger's name can be made to point here.
+    header_names
+        Of the request; a proxy adds its own.
+    """
+    if not _is_own_name(host):
+        return ActionsState(False, "Host must be localhost or an address of loopback")
+    if FORWARDED & {name.lower() for name in header_names}:
+        return ActionsState(False, "this request comes through a proxy")
+    return ActionsState(True)
+
+
+def _is_own_name(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or is_loopback(name)
 
 
 def is_loopback(address: str) -> bool:

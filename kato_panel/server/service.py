@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import secrets
 import signal
 import socket
 from collections.abc import Callable
@@ -69,6 +70,10 @@ class Service:
                 unused_session_lifetime_milliseconds=int(1000 * unused_seconds),
                 check_unused_sessions_milliseconds=int(1000 * unused_seconds),
                 websocket_origin=_origins(host, port),
+                # Where deletes are allowed, a page's token says for sure how the page was asked
+                # for; a restart makes the tokens of before worthless, and pages load anew.
+                sign_sessions=runtime.settings.allow_actions,
+                secret_key=secrets.token_bytes(32),
             )
         except OSError as error:
             # Bokeh's error and the resolver's have no `strerror` of their own in all cases.

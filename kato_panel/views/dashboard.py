@@ -7,6 +7,7 @@ import panel as pn
 from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
 from kato_panel import runtime as runtimes
+from kato_panel.domain.actions import ActionsState, judge_request
 from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
@@ -30,12 +31,15 @@ class LivePage(LiveView):
     runtime
         What the models follow; says how long things stay, and whether our routes are there to
         be asked while the page's socket is down.
+    may_act
+        Whether this visit may change anything upstream, if the service may.
     """
 
     is_page = True
 
-    def __init__(self, models: Models, runtime: Runtime) -> None:
+    def __init__(self, models: Models, runtime: Runtime, may_act: ActionsState) -> None:
         self._runtime = runtime
+        self._may_act = may_act
         self._bodies: dict[str, pn.viewable.Viewer] = {}
         super().__init__(models)
         self._board.param.watch(self._choose, "tab")
@@ -50,7 +54,7 @@ class LivePage(LiveView):
         sessions = self._runtime.sessions
         if chosen.new == "sessions" and sessions is not None:
             if "sessions" not in self._bodies:
-                self._bodies["sessions"] = SessionTable(sessions)
+                self._bodies["sessions"] = SessionTable(sessions, may_act=self._may_act)
             self._board.body = self._bodies["sessions"]
 
     def _features(self) -> dict[str, bool]:
@@ -84,7 +88,7 @@ class Visit:
     def __init__(self, runtime: Runtime, doc: Any) -> None:
         self._models = Models()
         self._subscription = self._models.follow(runtime, in_turns_of(doc, self._apply))
-        self.view = LivePage(self._models, runtime)
+        self.view = LivePage(self._models, runtime, _judge_visit(doc))
         doc.on_session_destroyed(self._end)
         pn.state.onload(self.view.show_chart)
 
@@ -94,6 +98,13 @@ class Visit:
     def _end(self, _: Any) -> None:
         self._subscription.close()
         self.view.close()
+
+
+def _judge_visit(doc: Any) -> ActionsState:
+    """Say whether a visit is one of a person at this machine."""
+    headers = getattr(doc.session_context.request, "headers", {})
+    host = next((value for name, value in headers.items() if name.lower() == "host"), "")
+    return judge_request(host, headers)
 
 
 def page() -> Any:

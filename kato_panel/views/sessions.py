@@ -13,11 +13,15 @@ from panel.custom import JSComponent
 
 from kato_panel import messages
 from kato_panel.directory import SessionDirectory
+from kato_panel.domain.actions import ActionsState
 from kato_panel.domain.listing import Query
-from kato_panel.errors import KatoPanelError, ReadWouldTouch
+from kato_panel.errors import ActionRefused, KatoPanelError, ReadWouldTouch
 from kato_panel.views.theme import join_modules, stylesheet
 
 MODULES: Final = ("words", "markup", "theme", "table", "detail", "deletion", "sessions")
+
+
+NOT_ALLOWED: Final = ActionsState(allowed=False, reason="this view may not delete")
 
 
 class SessionBoard(JSComponent):
@@ -43,12 +47,21 @@ class SessionTable(pn.viewable.Viewer):
     ----------
     directory
         Who is asked; `Runtime.sessions`.
+    may_act
+        Whether whoever looks on may delete, if the directory may.
     who
         In whose name sessions are deleted; for the audit.
     """
 
-    def __init__(self, directory: SessionDirectory, *, who: str = "page") -> None:
+    def __init__(
+        self,
+        directory: SessionDirectory,
+        *,
+        may_act: ActionsState = NOT_ALLOWED,
+        who: str = "page",
+    ) -> None:
         super().__init__()
+        self._may_act = may_act
         self._directory = directory
         self._who = who
         self._board = SessionBoard(key=secrets.token_hex(8), sizing_mode="stretch_width")
@@ -58,6 +71,12 @@ class SessionTable(pn.viewable.Viewer):
 
     def __panel__(self) -> SessionBoard:
         return self._board
+
+    @property
+    def _actions(self) -> ActionsState:
+        """Whether the page may show what deletes: both the service and the visit have to."""
+        service = self._directory.actions
+        return self._may_act if service.allowed else service
 
     async def _list(self, change: Any) -> None:
         asked = _read(change.new)
@@ -69,7 +88,7 @@ class SessionTable(pn.viewable.Viewer):
         except (KatoPanelError, TypeError) as error:
             answer = {"error": _sentence(error)}
         else:
-            answer = {**asdict(page), "nodes": nodes, "actions": asdict(self._directory.actions)}
+            answer = {**asdict(page), "nodes": nodes, "actions": asdict(self._actions)}
         # Whoever asked again in the meantime waits for the newer answer.
         if change.new == self._board.query:
             self._board.answer = _write({"id": number, **answer})
@@ -87,15 +106,19 @@ class SessionTable(pn.viewable.Viewer):
         except KatoPanelError as error:
             answer = {"error": _sentence(error)}
         else:
-            answer = {**asdict(found), "actions": asdict(self._directory.actions)}
-        self._board.found = _write({"session_id": session_id, **answer})
+            answer = {**asdict(found), "actions": asdict(self._actions)}
+        self._board.found = _write({"id": asked.get("id"), "session_id": session_id, **answer})
 
     async def _delete(self, change: Any) -> None:
         """Delete, if that is allowed: the page may have been forged, so the directory decides."""
         ordered = _read(change.new)
+        wanted = ordered.get("session_ids")
         answer: dict[str, Any]
         try:
-            outcomes = await self._directory.delete(ordered.get("session_ids") or [], self._who)
+            if not self._may_act.allowed:
+                raise ActionRefused(self._may_act.reason)
+            wanted = wanted if isinstance(wanted, list) else []
+            outcomes = await self._directory.delete(wanted, self._who)
         except KatoPanelError as error:
             answer = {"error": _sentence(error)}
         else:

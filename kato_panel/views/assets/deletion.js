@@ -7,16 +7,15 @@ const MOST = 20;
 const NAMED = 8;
 const WORDS = { deleted: "deleted", not_found: "was gone already" };
 
-const QUESTION = `<form method="dialog"><h2 id="h-question" data-ref="title"></h2>
+const QUESTION = `<form method="dialog"><h2 id="h-question" data-ref="title"></h2><p class="quiet" role="status" data-ref="done"></p>
   <ul data-ref="list"></ul><p class="sub" data-ref="note">KATO ends them at once. This cannot be undone.</p>
   <label class="field" data-ref="typing" hidden><span data-ref="ask"></span> <input type="text" inputmode="numeric" autocomplete="off" data-ref="number"></label>
   <div class="answers"><button type="button" class="plain" data-ref="no">Keep</button><button type="button" class="danger solid" data-ref="yes"></button></div></form>`;
 
 export class Deletion {
-  /** `order` is handed `{id, session_ids, count}`. */
-  constructor({ question, done }, order) {
+  /** `order` is handed `{id, session_ids}`. */
+  constructor({ question }, order) {
     this.question = question;
-    this.done = done;
     this.order = order;
     this.mayAct = false;
     this.lastId = 0;
@@ -28,11 +27,10 @@ export class Deletion {
     question.addEventListener("submit", (event) => event.preventDefault());
   }
 
-  confirm(rows) {
-    if (!this.mayAct || !rows.length) return;
+  confirm(rows, mayAct = this.mayAct) {
+    if (!mayAct || !rows.length) return;
     const { refs } = this;
-    this.rows = rows;
-    this.isDone = false;
+    Object.assign(this, { rows, isDone: false, isSending: false, asked: null });
     const isOne = rows.length === 1;
     setText(refs.title, isOne ? "Delete this session?" : `Delete ${pluralize(rows.length, "session")}?`);
     refs.list.replaceChildren(...rows.slice(0, NAMED).map(describe));
@@ -56,27 +54,31 @@ export class Deletion {
   paint() {
     const { refs, rows } = this;
     const isMeant = rows.length === 1 || refs.number.value.trim() === String(rows.length);
-    refs.yes.disabled = rows.length > MOST || !isMeant || this.isDone;
+    refs.yes.disabled = rows.length > MOST || !isMeant || this.isDone || this.isSending;
     setHidden(refs.yes, this.isDone || rows.length > MOST);
   }
 
   send() {
     const { refs } = this;
-    refs.yes.disabled = true;
+    this.isSending = true;
+    this.paint();
     setText(refs.yes, "Deleting…");
-    this.order({ id: (this.lastId += 1), session_ids: this.rows.map((row) => row.session_id) });
+    setText(refs.no, "Close"); // what was ordered cannot be kept any more
+    this.asked = this.lastId += 1;
+    this.order({ id: this.asked, session_ids: this.rows.map((row) => row.session_id) });
   }
 
   /** Show what became of each; return the outcomes. */
   take(text) {
     const { id, outcomes: told = [], error } = JSON.parse(text);
     const outcomes = told.map((outcome) => ({ ...outcome, is_gone: outcome.result !== "failed" }));
-    if (id !== this.lastId) return outcomes;
+    if (id !== this.asked) return outcomes; // of a question that was closed
     const { refs } = this;
-    this.isDone = true;
+    Object.assign(this, { isDone: true, isSending: false });
     const gone = outcomes.filter((outcome) => outcome.is_gone).length;
     setText(refs.title, error ? "Nothing was deleted" : `${gone} of ${pluralize(outcomes.length, "session")} gone`);
-    setText(this.done, refs.title.textContent);
+    setText(refs.done, refs.title.textContent);
+    refs.no.focus(); // the button that had it is gone
     refs.list.replaceChildren(...outcomes.map(({ session_id: who, result, reason }) => {
       const item = make("li", "");
       const name = make("code", "");

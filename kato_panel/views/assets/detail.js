@@ -32,8 +32,8 @@ export class Detail {
     this.refs = findRefs(drawer);
     this.refs.close.addEventListener("click", () => drawer.close());
     this.refs.touch.addEventListener("click", () => this.load(true));
-    this.refs.remove.addEventListener("click", () => this.found && confirm([this.row]));
-    drawer.addEventListener("click", (event) => event.target === drawer && drawer.close());
+    this.refs.remove.addEventListener("click", () => this.found && confirm([this.row], this.found.actions.allowed));
+    drawer.addEventListener("pointerdown", ({ clientX }) => clientX < drawer.getBoundingClientRect().left && drawer.close());
     drawer.addEventListener("close", () => {
       this.id = null;
       setInAddress({ [SESSION_KEY]: null });
@@ -56,16 +56,21 @@ export class Detail {
     if (!this.drawer.open) this.drawer.showModal();
   }
 
+  /** Close, if this is the session that is shown. */
+  leave(id) {
+    if (this.id === id) this.drawer.close();
+  }
+
   load(mayTouch) {
     const { refs } = this;
     for (const part of [refs.failure, refs.warning, refs.content, refs.remove, refs.note]) setHidden(part, true);
     setHidden(refs.waiting, false);
-    this.ask({ session_id: this.id, may_touch: mayTouch });
+    this.asked = this.ask({ session_id: this.id, may_touch: mayTouch });
   }
 
   take(text) {
     const found = JSON.parse(text);
-    if (found.session_id !== this.id) return;
+    if (found.id !== this.asked) return;
     const { refs } = this;
     setHidden(refs.waiting, true);
     setHidden(refs.failure, !found.error);

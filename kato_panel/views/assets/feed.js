@@ -2,6 +2,7 @@ import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isRedu
 import { PAUSE_ICON, PLAY_ICON, ROW, make, setAttribute, setHidden, setText, slideIn } from "./markup.js";
 
 const FEED_ROWS = 5_000;
+const ROW_PX = 37;
 const NEAR_END_PX = 400; // from where on older events are asked for
 const FILTER_KEY = "events";
 const NOTHING = {
@@ -71,10 +72,11 @@ export class Feed {
       this.entries.unshift(entry);
       this.list.append(entry.row);
     }
+    this.noteScroll(); // where few of them are of the kind that is shown, there is still room
   }
 
   insert(entry) {
-    const isReading = this.list.scrollTop > 8;
+    const isReading = this.readTop() > 8;
     Object.assign(entry, { epoch: this.epoch, isHeld: this.isPaused, isUnread: this.isPaused || isReading });
     let at = this.entries.length;
     while (at > 0 && this.entries[at - 1].epoch === this.epoch && this.entries[at - 1].seq > entry.seq) at -= 1;
@@ -88,12 +90,22 @@ export class Feed {
     this.paintUnread();
   }
 
+  /** Where the list is scrolled to; in a tab that is not shown, where it was. */
+  readTop() {
+    return this.list.clientHeight ? this.list.scrollTop : this.top ?? 0;
+  }
+
+  /** The list is seen again: go back to what was being read. */
+  comeBack() {
+    this.list.scrollTop = this.top ?? 0;
+  }
+
   show(entry) {
     entry.isHeld = false;
     const older = this.entries.slice(0, this.entries.indexOf(entry)).findLast((other) => !other.isHeld);
-    const top = this.list.scrollTop;
+    const top = this.readTop();
     this.list.insertBefore(entry.row, older?.row ?? null);
-    if (top > 8) this.list.scrollTop = top + entry.row.offsetHeight;
+    if (top > 8) this.list.scrollTop = this.top = top + (entry.row.offsetHeight || ROW_PX);
     else slideIn(entry.row, "translateY(-8px)");
   }
 
@@ -120,6 +132,7 @@ export class Feed {
     this.list.dataset.show = kind;
     for (const chip of this.refs.chips.children) setAttribute(chip, "aria-pressed", String(chip.dataset.show === kind));
     this.paintUnread();
+    this.noteScroll();
     if (!this.isPage) return; // the address of a notebook is not ours
     setInAddress({ [FILTER_KEY]: kind === "all" ? null : kind });
   }
@@ -131,6 +144,8 @@ export class Feed {
 
   noteScroll() {
     const { scrollTop, clientHeight, scrollHeight } = this.list;
+    if (!clientHeight) return; // another tab is shown
+    this.top = scrollTop;
     const oldest = this.entries.find(({ epoch }) => epoch === this.epoch)?.seq ?? 0;
     if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX && oldest > 1 && oldest < this.oldestAsked) {
       this.oldestAsked = oldest;

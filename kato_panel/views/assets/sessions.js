@@ -17,6 +17,7 @@ const PATIENCE_MS = 20_000; // for an answer, before the question is asked again
 const SEARCH_MS = 300;
 const LIMITS = [20, 50, 100];
 const FIRST_QUERY = { search: "", node: "", sort: "created", order: "desc", skip: 0, limit: 50 };
+const WORDS_OF = { sort: ["created", "expires", "node", "session"], order: ["desc", "asc"] };
 const REMEMBERED = ["search", "node", "sort", "order"];
 
 class SessionList {
@@ -46,7 +47,7 @@ class SessionList {
     const timer = setInterval(() => this.tick(), 1_000);
     signal.addEventListener("abort", () => clearInterval(timer));
     followHost(() => this.paintTheme(), signal);
-    window.addEventListener("popstate", () => this.detail.follow(), { signal });
+    window.addEventListener("popstate", () => this.root.checkVisibility() && this.detail.follow(), { signal });
     this.paintTheme();
     if (model.answer) this.take(model.answer, true);
     this.load();
@@ -100,12 +101,15 @@ class SessionList {
 
   ask(wanted) {
     // Numbered, for the same session may be wanted twice, and what stays the same is not sent.
-    this.model.wanted = JSON.stringify({ id: (this.lastId += 1), ...wanted });
+    const id = (this.lastId += 1);
+    this.model.wanted = JSON.stringify({ id, ...wanted });
+    return id;
   }
 
   tick() {
     if (document.hidden || !this.root.isConnected || !this.root.checkVisibility?.()) return;
-    const age = performance.now() - (this.asked?.at ?? this.takenAt ?? 0);
+    const age = performance.now() - (this.asked?.at ?? this.askedAt ?? 0);
+    if (this.asked && age > PATIENCE_MS) this.failure = "This page's server does not answer.";
     if (this.asked ? age > PATIENCE_MS : age > REFRESH_MS) this.load();
     this.paintHead();
     this.paintAges();
@@ -116,9 +120,10 @@ class SessionList {
     const answer = JSON.parse(text);
     if (!isOld && answer.id !== this.asked?.id) return;
     this.asked = null;
-    this.takenAt = performance.now();
+    this.askedAt = performance.now();
     if (answer.error) this.failure = answer.error;
     else {
+      this.takenAt = performance.now();
       this.failure = null;
       this.answer = answer;
       if (answer.total > 0 && answer.skip >= answer.total) return this.change({ skip: (Math.ceil(answer.total / answer.limit) - 1) * answer.limit });
@@ -131,7 +136,11 @@ class SessionList {
 
   takeOutcome(text) {
     const outcomes = this.deletion.take(text);
-    for (const { session_id: id, is_gone: isGone } of outcomes) if (isGone) this.selected.delete(id);
+    for (const { session_id: id, is_gone: isGone } of outcomes) {
+      if (!isGone) continue;
+      this.selected.delete(id);
+      this.detail.leave(id);
+    }
     this.load();
   }
 
@@ -275,7 +284,8 @@ export function paintLeft(cell, { expires_at: expires, ttl_seconds: ttl, is_gone
   setHidden(bar, share === null);
   if (share !== null) bar.firstElementChild.style.width = `${(100 * share).toFixed(1)}%`;
   bar.classList.toggle("low", share !== null && share < 0.15);
-  setText(text, isGone || (left !== null && left <= 0) ? "ended" : left === null ? "—" : writeLong(left));
+  // Whoever accessed it since may have moved its end: only the next look can tell.
+  setText(text, isGone ? "ended" : left === null ? "—" : left <= 0 ? "about to end" : writeLong(left));
 }
 
 async function copyText(text, button) {
@@ -291,6 +301,7 @@ async function copyText(text, button) {
 function readQuery() {
   const query = { ...FIRST_QUERY };
   for (const name of REMEMBERED) query[name] = readFromAddress(name === "search" ? "q" : name) ?? query[name];
+  for (const [name, words] of Object.entries(WORDS_OF)) if (!words.includes(query[name])) query[name] = FIRST_QUERY[name];
   return query;
 }
 

@@ -9,7 +9,7 @@ const head = (name, title, sort, className = "") => `<th scope="col" class="${na
 
 export const buildList = (limits) => `
 <section class="card" aria-labelledby="h-sessions">
-  <div class="hd bar"><h2 id="h-sessions">Sessions</h2><span class="key" data-ref="total" role="status"></span>
+  <div class="hd bar"><h2 id="h-sessions">Sessions</h2><span class="key" data-ref="total"></span>
     <span class="tag warn" data-ref="incomplete" hidden title="Without KATO's Redis there is no list: these are the sessions that its stream has named, looked up one by one.">incomplete</span>
     <span class="sp"></span>
     <button class="danger" type="button" data-ref="remove" hidden></button>
@@ -40,11 +40,13 @@ export const buildList = (limits) => `
     <button type="button" class="plain" data-ref="earlier" disabled>← Earlier</button><button type="button" class="plain" data-ref="later" disabled>Later →</button></div>
 </section>
 <dialog class="drawer" data-ref="drawer" aria-labelledby="h-detail"></dialog>
-<dialog class="question" data-ref="question" aria-labelledby="h-question"></dialog>
-<p class="quiet" role="status" data-ref="done"></p>`;
+<dialog class="question" data-ref="question" aria-labelledby="h-question"></dialog>`;
 
 /** How the parts of a row are written that do not change with time alone. */
 export const CELLS = {
+  pick(cell, { node_id: node, session_id: id }) {
+    setText(cell.querySelector(".quiet"), `Select ${shortenId(id)} of ${clean(node) || "a node not known"}`);
+  },
   node(cell, { node_id: node }) {
     const text = clean(node) || "—";
     setText(cell.firstElementChild, text);

@@ -6,6 +6,9 @@ import { make, setAttribute, setHidden } from "./markup.js";
 const TAB_KEY = "tab";
 const FIRST = "live";
 
+/** A session that the address names is shown in its tab. */
+const readTab = () => readFromAddress(TAB_KEY) ?? (readFromAddress("session") ? "sessions" : FIRST);
+
 export class Tabs {
   /** `onChoose(name)` hears which view is wanted. */
   constructor(refs, onChoose) {
@@ -32,8 +35,8 @@ export class Tabs {
         this.choose(name);
       }, { signal });
     }
-    window.addEventListener("popstate", () => this.choose(readFromAddress(TAB_KEY)), { signal });
-    this.choose(readFromAddress(TAB_KEY));
+    window.addEventListener("popstate", () => this.choose(readTab()), { signal });
+    this.choose(readTab());
   }
 
   choose(wanted) {

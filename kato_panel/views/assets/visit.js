@@ -18,6 +18,7 @@ import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
 
 const TICK_MS = 1_000;
+const REMOVED_MS = 5_000;
 const RANGE_KEY = "since";
 const DEFAULT_RANGE = "1h";
 
@@ -30,7 +31,7 @@ class Visit {
     [this.root, this.refs] = build(parts, isPage);
     this.feed = new Feed(this.refs, isPage, (seq) => (this.model.before = seq));
     this.toasts = new Toasts(this.refs.toasts);
-    this.tabs = isPage ? new Tabs(this.refs, (name) => (this.model.tab = name)) : null;
+    this.tabs = isPage ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.sourceRows = new Map();
     this.payload = null;
@@ -50,7 +51,11 @@ class Visit {
     model.on("older", whileAlive(() => this.feed.takeOlder(JSON.parse(model.older).events)));
     model.on("recent", whileAlive(() => this.drawRecent(model.recent)));
     model.on("chart", whileAlive(() => this.placeChart(model)));
-    model.on("remove", whileAlive(() => this.detach()));
+    model.on("remove", whileAlive(() => {
+      this.detach();
+      // A cell that is run again shows another view; a page's visit may come back.
+      if (!this.isPage) setTimeout(() => signal === this.life.signal && visits.delete(model.key), REMOVED_MS);
+    }));
     const bokeh = view?.model?.document;
     bokeh?.on_event?.("connection_lost", whileAlive(() => this.link.lose()));
     bokeh?.on_event?.("client_reconnected", whileAlive(() => this.link.hear()));
@@ -128,6 +133,11 @@ class Visit {
     const child = model.chart ? model.get_child("chart") : null;
     if (child) this.refs.chart.replaceChildren(child);
     this.paint();
+  }
+
+  showTab(name) {
+    this.model.tab = name;
+    if (name === "live") this.feed.comeBack();
   }
 
   /** What the chosen tab shows is Panel's own child, too. */

@@ -92,7 +92,7 @@ export function describeNames({ node_ids: nodes, session_ids: ids }, count) {
 
 export const isCreated = (event) => event.event_type === "session_created";
 export const countOf = (event) => Math.abs(event.data.delta);
-export const nameEnding = (reason) => (["deleted", "expired"].includes(reason) ? reason : "destroyed");
+export const nameEnding = (reason) => (["deleted", "expired", "evicted"].includes(reason) ? reason : "destroyed");
 export const isReduced = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Remember choices in the page's address; ``null`` forgets one. A step can be gone back on. */
