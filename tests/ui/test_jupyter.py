@@ -124,6 +124,8 @@ class Notebook:
         self.page.goto(url)
         idle = '.jp-Notebook-ExecutionIndicator[data-status="idle"]'
         self.page.locator(idle).wait_for(state="attached")
+        # It also says so while there is no kernel yet; the bar at the bottom knows.
+        self.page.get_by_text(re.compile(r"\(ipykernel\) \| Idle")).first.wait_for()
 
     def cell(self, code):
         """Find the first cell with this code."""
@@ -134,6 +136,8 @@ class Notebook:
         self.cell(code).locator(".jp-InputArea-editor").click()
         self.page.get_by_role("menuitem", name="Run", exact=True).click()
         self.page.get_by_text("Run All Above Selected Cell").click()
+        ran = self.page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"\[(\*|\d+)\]"))
+        ran.first.wait_for()
 
     def run(self, code):
         """Run one cell by its keys, and wait until it has run; return what it printed."""
