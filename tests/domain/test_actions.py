@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kato_panel.domain.actions import check_id, check_ids, is_loopback, judge_actions
+from kato_panel.domain.actions import check_id, check_ids, is_loopback, judge_actions, judge_request
 from kato_panel.errors import QueryError
 
 GOOD = f"session-{'0a' * 16}-1795381221106"
@@ -95,3 +95,23 @@ def test_whatever_is_taken_is_its_own_quotation(text):
     except QueryError:
         return
     assert taken == text == quote(text, safe="")
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "reason"),
+    [
+        ("localhost:5006", ["Accept"], ""),
+        ("127.0.0.1", [], ""),
+        ("[::1]:5006", [], ""),
+        ("evil.example:5006", [], "Host must be"),
+        ("", [], "Host must be"),
+        ("[::1", [], "Host must be"),
+        ("localhost", ["X-FORWARDED-FOR"], "through a proxy"),
+        ("localhost", ["via"], "through a proxy"),
+    ],
+)
+def test_only_a_person_at_this_machine_may_act(host, names, reason):
+    """By this machine's own name, and through nobody else."""
+    judged = judge_request(host, names)
+    assert judged.allowed is (reason == "")
+    assert reason in judged.reason

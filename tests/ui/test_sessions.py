@@ -63,7 +63,7 @@ def test_list_shows_each_session_with_what_its_value_says(open_tab, kato):
     page = open_tab()
     see_total(page, "1 session")
     row = rows(page).first
-    row.get_by_text("planner-7").wait_for()
+    row.locator(".node", has_text="planner-7").wait_for()
     assert row.locator(".count").inner_text() != "—"
     assert re.fullmatch(r"59 min|1 h", row.locator(".left span").last.inner_text())
     assert page.locator(".pick").first.is_hidden()
@@ -216,7 +216,7 @@ def test_several_are_deleted_only_when_their_number_is_typed(open_tab, kato, rig
     assert confirm.is_disabled()
     question.get_by_role("textbox").fill("3")
     confirm.click()
-    question.get_by_text("3 of 3 sessions gone").wait_for()
+    question.get_by_role("heading", name="3 of 3 sessions gone").wait_for()
     assert question.get_by_text("was gone already").count() == 1
     assert Writer(rig).live() == 0
 
