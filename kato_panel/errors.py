@@ -5,6 +5,7 @@ Everything this package raises on purpose.
 
     KatoPanelError
     ├── ConfigError            a setting is wrong: the start stops, in words
+    ├── HistoryError           the durable record cannot be used: all else goes on
     └── SourceError            one look at upstream failed: health changes, the count does not
         ├── SourceUnavailable  nobody answered, or not in time
         └── PayloadError       somebody answered, but not what upstream's protocol says
@@ -30,6 +31,14 @@ class ConfigError(KatoPanelError):
         noun = "setting is" if len(problems) == 1 else "settings are"
         lines = "".join(f"\n  {problem}" for problem in problems)
         super().__init__(f"{len(problems)} {noun} wrong:{lines}")
+
+
+class HistoryError(KatoPanelError):
+    """
+    The durable record cannot be read, or not in the way that was asked.
+
+    Its text is the reason, in words an operator understands; it holds no secret.
+    """
 
 
 class SourceError(KatoPanelError):

@@ -1,0 +1,328 @@
+"""
+The file at the start: whose it is, whether it is sound, and of which version.
+
+Nothing that is found is ever overwritten. What is not ours, or not this upstream's, is refused;
+what is damaged is moved aside; what is older is copied before it is changed.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from kato_panel.errors import HistoryError
+from kato_panel.history import engines, schema
+from kato_panel.history.engines import Fault, fault, words
+
+MAGIC: Final = b"SQLite format 3\0"
+HEADER_BYTES: Final = 100
+PARTS: Final = ("", "-wal", "-shm")
+
+
+class Refused(HistoryError):  # noqa: N818 - reads as what it says in `except`
+    """What is there is not to be written, now or later."""
+
+
+class Corrupt(HistoryError):  # noqa: N818 - the same
+    """What is there is one of ours, and damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """
+    Whom a file records.
+
+    Parameters
+    ----------
+    upstream
+        Its address, without a password.
+    is_demo
+        Whether it is the demo's. All demos are one, for their address changes with each start.
+    """
+
+    upstream: str
+    is_demo: bool
+
+
+def prepare(path: Path, owner: Owner, at: datetime) -> str | None:
+    """
+    Make sure that a file of this owner is there, sound, and of this version.
+
+    Parameters
+    ----------
+    path
+        Where it is, or is to be; whoever calls holds its lock.
+    owner
+        Whom it is to record.
+    at
+        Now; UTC. Names what is moved aside.
+
+    Returns
+    -------
+    str or None
+        What the user has to be told, if anything.
+
+    Raises
+    ------
+    Refused
+        If what is there is not to be written.
+    OSError, SQLAlchemyError
+        If the disk does not let us.
+    """
+    notice = None
+    try:
+        if size(path):
+            _check(path, owner, at)
+        else:
+            _check_absence(path)
+    except Corrupt as error:
+        aside = set_aside(path, at)
+        notice = f"the history was damaged ({error}); it was moved to {aside}, and begun anew"
+    if not size(path):
+        create(path, owner)
+    return notice
+
+
+def set_aside(path: Path, at: datetime) -> Path:
+    """Move a file with its log out of the way, and return its place."""
+    aside = _free(path, f"corrupt-{at:%Y%m%dT%H%M%SZ}")
+    for suffix in PARTS:
+        if part(path, suffix).exists():
+            part(path, suffix).rename(part(aside, suffix))
+    return aside
+
+
+def create(path: Path, owner: Owner) -> None:
+    """Begin a file: it is there at once and whole, or not at all."""
+    begun = path.with_name(f"{path.name}.begun")
+    _remove(begun)
+    os.close(os.open(begun, os.O_CREAT | os.O_WRONLY, 0o600))
+    engine = engines.writing(begun, is_new=True)
+    try:
+        with engine.begin() as connection:
+            fill(connection, owner)
+    finally:
+        engine.dispose()
+    _sync(begun)
+    begun.replace(path)
+    if os.name == "posix":
+        _sync(path.parent)
+
+
+def fill(connection: Connection, owner: Owner) -> None:
+    """Make the tables of an empty database, and sign it."""
+    schema.metadata.create_all(connection)
+    signature = {"upstream": owner.upstream, "is_demo": str(owner.is_demo)}
+    connection.execute(
+        insert(schema.meta), [{"key": key, "value": value} for key, value in signature.items()]
+    )
+    connection.exec_driver_sql(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+
+
+def judge(path: Path) -> None:
+    """
+    Tell from its first bytes whether a file is one of ours.
+
+    Raises
+    ------
+    Refused
+        If it is another's.
+    Corrupt
+        If it is ours, and cannot be opened.
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as file:
+        header = file.read(HEADER_BYTES)
+    is_sqlite = header.startswith(MAGIC)
+    is_ours = int.from_bytes(header[68:72], "big") == schema.APPLICATION_ID
+    if not is_ours:
+        whose = "another application's database" if is_sqlite else "no SQLite database"
+        raise Refused(f"{path} is {whose}; it is left as it is")
+    if not is_sqlite:
+        raise Corrupt("its header is not SQLite's")
+    if header[18:20] not in {b"\1\1", b"\2\2"}:  # SQLite would open it, but read-only
+        raise Corrupt("its header names another format")
+
+
+def version(connection: Connection, path: Path) -> int:
+    """
+    Read the version of a file.
+
+    Raises
+    ------
+    Refused
+        If it is newer than what we know.
+    Corrupt
+        If it is none.
+    """
+    found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if found > schema.VERSION:
+        raise Refused(
+            f"{path} is of version {found}, must be at most {schema.VERSION}: "
+            "a newer program wrote it; it is left as it is"
+        )
+    if found < 1:
+        raise Corrupt(f"its version is {found}")
+    return int(found)
+
+
+def check_readable(connection: Connection, path: Path, owner: Owner | None) -> None:
+    """
+    Make sure that a file can be read as it is.
+
+    Parameters
+    ----------
+    connection, path
+        The file.
+    owner
+        Whose record it has to be, if that matters.
+
+    Raises
+    ------
+    HistoryError
+        If it is of another version, or another's.
+    """
+    found = version(connection, path)
+    if found < schema.VERSION:
+        raise Refused(
+            f"{path} is of version {found}, must be {schema.VERSION}: "
+            "the service brings it there when it starts"
+        )
+    if owner is not None:
+        _check_owner(connection, path, owner)
+
+
+def _check(path: Path, owner: Owner, at: datetime) -> None:
+    judge(path)
+    engine = engines.writing(path)
+    try:
+        with judged(), engine.connect() as connection:
+            found = version(connection, path)
+            _check_owner(connection, path, owner)
+            if not owner.is_demo:
+                answers = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars().all()
+                if answers != ["ok"]:
+                    raise Corrupt(str(answers[0]) if answers else "no answer")
+        if not owner.is_demo:
+            if found < schema.VERSION:
+                _migrate(engine.connect(), path, found, at)
+            with judged(), engine.connect() as connection:
+                _check_columns(connection)
+    finally:
+        engine.dispose()
+    if owner.is_demo:
+        _remove(path)
+
+
+def _check_absence(path: Path) -> None:
+    if size(part(path, "-wal")):
+        raise Corrupt("its log was found without it")
+
+
+def _check_owner(connection: Connection, path: Path, owner: Owner) -> None:
+    found = connection.execute(select(schema.meta.c.key, schema.meta.c.value))
+    signature = {row.key: row.value for row in found}
+    is_demo = {"True": True, "False": False}.get(signature.get("is_demo", ""))
+    upstream = signature.get("upstream")
+    if is_demo is None or upstream is None:
+        raise Corrupt("it does not say whom it records")
+    if is_demo is not owner.is_demo:
+        kinds = {True: "the demo", False: "a real KATO"}
+        raise Refused(
+            f"{path} records {kinds[is_demo]}, not {kinds[owner.is_demo]}; it is left as it is"
+        )
+    if not is_demo and upstream != owner.upstream:
+        raise Refused(f"{path} records {upstream}, not {owner.upstream}; it is left as it is")
+
+
+def _check_columns(connection: Connection) -> None:
+    inspector = inspect(connection)
+    for table, columns in schema.columns().items():
+        if not inspector.has_table(table):
+            raise Corrupt(f"its table {table} is gone")
+        if not columns <= {column["name"] for column in inspector.get_columns(table)}:
+            raise Corrupt(f"its table {table} lacks a column")
+
+
+def _migrate(connection: Connection, path: Path, found: int, at: datetime) -> None:
+    """Copy a file, then bring it to our version: all the way, or not at all."""
+    copy = part(path, f".backup-v{found}")
+    if copy.exists():
+        copy = _free(path, f"backup-v{found}-{at:%Y%m%dT%H%M%SZ}")
+    with connection:
+        _copy(connection, copy)
+        try:
+            with connection.begin():
+                for step in range(found, schema.VERSION):
+                    schema.MIGRATIONS[step](connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+        except SQLAlchemyError as error:
+            if fault(error) is Fault.STORAGE:
+                raise
+            raise Refused(
+                f"{path} could not be brought from version {found} to {schema.VERSION} "
+                f"({words(error)}); it is left as it was, with a copy at {copy}"
+            ) from error
+
+
+def _copy(connection: Connection, copy: Path) -> None:
+    """Copy a database; an unfinished copy never has the name of a finished one."""
+    unfinished = part(copy, ".unfinished")
+    _remove(unfinished)
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise OSError("the connection is closed")
+    driver.execute("VACUUM INTO ?", (str(unfinished),))
+    _sync(unfinished)
+    unfinished.rename(copy)
+
+
+@contextmanager
+def judged() -> Iterator[None]:
+    """Tell damage from a disk that does not let us."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        if fault(error) is Fault.STORAGE:
+            raise
+        raise Corrupt(words(error)) from error
+
+
+def size(path: Path) -> int:
+    """Return the bytes of a file; 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def part(path: Path, suffix: str) -> Path:
+    """Name a file that belongs to another."""
+    return path.with_name(path.name + suffix)
+
+
+def _free(path: Path, suffix: str) -> Path:
+    """Find a name beside a file that nothing has."""
+    free, number = part(path, f".{suffix}"), 1
+    while any(part(free, suffix).exists() for suffix in PARTS):
+        number += 1
+        free = part(path, f".{suffix}-{number}")
+    return free
+
+
+def _remove(path: Path) -> None:
+    for suffix in (*PARTS, "-journal"):
+        part(path, suffix).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
