@@ -202,24 +202,28 @@ def check_readable(connection: Connection, path: Path, owner: Owner | None) -> N
 
 def _check(path: Path, owner: Owner, at: datetime) -> None:
     judge(path)
-    engine = engines.writing(path)
+    # Read-only: one that may write would empty the log into a file that is to be left as it is.
+    engine = engines.reading(path)
     try:
         with judged(), engine.connect() as connection:
             found = version(connection, path)
             _check_owner(connection, path, owner)
             if not owner.is_demo:
-                answers = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars().all()
-                if answers != ["ok"]:
-                    raise Corrupt(str(answers[0]) if answers else "no answer")
-        if not owner.is_demo:
-            if found < schema.VERSION:
-                _migrate(engine.connect(), path, found, at)
-            with judged(), engine.connect() as connection:
-                _check_columns(connection)
+                _check_pages(connection)
     finally:
         engine.dispose()
     if owner.is_demo:
         _remove(path)
+    else:
+        if found < schema.VERSION:
+            _migrate(path, found, at)
+        _check_columns(path)
+
+
+def _check_pages(connection: Connection) -> None:
+    answers = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars().all()
+    if answers != ["ok"]:
+        raise Corrupt(" ".join(str(answers[0]).split()) if answers else "no answer")
 
 
 def _check_absence(path: Path) -> None:
@@ -243,34 +247,42 @@ def _check_owner(connection: Connection, path: Path, owner: Owner) -> None:
         raise Refused(f"{path} records {upstream}, not {owner.upstream}; it is left as it is")
 
 
-def _check_columns(connection: Connection) -> None:
-    inspector = inspect(connection)
-    for table, columns in schema.columns().items():
-        if not inspector.has_table(table):
-            raise Corrupt(f"its table {table} is gone")
-        if not columns <= {column["name"] for column in inspector.get_columns(table)}:
-            raise Corrupt(f"its table {table} lacks a column")
+def _check_columns(path: Path) -> None:
+    engine = engines.reading(path)
+    try:
+        with judged(), engine.connect() as connection:
+            inspector = inspect(connection)
+            for table, columns in schema.columns().items():
+                if not inspector.has_table(table):
+                    raise Corrupt(f"its table {table} is gone")
+                if not columns <= {column["name"] for column in inspector.get_columns(table)}:
+                    raise Corrupt(f"its table {table} lacks a column")
+    finally:
+        engine.dispose()
 
 
-def _migrate(connection: Connection, path: Path, found: int, at: datetime) -> None:
+def _migrate(path: Path, found: int, at: datetime) -> None:
     """Copy a file, then bring it to our version: all the way, or not at all."""
     copy = part(path, f".backup-v{found}")
     if copy.exists():
         copy = _free(path, f"backup-v{found}-{at:%Y%m%dT%H%M%SZ}")
-    with connection:
-        _copy(connection, copy)
-        try:
-            with connection.begin():
-                for step in range(found, schema.VERSION):
-                    schema.MIGRATIONS[step](connection)
-                connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
-        except SQLAlchemyError as error:
-            if fault(error) is Fault.STORAGE:
-                raise
-            raise Refused(
-                f"{path} could not be brought from version {found} to {schema.VERSION} "
-                f"({words(error)}); it is left as it was, with a copy at {copy}"
-            ) from error
+    engine = engines.writing(path)
+    try:
+        with engine.connect() as connection:
+            _copy(connection, copy)
+        with engine.begin() as connection:
+            for step in range(found, schema.VERSION):
+                schema.MIGRATIONS[step](connection)
+            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
+    except SQLAlchemyError as error:
+        if fault(error) is Fault.STORAGE:
+            raise
+        raise Refused(
+            f"{path} could not be brought from version {found} to {schema.VERSION} "
+            f"({words(error)}); it is left as it was, with a copy at {copy}"
+        ) from error
+    finally:
+        engine.dispose()
 
 
 def _copy(connection: Connection, copy: Path) -> None:

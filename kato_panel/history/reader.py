@@ -125,6 +125,12 @@ class Reader:
         if self._engine is not None:
             self._engine.dispose()
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         if self._engine is None:
