@@ -66,10 +66,10 @@ def turn(connection: Connection, retention: Retention, now: int) -> bool:
         return given_up > 0
     if free < over:
         given_up += _give_up_oldest(connection)
-    shrunk = connection.exec_driver_sql(
-        f"PRAGMA incremental_vacuum({min(over, PAGES_PER_TURN)})"
-    ).fetchall()
-    del shrunk  # the pages are freed as the rows are read
+    driver = connection.connection.driver_connection
+    if driver is not None:
+        # One page is freed with each row, and SQLAlchemy would read none.
+        driver.execute(f"PRAGMA incremental_vacuum({min(over, PAGES_PER_TURN)})").fetchall()
     return given_up > 0 or free > 0
 
 

@@ -103,18 +103,22 @@ class _Group:
         self._records: list[Record] = []
         self._notes: dict[str, int] = {}
         self._plain: dict[Table, list[dict[str, Any]]] = {}
-        self._counts: list[tuple[int, int, int, int]] = []
+        self._counts: list[tuple[int, int, int, int, int]] = []
+        self._places: dict[int, int] = {}
+        self._taken = 0
 
     def take(self, item: Item) -> None:
+        self._taken += 1
         match item:
             case SessionEvent(seq=seq):
                 self._events[seq] = item
+                self._places.setdefault(seq, self._taken)
             case Record():
                 self._records.append(item)
             case Sample(at=at, active=active, reported=reported, drift=drift):
                 counts = {"active": active, "reported": reported, "drift": drift}
                 self._add(schema.samples, {"at": micros(at), **counts})
-                self._counts.append((micros(at), active, 0, 0))
+                self._counts.append((self._taken, micros(at), active, 0, 0))
                 self._notes[LOOKED] = micros(at)
             case Looked(at=at):
                 self._notes[LOOKED] = micros(at)
@@ -159,9 +163,9 @@ class _Group:
             row = event_row(event)
             if seq in known:
                 row["id"] = known[seq]
-                changed = update(schema.events).where(schema.events.c.id == row["id"])
+                told = update(schema.events).where(schema.events.c.id == row["id"])
                 names = {"names": row["names"], "reason": row["reason"]}
-                self._connection.execute(changed.values(names))
+                self._connection.execute(told.values(names))
             else:
                 ordered_at = max(tail.ordered_at, row["at"])
                 setback = max(tail.setback, ordered_at - row["at"])
@@ -173,7 +177,8 @@ class _Group:
                 row |= {"id": tail.event_id, "epoch_id": tail.epoch_id, "ordered_at": ordered_at}
                 rows.append(row)
                 created = event.delta if event.kind is Kind.CREATED else 0
-                self._counts.append((row["at"], event.current, created, event.delta - created))
+                changed = (event.current, created, event.delta - created)
+                self._counts.append((self._places[seq], row["at"], *changed))
             self._add_nodes(row["id"], event)
         if rows:
             self._connection.execute(insert(schema.events), rows)
@@ -241,7 +246,7 @@ class _Group:
 
     def _write_buckets(self, table: Table, width: int) -> None:
         rows: dict[int, dict[str, int]] = {}
-        for at, active, created, ended in self._counts:
+        for _, at, active, created, ended in sorted(self._counts):
             start = at // width * width
             row = rows.setdefault(
                 start,

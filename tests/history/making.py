@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
-from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.events import Kind, SessionEvent
 from kato_panel.domain.records import Ending, Reason, Record, Witness
 from kato_panel.history import History
 from tests.conftest import NOON, ManualClock
@@ -39,19 +41,16 @@ def open_history(path, upstream=KATO, *, is_demo=False, clock=None, **more):
 
 def wait_until(holds, seconds=20.0):
     """Wait for something that another thread or process brings about."""
-    import threading
-    from time import monotonic
-
     end, pause = monotonic() + seconds, threading.Event()
     while not holds():
         assert monotonic() < end, "it did not come about in time"
         pause.wait(0.01)
 
 
-def writing_process(path: Path):
+def writing_process(path: Path, epoch="e"):
     """Start a process that writes events, and prints the number of each that is on disk."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.history.writes_until_killed", str(path)],
+        [sys.executable, "-m", "tests.history.writes_until_killed", str(path), epoch],
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
         text=True,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -162,7 +163,7 @@ def test_odd_limits_and_cursors_are_refused_in_words(history):
         with pytest.raises(HistoryError, match="cursor is"):
             history.reader.events(cursor=cursor + ":")
     for limit in (0, -1, 1_001):
-        with pytest.raises(HistoryError, match="limit is .*, must be from 1 to 1000"):
+        with pytest.raises(HistoryError, match=r"limit is .*, must be from 1 to 1000"):
             history.reader.events(limit=limit)
 
 
@@ -294,8 +295,6 @@ def test_close_writes_what_waits(tmp_path):
 def test_group_is_on_disk_within_a_tenth_of_a_second(tmp_path):
     """Without anybody asking; the median of 20, for others use this disk too."""
     history = open_history(tmp_path / "h.db")
-    from time import monotonic
-
     took = []
     for seq in range(1, 21):
         began = monotonic()
