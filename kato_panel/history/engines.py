@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Pool, QueuePool, StaticPool, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 BUSY_SECONDS: Final = 5.0
 JOURNAL_BYTES: Final = 16 * 2**20
@@ -20,6 +20,8 @@ class Fault(Enum):
     """The disk is full, read-only or failing: wait, and try again."""
     CORRUPT = auto()
     """The file is not what was written: set it aside."""
+    DOUBT = auto()
+    """That, or a fault of ours: have the file checked."""
     ITEM = auto()
     """What was to be written cannot be: leave it out."""
 
@@ -39,16 +41,17 @@ _STORAGE: Final = frozenset(
         sqlite3.SQLITE_READONLY,
     }
 )
-_CORRUPT: Final = frozenset(
+_CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DOUBT: Final = frozenset(
     {
-        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,  # the numbers are ours: none comes twice
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,  # a number came twice, and all numbers are ours
         sqlite3.SQLITE_CONSTRAINT_ROWID,
         sqlite3.SQLITE_CONSTRAINT_UNIQUE,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_ERROR,  # a table or column of ours is not there
-        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_ERROR,  # a table or column is not there
     }
 )
+READ_ERRORS: Final = (SQLAlchemyError, UnicodeDecodeError)
+"""What reading may raise: the driver cannot decode what SQLite says of a damaged schema."""
 
 
 def fault(error: BaseException) -> Fault:
@@ -57,12 +60,12 @@ def fault(error: BaseException) -> Fault:
         return Fault.ITEM if error.orig is None else fault(error.orig)
     if isinstance(error, OSError):
         return Fault.STORAGE
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is None:
-        return Fault.ITEM
+    code = getattr(error, "sqlite_errorcode", None) or 0
     if code & 0xFF in _STORAGE:
         return Fault.STORAGE
-    return Fault.CORRUPT if {code, code & 0xFF} & _CORRUPT else Fault.ITEM
+    if code & 0xFF in _CORRUPT or isinstance(error, UnicodeDecodeError):
+        return Fault.CORRUPT
+    return Fault.DOUBT if code in _DOUBT else Fault.ITEM
 
 
 def words(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from kato_panel.errors import HistoryError
@@ -209,7 +209,7 @@ def _check(path: Path, owner: Owner, at: datetime) -> None:
             found = version(connection, path)
             _check_owner(connection, path, owner)
             if not owner.is_demo:
-                _check_pages(connection)
+                check_pages(connection)
     finally:
         engine.dispose()
     if owner.is_demo:
@@ -220,8 +220,9 @@ def _check(path: Path, owner: Owner, at: datetime) -> None:
         _check_columns(path)
 
 
-def _check_pages(connection: Connection) -> None:
-    answers = connection.exec_driver_sql("PRAGMA quick_check(1)").scalars().all()
+def check_pages(connection: Connection, check: str = "quick_check") -> None:
+    """Raise `Corrupt` if a check of SQLite's finds anything."""
+    answers = connection.exec_driver_sql(f"PRAGMA {check}(1)").scalars().all()
     if answers != ["ok"]:
         raise Corrupt(" ".join(str(answers[0]).split()) if answers else "no answer")
 
@@ -251,14 +252,17 @@ def _check_columns(path: Path) -> None:
     engine = engines.reading(path)
     try:
         with judged(), engine.connect() as connection:
-            inspector = inspect(connection)
-            for table, columns in schema.columns().items():
-                if not inspector.has_table(table):
-                    raise Corrupt(f"its table {table} is gone")
-                if not columns <= {column["name"] for column in inspector.get_columns(table)}:
-                    raise Corrupt(f"its table {table} lacks a column")
+            check_columns(connection)
     finally:
         engine.dispose()
+
+
+def check_columns(connection: Connection) -> None:
+    """Raise `Corrupt` if a table or column of ours is not there."""
+    for table, columns in schema.columns().items():
+        found = connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (table,))
+        if not columns <= {*found.scalars()}:
+            raise Corrupt(f"its table {table} lacks a column, or all of them")
 
 
 def _migrate(path: Path, found: int, at: datetime) -> None:
@@ -302,7 +306,7 @@ def judged() -> Iterator[None]:
     """Tell damage from a disk that does not let us."""
     try:
         yield
-    except SQLAlchemyError as error:
+    except engines.READ_ERRORS as error:
         if fault(error) is Fault.STORAGE:
             raise
         raise Corrupt(words(error)) from error

@@ -311,13 +311,26 @@ class History:
                 self._store.reconnect()
             case Fault.CORRUPT:
                 self._set_aside(words(error))
-            case Fault.ITEM if len(group) > 1:
+            case Fault.DOUBT if self._is_damaged():
+                self._set_aside(words(error))
+            case _ if len(group) > 1:
                 for item in group:
                     if self._is_open and self._trouble is None:
                         self._write([item])
-            case Fault.ITEM:
-                logger.warning("an item cannot be recorded: %s", type(error).__name__)
+            case _ if group:
+                logger.warning("an item cannot be recorded: %s", words(error))
                 self._backlog.settle(group, is_written=False)
+            case _:
+                logger.warning("the history cannot be kept to its size: %s", words(error))
+
+    def _is_damaged(self) -> bool:
+        try:
+            self._store.check()
+        except Corrupt:
+            return True
+        except STORAGE_ERRORS as error:
+            self._tell_trouble(f"the history cannot be read: {words(error)}")
+        return False
 
     def _set_aside(self, reason: str) -> None:
         self._is_open = False
@@ -334,6 +347,6 @@ class History:
         wall = began.wall + timedelta(seconds=now.tick - began.tick)
         try:
             return not self._store.keep(wall)
-        except STORAGE_ERRORS as error:
+        except ITEM_ERRORS as error:
             self._weigh(error, ())
             return True

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeVar
 
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
-from sqlalchemy.exc import SQLAlchemyError
 
 from kato_panel.domain.events import Kind, SessionEvent
 from kato_panel.domain.recorded import AuditEntry, Gap
@@ -138,7 +137,7 @@ class Reader:
         try:
             with self._lock, self._engine.connect() as connection:
                 yield connection
-        except SQLAlchemyError as error:
+        except engines.READ_ERRORS as error:
             raise HistoryError(f"the history cannot be read: {engines.words(error)}") from error
 
     def last_seen(self) -> datetime | None:
@@ -315,7 +314,7 @@ class Reader:
 def probe(connection: Connection) -> None:
     """Look at whatever a start needs, for SQLite's own check does not hold indexes to tables."""
     records = schema.records.c
-    found = select(func.count(), func.sum(records.began), func.max(records.session_id))
+    found = select(func.count(), func.max(records.seen))
     connection.execute(found.where(records.ended_latest.is_(None))).one()
     connection.execute(select(schema.notes)).all()
 

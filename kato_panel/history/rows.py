@@ -50,6 +50,12 @@ def readable(rows: Iterable[Row], read: Callable[[Row], Value]) -> tuple[Value, 
     return tuple(values)
 
 
+def _whole(value: Any) -> int:
+    if type(value) is int:
+        return value
+    raise TypeError(f"{value!r} is no whole number")
+
+
 def event_row(event: SessionEvent) -> dict[str, Any]:
     """Write an event."""
     names = [[text(name.session_id), maybe(text, name.node_id)] for name in event.names]
@@ -71,12 +77,12 @@ def event_row(event: SessionEvent) -> dict[str, Any]:
 def read_event(row: Row) -> SessionEvent:
     """Read an event."""
     return SessionEvent(
-        seq=row["seq"],
+        seq=_whole(row["seq"]),
         kind=Kind(row["kind"]),
         at=moment(row["at"]),
-        previous=row["previous"],
-        current=row["current"],
-        delta=row["delta"],
+        previous=_whole(row["previous"]),
+        current=_whole(row["current"]),
+        delta=_whole(row["delta"]),
         source=row["source"],
         names=tuple(Name(session, node) for session, node in json.loads(row["names"] or "[]")),
         reason=row["reason"],

@@ -137,6 +137,14 @@ class Store:
         with self._held, self._engine.begin() as connection:
             return turn(connection, self._retention, micros(now))
 
+    def check(self) -> None:
+        """Raise `Corrupt` if the whole file, held against itself, is not sound."""
+        if self._engine is None:
+            raise OSError("the history is not open")
+        with self._held, file.judged(), self._engine.connect() as connection:
+            file.check_columns(connection)
+            file.check_pages(connection, "integrity_check")
+
     def set_aside(self, at: datetime, reason: str) -> str:
         """Move a damaged file out of the way; return what the user has to be told."""
         self._drop_engine()

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from kato_panel.errors import HistoryError
 from kato_panel.history import History, Reader, file, schema
-from tests.history.making import KATO, event, open_history, record, wait_until
+from tests.history.making import KATO, at, event, open_history, record, wait_until
 
 
 def filled(path, upstream=KATO, *, n=50, **more):
@@ -209,6 +209,76 @@ def test_file_that_lost_what_we_wrote_is_moved_aside(path, statements):
     history.record(event(1))
     assert history.flush()
     history.close()
+
+
+def test_index_that_names_what_is_gone_is_moved_aside(path):
+    """SQLite's quick check does not see it; the start's first question would meet it."""
+    filled(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    name = "WHERE name = 'records_by_end'"
+    row = connection.execute(f"SELECT * FROM sqlite_master {name}").fetchone()
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute(f"DELETE FROM sqlite_master {name}")
+    connection.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DELETE FROM records WHERE id = 7")
+    connection.execute("PRAGMA writable_schema = ON")
+    connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", row)
+    connection.close()
+    assert execute(path, "PRAGMA quick_check") == [[("ok",)]]
+    history = open_history(path)
+    assert "was moved to" in history.status.notice
+    assert history.status.trouble is None
+    history.close()
+
+
+def test_rows_that_nobody_wrote_are_passed_over(path):
+    """A flipped bit in a value is nothing that SQLite notices."""
+    filled(path, n=10)
+    execute(
+        path,
+        "UPDATE events SET source = CAST(x'68ff70' AS TEXT) WHERE seq = 1",
+        "UPDATE events SET kind = 'session_creates' WHERE seq = 2",
+        "UPDATE events SET names = '[[1' WHERE seq = 3",
+        "UPDATE events SET at = 9e18 WHERE seq = 4",
+        "UPDATE events SET at = 'noon' WHERE seq = 5",
+        "UPDATE events SET current = 'five' WHERE seq = 6",
+        "UPDATE records SET born_by = 'nobody' WHERE session_id = 's1'",
+        "UPDATE records SET seen = x'00' WHERE session_id = 's2'",
+        "UPDATE minutes SET last = 'many'",
+        "INSERT INTO notes VALUES ('looked', 'noon')",
+    )
+    history = open_history(path)
+    assert (history.status.trouble, history.status.notice) == (None, None)
+    rows = history.reader.events(newest_first=False).rows
+    assert [row.event.seq for row in rows] == [1, 7, 8, 9, 10]
+    assert rows[0].event.source == "h\ufffdp"
+    assert len(history.reader.open_records()) == len(history.reader.records().rows) == 8
+    assert history.reader.counts(at(-7200), at(7200)).width_seconds == 3_600
+    assert history.reader.last_seen() is None
+    history.close()
+
+
+def test_fault_of_ours_moves_no_sound_file_aside(path, monkeypatch):
+    """What SQLite refuses is an item's fault if the file is sound; it is counted."""
+    history = open_history(path)
+    write, seen = history._store.write, []
+
+    def fail_once(items):
+        seen.append(len(items))
+        if any(item.seq == 2 for item in items):
+            with history._store._engine.begin() as connection:
+                connection.exec_driver_sql("SELECT * FROM nothing")
+        write(items)
+
+    monkeypatch.setattr(history._store, "write", fail_once)
+    history.record([event(1), event(2), event(3)])
+    assert not history.flush()
+    assert (history.status.lost, history.status.written) == (1, 2)
+    assert (history.status.trouble, history.status.notice) == (None, None)
+    assert seen == [3, 1, 1, 1]
+    history.close()
+    assert beside(path) == []
 
 
 def test_damage_moves_the_log_too_and_names_are_never_reused(path):

@@ -315,6 +315,23 @@ def test_importing_the_history_loads_no_panel():
     assert json.loads(done.stdout.lower()) is False
 
 
+def test_many_open_sessions_are_there_at_the_next_start(tmp_path):
+    """The ledger begins with them."""
+    path = tmp_path / "h.db"
+    first = open_history(path, epoch="e1")
+    first.record([record(f"s{n}", n) for n in range(10_000)])
+    first.record([event(1), event(2)])
+    assert first.flush()
+    first.close()
+    second = open_history(path, epoch="e1")
+    assert (second.status.trouble, second.status.notice) == (None, None)
+    assert len(second.reader.open_records()) == 10_000
+    second.record(event(2, names=[Name("s1", "n1")]))
+    assert second.flush()
+    assert [row.id for row in second.reader.events().rows] == [2, 1]
+    second.close()
+
+
 def test_newest_first_is_the_order_of_the_feed(history):
     """Without a range, the newest page is the last that was recorded."""
     history.record([event(n, n) for n in range(1, 200)])
