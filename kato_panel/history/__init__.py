@@ -6,8 +6,9 @@ One process writes a file, any number read it. See ``docs/decisions/0013-the-his
 
 from kato_panel.history.counts import Counts
 from kato_panel.history.history import History, Status
+from kato_panel.history.pages import Page, RecordedEvent
 from kato_panel.history.place import MEMORY, OFF
-from kato_panel.history.reader import Page, Reader, RecordedEvent
+from kato_panel.history.reader import Reader
 from kato_panel.history.retention import Retention
 from kato_panel.history.writer import Item
 

@@ -14,23 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import SQLAlchemyError
 
-from kato_panel.errors import HistoryError
 from kato_panel.history import engines, schema
 from kato_panel.history.engines import Fault, fault, words
+from kato_panel.history.migration import migrate
+from kato_panel.history.parts import PARTS, Corrupt, Refused, free, part, remove, size, sync
 
 MAGIC: Final = b"SQLite format 3\0"
 HEADER_BYTES: Final = 100
-PARTS: Final = ("", "-wal", "-shm")
-
-
-class Refused(HistoryError):  # noqa: N818 - reads as what it says in `except`
-    """What is there is not to be written, now or later."""
-
-
-class Corrupt(HistoryError):  # noqa: N818 - the same
-    """What is there is one of ours, and damaged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +82,7 @@ def prepare(path: Path, owner: Owner, at: datetime) -> str | None:
 
 def set_aside(path: Path, at: datetime) -> Path:
     """Move a file with its log out of the way, and return its place."""
-    aside = _free(path, f"corrupt-{at:%Y%m%dT%H%M%SZ}")
+    aside = free(path, f"corrupt-{at:%Y%m%dT%H%M%SZ}")
     for suffix in PARTS:
         if part(path, suffix).exists():
             part(path, suffix).rename(part(aside, suffix))
@@ -101,7 +92,7 @@ def set_aside(path: Path, at: datetime) -> Path:
 def create(path: Path, owner: Owner) -> None:
     """Begin a file: it is there at once and whole, or not at all."""
     begun = path.with_name(f"{path.name}.begun")
-    _remove(begun)
+    remove(begun)
     os.close(os.open(begun, os.O_CREAT | os.O_WRONLY, 0o600))
     engine = engines.writing(begun, is_new=True)
     try:
@@ -109,10 +100,10 @@ def create(path: Path, owner: Owner) -> None:
             fill(connection, owner)
     finally:
         engine.dispose()
-    _sync(begun)
+    sync(begun)
     begun.replace(path)
     if os.name == "posix":
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def fill(connection: Connection, owner: Owner) -> None:
@@ -141,13 +132,11 @@ def judge(path: Path) -> None:
     """
     with path.open("rb") as file:
         header = file.read(HEADER_BYTES)
-    is_sqlite = header.startswith(MAGIC)
     is_ours = int.from_bytes(header[68:72], "big") == schema.APPLICATION_ID
     if not is_ours:
+        is_sqlite = header.startswith(MAGIC)
         whose = "another application's database" if is_sqlite else "no SQLite database"
         raise Refused(f"{path} is {whose}; it is left as it is")
-    if not is_sqlite:
-        raise Corrupt("its header is not SQLite's")
     if header[18:20] not in {b"\1\1", b"\2\2"}:  # SQLite would open it, but read-only
         raise Corrupt("its header names another format")
 
@@ -213,10 +202,10 @@ def _check(path: Path, owner: Owner, at: datetime) -> None:
     finally:
         engine.dispose()
     if owner.is_demo:
-        _remove(path)
+        remove(path)
     else:
         if found < schema.VERSION:
-            _migrate(path, found, at)
+            migrate(path, found, at)
         _check_columns(path)
 
 
@@ -265,42 +254,6 @@ def check_columns(connection: Connection) -> None:
             raise Corrupt(f"its table {table} lacks a column, or all of them")
 
 
-def _migrate(path: Path, found: int, at: datetime) -> None:
-    """Copy a file, then bring it to our version: all the way, or not at all."""
-    copy = part(path, f".backup-v{found}")
-    if copy.exists():
-        copy = _free(path, f"backup-v{found}-{at:%Y%m%dT%H%M%SZ}")
-    engine = engines.writing(path)
-    try:
-        with engine.connect() as connection:
-            _copy(connection, copy)
-        with engine.begin() as connection:
-            for step in range(found, schema.VERSION):
-                schema.MIGRATIONS[step](connection)
-            connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
-    except SQLAlchemyError as error:
-        if fault(error) is Fault.STORAGE:
-            raise
-        raise Refused(
-            f"{path} could not be brought from version {found} to {schema.VERSION} "
-            f"({words(error)}); it is left as it was, with a copy at {copy}"
-        ) from error
-    finally:
-        engine.dispose()
-
-
-def _copy(connection: Connection, copy: Path) -> None:
-    """Copy a database; an unfinished copy never has the name of a finished one."""
-    unfinished = part(copy, ".unfinished")
-    _remove(unfinished)
-    driver = connection.connection.driver_connection
-    if driver is None:
-        raise OSError("the connection is closed")
-    driver.execute("VACUUM INTO ?", (str(unfinished),))
-    _sync(unfinished)
-    unfinished.rename(copy)
-
-
 @contextmanager
 def judged() -> Iterator[None]:
     """Tell damage from a disk that does not let us."""
@@ -310,35 +263,3 @@ def judged() -> Iterator[None]:
         if fault(error) is Fault.STORAGE:
             raise
         raise Corrupt(words(error)) from error
-
-
-def size(path: Path) -> int:
-    """Return the bytes of a file; 0 if there is none."""
-    return path.stat().st_size if path.exists() else 0
-
-
-def part(path: Path, suffix: str) -> Path:
-    """Name a file that belongs to another."""
-    return path.with_name(path.name + suffix)
-
-
-def _free(path: Path, suffix: str) -> Path:
-    """Find a name beside a file that nothing has."""
-    free, number = part(path, f".{suffix}"), 1
-    while any(part(free, suffix).exists() for suffix in PARTS):
-        number += 1
-        free = part(path, f".{suffix}-{number}")
-    return free
-
-
-def _remove(path: Path) -> None:
-    for suffix in (*PARTS, "-journal"):
-        part(path, suffix).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -22,7 +22,8 @@ from kato_panel.domain.events import Clock, Moment
 from kato_panel.errors import HistoryError
 from kato_panel.history.backlog import MAX_BUFFERED, MAX_WAITING, Backlog
 from kato_panel.history.engines import Fault, fault, words
-from kato_panel.history.file import Corrupt, Owner, Refused
+from kato_panel.history.file import Owner
+from kato_panel.history.parts import Corrupt, Refused
 from kato_panel.history.place import place_of, without_login
 from kato_panel.history.reader import Reader
 from kato_panel.history.retention import Retention

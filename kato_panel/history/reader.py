@@ -2,64 +2,32 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
-from kato_panel.domain.events import Kind, SessionEvent
+from kato_panel.domain.events import Kind
 from kato_panel.domain.recorded import AuditEntry, Gap
 from kato_panel.domain.records import Record
 from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file, schema
 from kato_panel.history.counts import Counts, counts_between
-from kato_panel.history.rows import Row, micros, moment, read_event, read_record, readable
+from kato_panel.history.pages import (
+    FAR,
+    Page,
+    RecordedEvent,
+    Value,
+    check_limit,
+    read_audit,
+    read_cursor,
+    read_recorded,
+)
+from kato_panel.history.rows import Row, micros, moment, read_record, readable
 from kato_panel.history.writer import LOOKED, SETBACK
 
-MAX_LIMIT: Final = 1_000
 MAX_GAPS: Final = 500
-FAR_MICROS: Final = 2**62
-
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[Value]):
-    """
-    Some of many.
-
-    Parameters
-    ----------
-    rows
-        In the order that was asked for.
-    next
-        The cursor of the page after it; ``None`` if there is none.
-    """
-
-    rows: tuple[Value, ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedEvent:
-    """
-    An event with its place in the history.
-
-    Parameters
-    ----------
-    id
-        Counts on over all starts; events are sorted by it, whatever the clock did.
-    epoch
-        Which start's event it is; its `SessionEvent.seq` counts within that.
-    event
-        As it was told last.
-    """
-
-    id: int
-    epoch: str
-    event: SessionEvent
 
 
 class Reader:
@@ -199,7 +167,7 @@ class Reader:
         if node is not None:
             found = found.where(records.node_id == node)
         if cursor is not None:
-            began, last = _cursor(cursor, 2)
+            began, last = read_cursor(cursor, 2)
             older = and_(records.began == began, records.id < last)
             found = found.where(or_(records.began < began, older), records.began <= began)
         return self._page(found, limit, read_record, lambda row: f"{row['began']}:{row['id']}")
@@ -242,7 +210,7 @@ class Reader:
         with self._reading() as connection:
             first, last = _event_ids(connection, since, until)
         if cursor is not None:
-            (before,) = _cursor(cursor, 1)
+            (before,) = read_cursor(cursor, 1)
             first, last = (first, min(last, before - 1)) if newest_first else (before + 1, last)
         found = select(schema.events, schema.epochs.c.epoch).join(
             schema.epochs, schema.epochs.c.id == events.epoch_id
@@ -257,7 +225,7 @@ class Reader:
             found = found.where(events.kind == kind.value)
         found = _within(found.where(key.between(first, last)), events.at, since, until)
         found = found.order_by(key.desc() if newest_first else key)
-        return self._page(found, limit, _read_recorded, lambda row: str(row["id"]))
+        return self._page(found, limit, read_recorded, lambda row: str(row["id"]))
 
     def counts(self, since: datetime, until: datetime) -> Counts:
         """
@@ -288,8 +256,8 @@ class Reader:
         audit = schema.audit.c
         found = select(schema.audit).order_by(audit.id.desc())
         if cursor is not None:
-            found = found.where(audit.id < _cursor(cursor, 1)[0])
-        return self._page(found, limit, _read_audit, lambda row: str(row["id"]))
+            found = found.where(audit.id < read_cursor(cursor, 1)[0])
+        return self._page(found, limit, read_audit, lambda row: str(row["id"]))
 
     def _read(self, found: Select[Any], read: Callable[[Row], Value]) -> tuple[Value, ...]:
         with self._reading() as connection:
@@ -302,8 +270,7 @@ class Reader:
         read: Callable[[Row], Value],
         cursor: Callable[[Row], str],
     ) -> Page[Value]:
-        if not 1 <= limit <= MAX_LIMIT:
-            raise HistoryError(f"limit is {limit}, must be from 1 to {MAX_LIMIT}")
+        check_limit(limit)
         with self._reading() as connection:
             rows: Sequence[Row] = connection.execute(found.limit(limit + 1)).mappings().all()
         follows = len(rows) > limit
@@ -317,15 +284,6 @@ def probe(connection: Connection) -> None:
     found = select(func.count(), func.max(records.seen))
     connection.execute(found.where(records.ended_latest.is_(None))).one()
     connection.execute(select(schema.notes)).all()
-
-
-def _read_recorded(row: Row) -> RecordedEvent:
-    return RecordedEvent(row["id"], row["epoch"], read_event(row))
-
-
-def _read_audit(row: Row) -> AuditEntry:
-    said = (row[name] for name in ("who", "action", "subject", "result"))
-    return AuditEntry(moment(row["at"]), *said)
 
 
 def _note(connection: Connection, key: str) -> int | None:
@@ -347,11 +305,11 @@ def _event_ids(
 ) -> tuple[int, int]:
     """Give bounds of the ids of a range: no event of the range is outside, some inside may be."""
     events = schema.events.c
-    first, last = 0, FAR_MICROS
+    first, last = 0, FAR
     if since is not None:
         at_first = select(events.id).where(events.ordered_at >= micros(since))
         found = connection.scalar(at_first.order_by(events.ordered_at, events.id).limit(1))
-        first = FAR_MICROS if found is None else found
+        first = FAR if found is None else found
     if until is not None:
         latest = micros(until) + (_note(connection, SETBACK) or 0)
         at_last = select(events.id).where(events.ordered_at < latest)
@@ -359,13 +317,3 @@ def _event_ids(
         found = connection.scalar(at_last.order_by(*newest_first).limit(1))
         last = 0 if found is None else found
     return first, last
-
-
-def _cursor(cursor: str, parts: int) -> tuple[int, ...]:
-    try:
-        values = tuple(int(part) for part in cursor.split(":"))
-    except ValueError:
-        values = ()
-    if len(values) != parts or any(abs(value) > FAR_MICROS for value in values):
-        raise HistoryError(f"cursor is {cursor[:40]!r}, must be that of a page")
-    return values

@@ -9,8 +9,9 @@ from sqlalchemy import Engine
 
 from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file
-from kato_panel.history.file import Corrupt, Owner, Refused
+from kato_panel.history.file import Owner
 from kato_panel.history.lock import WriterLock
+from kato_panel.history.parts import Corrupt, Refused, part, size
 from kato_panel.history.reader import Reader, probe
 from kato_panel.history.retention import Retention, turn
 from kato_panel.history.rows import micros
@@ -120,7 +121,7 @@ class Store:
         """Of the file with its log; 0 in memory."""
         if self.path is None:
             return 0
-        return file.size(self.path) + file.size(file.part(self.path, "-wal"))
+        return size(self.path) + size(part(self.path, "-wal"))
 
     def write(self, items: Sequence[Item]) -> None:
         """Write items in one transaction; they are on disk when this returns."""

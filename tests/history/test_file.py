@@ -157,6 +157,9 @@ def damage(path, how):
             content[0:8] = b"\0" * 8
         case "format":
             content[18] = 9
+        case "schema":
+            place = content.index(b"CREATE TABLE gaps")
+            content[place : place + 12] = b"CREATE \xff\xe3\xff\xe3\xff"
         case "page":
             content[4096:8192] = b"\xff" * 4096
         case "all pages":
@@ -168,7 +171,9 @@ def damage(path, how):
     path.write_bytes(bytes(content))
 
 
-@pytest.mark.parametrize("how", ["header", "format", "page", "all pages", "cut", "cut short"])
+@pytest.mark.parametrize(
+    "how", ["header", "format", "schema", "page", "all pages", "cut", "cut short"]
+)
 def test_damaged_file_is_moved_aside(path, how):
     """It is kept, another is begun, and the user is told."""
     filled(path)
