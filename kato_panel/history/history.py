@@ -217,6 +217,9 @@ class History:
         if self._thread is not None:
             self._thread.join(CLOSE_SECONDS)
             self._thread = None
+        self.reader.close()
+        if self._store.path is None:
+            self.reader = Reader(None, CLOSED)
 
     # What follows runs in the thread that writes, but for the first `_open`.
 

@@ -55,6 +55,7 @@ class Reader:
     ) -> None:
         self._engine = engine
         self._trouble = trouble
+        self._is_shared = lock is not None
         self._lock = lock or nullcontext()
 
     @classmethod
@@ -89,7 +90,7 @@ class Reader:
 
     def close(self) -> None:
         """End it. Closing twice is allowed."""
-        if self._engine is not None:
+        if self._engine is not None and not self._is_shared:
             self._engine.dispose()
 
     def __enter__(self) -> Self:

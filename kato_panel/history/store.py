@@ -175,8 +175,7 @@ class Store:
 
     def close(self) -> None:
         """Give everything back. Closing twice is allowed."""
-        if self.path is not None:
-            self._drop_engine()
+        self._drop_engine()
         self._release()
 
     def _drop_engine(self) -> None:

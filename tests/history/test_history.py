@@ -282,6 +282,17 @@ def test_close_leaves_one_file_and_no_log(tmp_path):
         assert len(reader.events().rows) == 1
 
 
+def test_history_in_memory_ends_with_its_close(caplog):
+    """In words, and without a warning."""
+    history = open_history(None)
+    history.record([event(n, n) for n in range(1, 7_001)])
+    history.close()
+    assert (history.status.written, history.status.lost) == (7_000, 0)
+    with pytest.raises(HistoryError, match="the history is closed"):
+        history.reader.events()
+    assert caplog.records == []
+
+
 def test_close_writes_what_waits(tmp_path):
     """Without anybody asking."""
     history = open_history(tmp_path / "h.db")
