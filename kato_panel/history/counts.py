@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Table, select
 from kato_panel.domain.events import Kind
 from kato_panel.domain.recorded import Bucket
 from kato_panel.history import schema
-from kato_panel.history.rows import moment, readable
+from kato_panel.history.rows import MAX_MICROS, moment
 from kato_panel.history.writer import HOUR, MINUTE
 
 MAX_ROWS: Final = 1_500
@@ -61,7 +61,7 @@ def counts_between(
     hours = _buckets(connection, schema.hours, since // HOUR * HOUR, until)
     if span <= MINUTES_MICROS:
         minutes = _buckets(connection, schema.minutes, since // MINUTE * MINUTE, until)
-        if span <= RAW_MICROS:
+        if span <= RAW_MICROS and last_event - first_event < MAX_ROWS:
             raw = _raw(connection, since, until, first_event, last_event)
             if len(raw) <= MAX_ROWS and _covers(raw, minutes, MINUTE):
                 return Counts(0, _told(raw))
@@ -111,11 +111,13 @@ def _raw(
 
 def _sound(rows: Iterable[Sequence[Any]]) -> list[_Sum]:
     """Pass over rows in which a flipped bit left something else than numbers."""
-    return [list(row) for row in rows if all(type(value) is int for value in row)]
+    return [[*row] for row in rows if {*map(type, row)} == {int} and abs(row[0]) < MAX_MICROS]
 
 
 def _merged(rows: Sequence[_Sum], widths: Sequence[int], span: int) -> Counts:
     width = next((width for width in widths if span // width <= MAX_ROWS), widths[-1])
+    if width == widths[0]:
+        return Counts(width // 1_000_000, _told(rows))
     sums: dict[int, _Sum] = {}
     for start, last, lowest, highest, created, ended in rows:
         key = start // width * width
@@ -129,6 +131,4 @@ def _merged(rows: Sequence[_Sum], widths: Sequence[int], span: int) -> Counts:
 
 
 def _told(rows: Iterable[_Sum]) -> tuple[Bucket, ...]:
-    return readable(
-        ({"row": row} for row in rows), lambda row: Bucket(moment(row["row"][0]), *row["row"][1:])
-    )
+    return tuple(Bucket(moment(row[0]), *row[1:]) for row in rows)

@@ -50,8 +50,8 @@ _DOUBT: Final = frozenset(
         sqlite3.SQLITE_ERROR,  # a table or column is not there
     }
 )
-READ_ERRORS: Final = (SQLAlchemyError, UnicodeDecodeError)
-"""What reading may raise: the driver cannot decode what SQLite says of a damaged schema."""
+ERRORS: Final = (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError)
+"""What the database raises: the driver cannot even decode what is said of a damaged schema."""
 
 
 def fault(error: BaseException) -> Fault:

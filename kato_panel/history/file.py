@@ -63,7 +63,7 @@ def prepare(path: Path, owner: Owner, at: datetime) -> str | None:
     ------
     Refused
         If what is there is not to be written.
-    OSError, SQLAlchemyError
+    OSError, engines.ERRORS
         If the disk does not let us.
     """
     notice = None
@@ -259,7 +259,7 @@ def judged() -> Iterator[None]:
     """Tell damage from a disk that does not let us."""
     try:
         yield
-    except engines.READ_ERRORS as error:
+    except engines.ERRORS as error:
         if fault(error) is Fault.STORAGE:
             raise
         raise Corrupt(words(error)) from error

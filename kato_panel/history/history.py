@@ -16,12 +16,10 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, Self
 
-from sqlalchemy.exc import SQLAlchemyError
-
 from kato_panel.domain.events import Clock, Moment
 from kato_panel.errors import HistoryError
 from kato_panel.history.backlog import MAX_BUFFERED, MAX_WAITING, Backlog
-from kato_panel.history.engines import Fault, fault, words
+from kato_panel.history.engines import ERRORS, Fault, fault, words
 from kato_panel.history.file import Owner
 from kato_panel.history.parts import Corrupt, Refused
 from kato_panel.history.place import place_of, without_login
@@ -35,7 +33,7 @@ logger = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 1.0
 RETENTION_SECONDS: Final = 60.0
 CLOSE_SECONDS: Final = 4.0
-STORAGE_ERRORS: Final = (SQLAlchemyError, OSError)
+STORAGE_ERRORS: Final = (*ERRORS, OSError)
 ITEM_ERRORS: Final = (*STORAGE_ERRORS, ValueError, TypeError, ArithmeticError, AttributeError)
 CLOSED: Final = "the history is closed"
 
@@ -329,12 +327,10 @@ class History:
 
     def _is_damaged(self) -> bool:
         try:
-            self._store.check()
-        except Corrupt:
-            return True
+            return not self._store.is_sound()
         except STORAGE_ERRORS as error:
             self._tell_trouble(f"the history cannot be read: {words(error)}")
-        return False
+            return False
 
     def _set_aside(self, reason: str) -> None:
         self._is_open = False

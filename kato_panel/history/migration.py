@@ -4,7 +4,6 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from kato_panel.history import engines, schema
 from kato_panel.history.engines import Fault, fault, words
@@ -28,7 +27,7 @@ def migrate(path: Path, found: int, at: datetime) -> None:
     ------
     Refused
         If a step fails; the file is as it was.
-    OSError, SQLAlchemyError
+    OSError, engines.ERRORS
         If the disk does not let us.
     """
     copy = part(path, f".backup-v{found}")
@@ -42,7 +41,7 @@ def migrate(path: Path, found: int, at: datetime) -> None:
             for step in range(found, schema.VERSION):
                 schema.MIGRATIONS[step](connection)
             connection.exec_driver_sql(f"PRAGMA user_version = {schema.VERSION}")
-    except SQLAlchemyError as error:
+    except engines.ERRORS as error:
         if fault(error) is Fault.STORAGE:
             raise
         raise Refused(

@@ -106,7 +106,7 @@ class Reader:
         try:
             with self._lock, self._engine.connect() as connection:
                 yield connection
-        except engines.READ_ERRORS as error:
+        except engines.ERRORS as error:
             raise HistoryError(f"the history cannot be read: {engines.words(error)}") from error
 
     def last_seen(self) -> datetime | None:

@@ -36,7 +36,24 @@ class Retention:
     max_bytes: int = 2 * 2**30
 
 
-def turn(connection: Connection, retention: Retention, now: int) -> bool:
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """
+    What one turn did.
+
+    Parameters
+    ----------
+    has_more
+        Whether another one has something to do.
+    pages
+        Unused pages that the file is to be shortened by, once the turn is committed.
+    """
+
+    has_more: bool
+    pages: int
+
+
+def turn(connection: Connection, retention: Retention, now: int) -> Turn:
     """
     Give up some of what is to be given up.
 
@@ -48,11 +65,6 @@ def turn(connection: Connection, retention: Retention, now: int) -> bool:
         How much is kept.
     now
         In microseconds; never further ahead than this process is old, whatever the clock says.
-
-    Returns
-    -------
-    bool
-        Whether another turn has something to do.
     """
     given_up = sum(
         _give_up(connection, table, condition) for table, condition in _aged(retention, now)
@@ -61,16 +73,28 @@ def turn(connection: Connection, retention: Retention, now: int) -> bool:
         connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
         for name in ("page_count", "freelist_count", "page_size")
     )
-    over = pages - retention.max_bytes // page_bytes
-    if over <= 0:
-        return given_up > 0
+    over = max(0, pages - retention.max_bytes // page_bytes)
     if free < over:
         given_up += _give_up_oldest(connection)
+    shorter = min(over, free, PAGES_PER_TURN)
+    return Turn(given_up > 0 or shorter > 0, shorter)
+
+
+def shorten(connection: Connection, pages: int) -> None:
+    """
+    Cut unused pages off the file.
+
+    Parameters
+    ----------
+    connection
+        In no transaction: the driver runs the statement to its end in a script only, which has
+        none, and frees a single page otherwise.
+    pages
+        How many.
+    """
     driver = connection.connection.driver_connection
     if driver is not None:
-        # One page is freed with each row, and SQLAlchemy would read none.
-        driver.execute(f"PRAGMA incremental_vacuum({min(over, PAGES_PER_TURN)})").fetchall()
-    return given_up > 0 or free > 0
+        driver.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
 def _aged(retention: Retention, now: int) -> Iterator[tuple[Table, ColumnElement[bool]]]:

@@ -13,6 +13,8 @@ Value = TypeVar("Value")
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+MAX_MICROS: Final = 60_000_000_000_000_000
+"""Within this of 1970, a time is one that a calendar can say."""
 
 
 def micros(at: datetime) -> int:

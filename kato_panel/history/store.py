@@ -9,11 +9,12 @@ from sqlalchemy import Engine
 
 from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file
+from kato_panel.history.engines import Fault, fault, words
 from kato_panel.history.file import Owner
 from kato_panel.history.lock import WriterLock
 from kato_panel.history.parts import Corrupt, Refused, part, size
 from kato_panel.history.reader import Reader, probe
-from kato_panel.history.retention import Retention, turn
+from kato_panel.history.retention import Retention, shorten, turn
 from kato_panel.history.rows import micros
 from kato_panel.history.writer import Item, Tail, begin_epoch, write
 
@@ -55,7 +56,7 @@ class Store:
         ------
         Refused
             If it is not to be written, now or later.
-        OSError, SQLAlchemyError
+        OSError, engines.ERRORS
             If the disk does not let us.
         """
         if self.path is None:
@@ -99,11 +100,14 @@ class Store:
         self._engine = engines.writing(path)
         self._inode = path.stat().st_ino
         try:
-            with file.judged(), self._engine.begin() as connection:
+            with self._engine.begin() as connection:
                 self._tail = begin_epoch(connection, epoch, at)
                 probe(connection)
-        except Corrupt as error:
-            return str(error)
+        except engines.ERRORS as error:
+            kind = fault(error)
+            if kind is Fault.CORRUPT or (kind is Fault.DOUBT and not self.is_sound()):
+                return words(error)
+            raise
         return None
 
     @property
@@ -135,16 +139,32 @@ class Store:
         """Give up some of what is too old or too much; return whether there may be more."""
         if self._engine is None:
             raise OSError("the history is not open")
-        with self._held, self._engine.begin() as connection:
-            return turn(connection, self._retention, micros(now))
+        with self._held:
+            with self._engine.begin() as connection:
+                done = turn(connection, self._retention, micros(now))
+            if done.pages:
+                with self._engine.connect() as connection:
+                    shorten(connection, done.pages)
+        return done.has_more
 
-    def check(self) -> None:
-        """Raise `Corrupt` if the whole file, held against itself, is not sound."""
+    def is_sound(self) -> bool:
+        """
+        Hold the whole file against itself.
+
+        Raises
+        ------
+        OSError, engines.ERRORS
+            If the disk does not let us.
+        """
         if self._engine is None:
             raise OSError("the history is not open")
-        with self._held, file.judged(), self._engine.connect() as connection:
-            file.check_columns(connection)
-            file.check_pages(connection, "integrity_check")
+        try:
+            with self._held, file.judged(), self._engine.connect() as connection:
+                file.check_columns(connection)
+                file.check_pages(connection, "integrity_check")
+        except Corrupt:
+            return False
+        return True
 
     def set_aside(self, at: datetime, reason: str) -> str:
         """Move a damaged file out of the way; return what the user has to be told."""

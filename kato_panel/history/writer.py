@@ -57,7 +57,8 @@ def begin_epoch(connection: Connection, epoch: str, at: datetime) -> Tail:
     epoch_id = connection.scalar(select(epochs.id).where(epochs.epoch == epoch))
     if epoch_id is None:
         began = insert(schema.epochs).values(epoch=epoch, began=micros(at))
-        epoch_id = connection.execute(began.returning(epochs.id)).scalar_one()
+        connection.execute(began)
+        epoch_id = connection.execute(select(func.max(epochs.id))).scalar_one()
     newest = connection.execute(select(func.max(events.id), func.max(events.ordered_at))).one()
     seq = connection.scalar(select(func.max(events.seq)).where(events.epoch_id == epoch_id))
     setback = connection.scalar(select(schema.notes.c.value).where(schema.notes.c.key == SETBACK))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from kato_panel.errors import HistoryError
-from kato_panel.history import History, Reader, file, schema
+from kato_panel.history import History, Reader, file, migration, schema, store
 from tests.history.making import KATO, at, event, open_history, record, wait_until
 
 
@@ -273,7 +273,7 @@ def test_fault_of_ours_moves_no_sound_file_aside(path, monkeypatch):
         seen.append(len(items))
         if any(item.seq == 2 for item in items):
             with history._store._engine.begin() as connection:
-                connection.exec_driver_sql("SELECT * FROM nothing")
+                connection.exec_driver_sql("SELECT * FROM nowhere")
         write(items)
 
     monkeypatch.setattr(history._store, "write", fail_once)
@@ -282,6 +282,21 @@ def test_fault_of_ours_moves_no_sound_file_aside(path, monkeypatch):
     assert (history.status.lost, history.status.written) == (1, 2)
     assert (history.status.trouble, history.status.notice) == (None, None)
     assert seen == [3, 1, 1, 1]
+    history.close()
+    assert beside(path) == []
+
+
+def test_fault_of_ours_at_the_start_moves_no_sound_file_aside(path, monkeypatch):
+    """It is told as a trouble, and tried again."""
+    filled(path)
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            store, "probe", lambda connection: connection.exec_driver_sql("SELECT * FROM nowhere")
+        )
+        history = open_history(path)
+        assert "cannot be opened: no such table" in history.status.trouble
+    wait_until(lambda: history.status.trouble is None)
+    assert len(history.reader.events().rows) == 50
     history.close()
     assert beside(path) == []
 
@@ -435,6 +450,26 @@ def test_step_without_room_is_tried_again(path, next_version, monkeypatch):
     assert history.flush()
     history.close()
     assert count(path) == 51
+
+
+def test_copy_without_room_is_tried_again(path, next_version, monkeypatch):
+    """Nothing is changed before there is a copy; what the driver raises by itself is told too."""
+    filled(path)
+    next_version(add_column)
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    def refuse(_):
+        raise full
+
+    with monkeypatch.context() as patched:
+        patched.setattr(migration, "sync", refuse)
+        history = open_history(path)
+        assert "cannot be opened: database or disk is full" in history.status.trouble
+        assert execute(path, "PRAGMA user_version") == [[(1,)]]
+    wait_until(lambda: history.status.trouble is None)
+    history.close()
+    assert beside(path) == ["h.db.backup-v1"]
 
 
 def test_unfinished_copy_is_not_taken_for_one(path, next_version):
