@@ -42,6 +42,7 @@ proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of d
 bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same run
 	$(BIN)/python benchmarks/latency.py
 	$(BIN)/python benchmarks/page.py
+	$(BIN)/python benchmarks/history.py
 
 lint: $(VENV)/test.stamp  ## lints, types and layers only
 	$(BIN)/ruff check .
