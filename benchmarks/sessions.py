@@ -16,8 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-from redis import Redis
-
 from kato_panel.config import load
 from kato_panel.domain.listing import Query
 from kato_panel.runtime import Runtime
@@ -48,7 +46,9 @@ def fill(redis, count):
         pipe = redis.pipeline(transaction=False)
         for number, session_id in enumerate(ids[begin : begin + BATCH], begin):
             value = {"session_id": session_id, "node_id": f"node-{number % 997}", **body}
-            pipe.set(payloads.session_key(session_id), json.dumps(value), ex=36_000 + number % 3_600)
+            pipe.set(
+                payloads.session_key(session_id), json.dumps(value), ex=36_000 + number % 3_600
+            )
         pipe.sadd(payloads.INDEX_KEY, *ids[begin : begin + BATCH])
         pipe.execute()
     return ids

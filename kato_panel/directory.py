@@ -13,19 +13,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar
 
-from kato_panel.domain.actions import (
-    ActionsState,
-    AuditEntry,
-    Outcome,
-    Result,
-    check_id,
-    check_ids,
-)
+from kato_panel.domain.actions import ActionsState, Outcome, Result, check_id, check_ids
 from kato_panel.domain.detail import Detail, Reading, tell_life
 from kato_panel.domain.events import Clock
 from kato_panel.domain.ledger import Ledger
 from kato_panel.domain.listing import Index, Page, Query, Row
 from kato_panel.domain.named import CHECK_SECONDS, NamedSessions
+from kato_panel.domain.recorded import AuditEntry
 from kato_panel.domain.records import Record
 from kato_panel.errors import (
     ActionRefused,

@@ -36,7 +36,7 @@ from kato_panel.domain.telling import KeyedCount
 from kato_panel.hub import Hub
 from kato_panel.watcher import Watcher, now
 from tests.conftest import ManualClock
-from tests.following import Reader
+from tests.following import Keeper, Reader
 
 
 class FakeSource:
@@ -366,9 +366,10 @@ class KeyedRig(Rig):
     """A watcher that counts keys."""
 
     def __init__(self, **options):
-        self.steps = []
+        self.keeper = Keeper()
+        self.steps = self.keeper.steps
         teller = KeyedCount(Ledger(lambda _: None))
-        super().__init__(teller=teller, record=self.steps.extend, **options)
+        super().__init__(teller=teller, recorder=self.keeper, **options)
 
     def judge(self, *, on, remark=""):
         self.watcher.observe(KeyEventsJudged("redis", self.clock(), on, remark))

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from kato_panel.domain import timeline as module
 from kato_panel.domain.events import Kind, SessionEvent
-from kato_panel.domain.timeline import Range, Slice, Timeline
+from kato_panel.domain.series import Range, Slice
+from kato_panel.domain.timeline import Timeline
 from tests.conftest import NOON, moment
 
 START = NOON.timestamp()

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kato_panel.domain.events import Kind, SessionEvent
-from kato_panel.domain.timeline import Range, Timeline
+from kato_panel.domain.series import Range
+from kato_panel.domain.timeline import Timeline
 from kato_panel.models import SessionSeries
 from kato_panel.views import theme
 from kato_panel.views.charts import TOOLTIP, SessionPlot, _nice_step

@@ -10,8 +10,9 @@ import pytest
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
+from kato_panel.domain.series import Range
 from kato_panel.domain.snapshot import SessionSnapshot
-from kato_panel.domain.timeline import Range, Timeline
+from kato_panel.domain.timeline import Timeline
 from kato_panel.hub import Update
 from kato_panel.models import Models
 from kato_panel.views import theme
