@@ -90,7 +90,13 @@ class Timeline:
         first = told[0].at.timestamp() if told else until
         # Where single events are not known any more, their minutes stand for them.
         whole = [one for one in self._minutes.values() if one.start + MINUTE_SECONDS <= first]
-        for minute in whole or list(self._minutes.values())[-1:]:
+        if told and not whole:
+            self._remember(
+                _Change(first // MINUTE_SECONDS * MINUTE_SECONDS, told[0].previous, 0, 0)
+            )
+        elif not whole:
+            whole = list(self._minutes.values())[-1:]
+        for minute in whole:
             self._remember(_Change(minute.start, minute.last, minute.created, minute.ended))
         for event in told:
             self._remember(_change(event, event.at.timestamp()))
