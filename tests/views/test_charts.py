@@ -98,6 +98,14 @@ def test_slice_that_nobody_saw_is_named_so(chart, models, timeline):
     assert "not observed" in chart._slices.data["count"]
 
 
+def test_slices_of_a_week_say_their_day(chart, models, timeline):
+    """An hour alone would be any of seven."""
+    timeline.observe(moment(6 * 86_400), 40)
+    tell(models, timeline)
+    chart.range = "7d"
+    assert chart._slices.data["span"][0] == "22 Nov 12:00 \u2013 15:00"
+
+
 def test_gap_is_no_number(models, timeline):
     """Bokeh leaves it out."""
     timeline.observe(moment(300), 40)
