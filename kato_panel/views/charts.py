@@ -181,8 +181,12 @@ class SessionPlot(pn.viewable.Viewer):
         """
         span = Range(self.range)
         series = self._models.series.get(span)
-        wait_seconds = SPAN_SECONDS[span] / MAX_POINTS * self._patience
-        if series is not None and series.until - self._drawn_until >= wait_seconds:
+        if series is None:
+            return
+        # Soon after the start a long range shows little, and each part of it is wide.
+        shown_seconds = max(SPAN_SECONDS[Range.FIVE_MINUTES], series.until - series.times[0])
+        wait_seconds = min(SPAN_SECONDS[span], shown_seconds) / MAX_POINTS * self._patience
+        if series.until - self._drawn_until >= wait_seconds:
             self._draw(series)
 
     def _refresh(self, *_: Any) -> None:
