@@ -184,7 +184,7 @@ class SessionPlot(pn.viewable.Viewer):
         if series is None:
             return
         # Soon after the start a long range shows little, and each part of it is wide.
-        shown_seconds = max(SPAN_SECONDS[Range.FIVE_MINUTES], series.until - series.times[0])
+        shown_seconds = max(SPAN_SECONDS[Range.HOUR], series.until - series.times[0])
         wait_seconds = min(SPAN_SECONDS[span], shown_seconds) / MAX_POINTS * self._patience
         if series.until - self._drawn_until >= wait_seconds:
             self._draw(series)
