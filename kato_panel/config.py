@@ -32,6 +32,7 @@ PREFIX: Final = "KATO_PANEL_"
 TOML_FILE: Final = "kato_panel.toml"
 ENV_FILE: Final = ".env"
 MAX_PORT: Final = 65_535
+HISTORY_OFF: Final = "off"
 
 
 def _check_url(url: str) -> str:
@@ -76,8 +77,17 @@ def _check_redis_url(url: str) -> str:
     return url
 
 
+def _check_history_url(url: str) -> str:
+    """Refuse what names no history that we can keep."""
+    is_file = url.startswith("sqlite:///") and len(url) > len("sqlite:///") and "?" not in url
+    if is_file or url in {HISTORY_OFF, "sqlite://"}:
+        return url
+    raise ValueError(f"must be sqlite:///path, sqlite:// for one in memory, or {HISTORY_OFF}")
+
+
 Url = Annotated[str, AfterValidator(_check_url)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
+HistoryUrl = Annotated[str, AfterValidator(_check_history_url)]
 
 
 def _named(name: str, default: Any, description: str, **bounds: Any) -> Any:
@@ -141,6 +151,32 @@ class Settings(BaseSettings):
     stream: Literal["auto", "on", "off"] = _named(
         "KATO_PANEL_STREAM", "auto", "Whether to follow KATO's event stream; auto is on."
     )
+    history_url: HistoryUrl | None = _named(
+        "KATO_PANEL_HISTORY_URL",
+        None,
+        "Where the history is kept; without it in a file for each KATO, in this user's data.",
+    )
+    history_raw_days: float = _named(
+        "KATO_PANEL_HISTORY_RAW_DAYS",
+        7.0,
+        "Days for which events and single counts are kept.",
+        ge=0.01,
+        le=3_650,
+    )
+    history_minute_days: float = _named(
+        "KATO_PANEL_HISTORY_MINUTE_DAYS",
+        90.0,
+        "Days for which minutes, ended sessions and gaps are kept; hours stay.",
+        ge=0.01,
+        le=36_500,
+    )
+    history_max_bytes: int = _named(
+        "KATO_PANEL_HISTORY_MAX_BYTES",
+        2_147_483_648,
+        "Size of the history above which the oldest is given up earlier.",
+        ge=1_048_576,
+        le=1_099_511_627_776,
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _named(
         "KATO_PANEL_LOG_LEVEL", "INFO", "The least severe log line to print."
     )
@@ -167,6 +203,11 @@ class Settings(BaseSettings):
     def is_demo(self) -> bool:
         """Whether the embedded simulator is watched."""
         return self.kato_api_url is None
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether there is a history, if only in memory."""
+        return self.history_url != HISTORY_OFF
 
     @property
     def follows_stream(self) -> bool:
@@ -262,9 +303,14 @@ def _allowed(name: str, problem: Any) -> str:
     )
     if lowest is not None:
         noun = "a whole number" if field.annotation is int else "a number"
-        return f"must be {noun} from {lowest:g} to {highest:g}"
+        return f"must be {noun} from {_plain(lowest)} to {_plain(highest)}"
     message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return str(message).replace("should be", "must be", 1)
+
+
+def _plain(number: Any) -> str:
+    """Write a number without an exponent."""
+    return str(number) if isinstance(number, int) else f"{number:g}"
 
 
 def _toml() -> Mapping[str, Any]:

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from kato_panel.domain.actions import ActionsState, AuditEntry, Outcome, Result
+from kato_panel.domain.actions import ActionsState, Outcome, Result
 from kato_panel.domain.events import Clock
+from kato_panel.domain.recorded import AuditEntry
 from kato_panel.errors import ActionRefused, SourceError, SourceUnavailable
 
 logger = logging.getLogger(__name__)

@@ -9,6 +9,7 @@ Everything this package raises on purpose.
     ├── SessionUnknown         nobody knows such a session
     ├── ReadWouldTouch         only a read that moves the session's life is left
     ├── ActionRefused          this service may not change anything upstream
+    ├── HistoryError           the durable record cannot be used: all else goes on
     └── SourceError            one look at upstream failed: health changes, the count does not
         ├── SourceUnavailable  nobody answered, or not in time
         └── PayloadError       somebody answered, but not what upstream's protocol says
@@ -96,6 +97,14 @@ class ActionRefused(KatoPanelError):  # noqa: N818 - the same
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class HistoryError(KatoPanelError):
+    """
+    The durable record cannot be read, or not in the way that was asked.
+
+    Its text is the reason, in words an operator understands; it holds no secret.
+    """
 
 
 class SourceError(KatoPanelError):

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kato_panel.domain.events import SessionEvent
+from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import SessionSnapshot
-from kato_panel.domain.timeline import Range, Series
 
 Charts = Mapping[Range, Series]
 

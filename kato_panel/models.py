@@ -15,6 +15,7 @@ from param.parameterized import batch_call_watchers
 
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
+from kato_panel.domain.recorded import Gap
 from kato_panel.domain.snapshot import Link, SessionSnapshot
 from kato_panel.hub import Charts, Subscription, Update
 from kato_panel.runtime import Runtime
@@ -162,6 +163,12 @@ class Connection(_ReadOnly):
     counted_by = param.String(
         default="http", constant=True, doc="Name of the source that the count comes from."
     )
+    gaps = param.List(
+        default=[],
+        item_type=Gap,
+        constant=True,
+        doc="The newest times in which nobody could look, oldest first; at most 20.",
+    )
     made_at = param.Date(default=None, constant=True, doc="UTC time of this state.")
 
     def apply(self, snapshot: SessionSnapshot) -> None:
@@ -174,6 +181,7 @@ class Connection(_ReadOnly):
                 source.name: source.age_seconds(snapshot.made_at) for source in snapshot.sources
             },
             counted_by=snapshot.counted_by,
+            gaps=list(snapshot.gaps),
             made_at=snapshot.made_at.wall,
         )
 
@@ -228,12 +236,12 @@ class EventLog(_ReadOnly):
 
 
 class SessionSeries(_ReadOnly):
-    """What charts of the last day show; changes at most once a second."""
+    """What charts of the last week show; changes at most once a second."""
 
     series = param.Dict(
         default={},
         constant=True,
-        doc="A `Series` for each `Range` (5m, 1h, 24h); empty before the first observation.",
+        doc="A `Series` for each `Range` (5m, 1h, 24h, 7d); empty before the first observation.",
     )
 
     def apply(self, charts: Charts | None) -> None:

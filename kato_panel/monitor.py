@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -21,7 +22,8 @@ import pandas as pd
 from kato_panel import runtime as runtimes
 from kato_panel.cells import drop_what_cells_showed
 from kato_panel.config import load, split_login
-from kato_panel.domain.timeline import SPAN_SECONDS, Range
+from kato_panel.domain.series import SPAN_SECONDS, Range
+from kato_panel.history import MEMORY, OFF
 from kato_panel.hub import Subscription
 from kato_panel.models import Connection, EventLog, Models, SessionSeries, SessionSummary
 from kato_panel.runtime import Runtime
@@ -57,6 +59,9 @@ class Monitor:
         few such connections, so it is off unless asked for.
     interval_seconds
         Between two polls, from 0.5 to 60.
+    history
+        Where to keep a history that outlives this monitor: a path, or an address such as
+        ``sqlite:///history.db``. Without it one is kept in memory.
 
     Raises
     ------
@@ -73,13 +78,19 @@ class Monitor:
     """
 
     def __init__(
-        self, url: str | None = None, *, stream: bool = False, interval_seconds: float = 3.0
+        self,
+        url: str | None = None,
+        *,
+        stream: bool = False,
+        interval_seconds: float = 3.0,
+        history: str | Path | None = None,
     ) -> None:
         settings = load(
             {
                 "KATO_API_URL": url,
                 "KATO_PANEL_STREAM": "on" if stream else "off",
                 "KATO_PANEL_POLL_INTERVAL_SECONDS": interval_seconds,
+                "KATO_PANEL_HISTORY_URL": _history_url(history),
             }
         )
         self._settings = settings
@@ -229,7 +240,7 @@ class Monitor:
 
     def counts(self, since: datetime | timedelta | None = None) -> pd.DataFrame:
         """
-        List the count over time, of the last day at most.
+        List the count over time, of the last week at most.
 
         Parameters
         ----------
@@ -246,8 +257,9 @@ class Monitor:
         """
         first = _first_time(since)
         now = pd.Timestamp.now(tz="UTC")
-        hour = timedelta(seconds=SPAN_SECONDS[Range.HOUR])
-        span = Range.HOUR if first is None or now - first <= hour else Range.DAY
+        wanted = timedelta() if first is None else now - first
+        spans = (Range.HOUR, Range.DAY, Range.WEEK)
+        span = next((s for s in spans if wanted <= timedelta(seconds=SPAN_SECONDS[s])), Range.WEEK)
         series = self.chart.series.get(span)
         times, active = (series.times, series.active) if series else ((), ())
         frame = pd.DataFrame({"active": pd.array(list(active), dtype="Int64")})
@@ -376,6 +388,13 @@ def _current_visit() -> Any:
     panel = sys.modules.get("panel")  # who has not loaded it serves nothing
     doc = panel.state.curdoc if panel else None
     return None if doc is None or doc.session_context is None else doc
+
+
+def _history_url(history: str | Path | None) -> str:
+    if history is None:
+        return MEMORY
+    is_address = isinstance(history, str) and (history == OFF or "://" in history)
+    return str(history) if is_address else f"sqlite:///{history}"
 
 
 def _first_time(since: datetime | timedelta | None) -> pd.Timestamp | None:

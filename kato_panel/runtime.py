@@ -5,6 +5,7 @@ import logging
 import threading
 from typing import ClassVar
 
+from kato_panel import recording
 from kato_panel.config import Settings, load, split_login
 from kato_panel.deletes import Deletes
 from kato_panel.directory import SessionDirectory
@@ -12,8 +13,12 @@ from kato_panel.domain.actions import ActionsState, judge_actions
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.ledger import Ledger
 from kato_panel.domain.named import NamedSessions
-from kato_panel.domain.telling import KeyedCount
+from kato_panel.domain.telling import KeyedCount, PolledCount
+from kato_panel.domain.timeline import Timeline
+from kato_panel.history import History, Retention
 from kato_panel.hub import Hub
+from kato_panel.recall import Recalled, recall
+from kato_panel.recording import Recorder
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
 from kato_panel.sources.http import HttpSource
@@ -40,8 +45,8 @@ class Runtime:
 
     Attributes
     ----------
-    settings, hub, watcher, sessions
-        The parts that others use.
+    settings, hub, watcher, sessions, history
+        The parts that others use; the last is ``None`` where none is kept.
     listens_on
         Addresses that this process serves on; ``None`` where nobody knows them.
     has_routes
@@ -58,6 +63,7 @@ class Runtime:
         self.listens_on: tuple[str, ...] | None = None
         self.watcher: Watcher | None = None
         self.sessions: SessionDirectory | None = None
+        self.history: History | None = None
         self._simulator: EmbeddedSimulator | None = None
 
     @property
@@ -79,7 +85,9 @@ class Runtime:
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
         ]
         off: list[SourceState] = []
-        teller: Teller | None = None
+        recalled = self._open_history()
+        after_seq = len(recalled.events)
+        teller: Teller = PolledCount(after_seq=after_seq)
         redis: RedisSource | None = None
         ledger: Ledger | None = None
         named: NamedSessions | None = None
@@ -91,7 +99,14 @@ class Runtime:
             )
             sources.insert(0, redis)
             ledger = Ledger(payloads.created_in)
-            teller = KeyedCount(ledger, keeps_stream=settings.stream == "on")
+            if recalled.records is not None:
+                ledger.restore(recalled.records)
+            teller = KeyedCount(
+                ledger,
+                keeps_stream=settings.stream == "on",
+                seen_at=recalled.keys_seen_at,
+                after_seq=after_seq,
+            )
         if settings.follows_stream:
             named = NamedSessions(payloads.created_in) if ledger is None else None
             sources.append(StreamSource(self.upstream, now, headers=login))
@@ -100,11 +115,26 @@ class Runtime:
             off.append(
                 SourceState(StreamSource.name, StreamSource.label, health=Health.OFF, reason=why)
             )
+        recorder = None
+        if self.history is None:
+            off.append(
+                SourceState(
+                    recording.NAME, recording.LABEL, health=Health.OFF, reason="switched off"
+                )
+            )
+        else:
+            recorder = Recorder(self.history, has_records=ledger is not None)
+        timeline = Timeline(0.0)
+        recalled.fill(timeline)
+        if settings.session_events:
+            self.hub.publish(None, recalled.events)
         self.watcher = Watcher(
             sources,
             self.hub,
             interval_seconds=settings.poll_interval_seconds,
             teller=teller,
+            recorder=recorder,
+            timeline=timeline,
             overhear=None if named is None else named.overhear,
             tells_events=settings.session_events,
             off=off,
@@ -116,10 +146,30 @@ class Runtime:
             now,
             kept=ledger or named,
             keys=redis,
-            deletes=Deletes(kato, now, self._judge_actions),
+            deletes=Deletes(
+                kato, now, self._judge_actions, None if recorder is None else recorder.audit
+            ),
         )
         self.watcher.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
+
+    def _open_history(self) -> Recalled:
+        """Open the history, if one is kept; return what an earlier run left in it."""
+        settings = self.settings
+        if not settings.keeps_history:
+            return Recalled()
+        self.history = History.open(
+            settings.history_url,
+            self.upstream,
+            is_demo=settings.is_demo,
+            epoch=self.hub.epoch,
+            retention=Retention(
+                settings.history_raw_days,
+                settings.history_minute_days,
+                settings.history_max_bytes,
+            ),
+        )
+        return recall(self.history.reader, now().wall)
 
     def _judge_actions(self) -> ActionsState:
         return judge_actions(self.listens_on, is_set=self.settings.allow_actions)
@@ -128,6 +178,8 @@ class Runtime:
         """End everything that `start` began. Stopping twice is allowed."""
         if self.watcher is not None:
             self.watcher.stop()
+        if self.history is not None:
+            self.history.close()  # after the last of what it is given
         if self._simulator is not None:
             self._simulator.stop()
 

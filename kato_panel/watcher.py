@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
 
@@ -34,10 +35,11 @@ from kato_panel.domain.keys import (
     SessionsRead,
 )
 from kato_panel.domain.recent import Recent
-from kato_panel.domain.records import Transition
+from kato_panel.domain.recorded import Gap
+from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.telling import PolledCount, Standing, Told
-from kato_panel.domain.timeline import Range, Timeline
+from kato_panel.domain.timeline import Timeline
 from kato_panel.hub import Charts, Hub
 from kato_panel.sightings import Sightings
 
@@ -49,6 +51,8 @@ HEARTBEAT_SECONDS: Final = 3.0
 STALLED_SECONDS: Final = 9.0
 """Without a tick for this long, the watcher counts as stalled."""
 LARGE_DELTA: Final = 10
+WEEK_SECONDS: Final = 60.0
+"""Between two drawings of the week, where a point is 1,000 s wide."""
 MAX_RESTART_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 3.0
 NOT_NEEDED: Final = "not needed: Redis is followed"
@@ -92,6 +96,22 @@ class Teller(Protocol):
         """Take one observation, from any source."""
 
 
+class Recorder(Protocol):
+    """What the watcher expects of whoever keeps what it knows; all but `week` return at once."""
+
+    def record(self, told: Told, standing: Standing) -> None:
+        """Take what follows from one observation, on this watcher's loop."""
+
+    def miss(self, gap: Gap) -> None:
+        """Take a time in which nobody could look, on this watcher's loop."""
+
+    def state(self, at: Moment) -> SourceState:
+        """Say how it is with the record, as a source's row does."""
+
+    def week(self, until: datetime) -> Series | None:
+        """Draw the last week, on a thread of its own; ``None`` if that is not known."""
+
+
 class Watcher:
     """
     Runs the sources, and publishes what follows from their observations.
@@ -106,10 +126,12 @@ class Watcher:
         Between two polls of the count; older than three of them, it is stale.
     teller
         What makes events of observations; by default, KATO's number and its stream count.
-    record
-        Takes the steps of the ledger's records, on this watcher's loop; has to return at once.
+    recorder
+        Keeps what is known; without one, nothing outlives this watcher.
+    timeline
+        Remembers the last day, perhaps with what an earlier run knew; by default an empty one.
     overhear
-        Hears every observation, as `record` does.
+        Hears every observation, on this watcher's loop; has to return at once.
     tells_events
         Whether events are published; if not, only the count is.
     off
@@ -125,7 +147,8 @@ class Watcher:
         *,
         interval_seconds: float,
         teller: Teller | None = None,
-        record: Callable[[Sequence[Transition]], None] | None = None,
+        recorder: Recorder | None = None,
+        timeline: Timeline | None = None,
         overhear: Callable[[Observation | KeyObservation], None] | None = None,
         tells_events: bool = True,
         off: Iterable[SourceState] = (),
@@ -137,10 +160,13 @@ class Watcher:
         self._tells_events = tells_events
         self._clock = clock
         self._teller: Teller = PolledCount() if teller is None else teller
-        self._record = record
+        self._recorder = recorder
+        self._record_state = () if recorder is None else (recorder.state(clock()),)
+        self._week: Series | None = None
         self._overhear = overhear
         self._recent = Recent()
-        self._timeline = Timeline(STALE_AFTER_INTERVALS * interval_seconds)
+        self._timeline = Timeline(0.0) if timeline is None else timeline
+        self._timeline.gap_seconds = STALE_AFTER_INTERVALS * interval_seconds
         self._newest_tick = 0.0
         self._logged_seq = 0
         running = (SourceState(source.name, source.label) for source in self._sources)
@@ -226,13 +252,14 @@ class Watcher:
         self._sightings.note(observation)
         self._note_count(before, told)
         self._ask(observation, was_failing=was_failing)
-        if self._record is not None and told.transitions:
-            self._record(told.transitions)
+        if self._recorder is not None:
+            self._recorder.record(told, self._teller.standing)
         if self._overhear is not None:
             self._overhear(observation)
         self._arrange_stream()
         if told.events or not isinstance(observation, ScanBegan | KeysSeen | SessionsRead):
-            self._publish(told.events)
+            is_first = before.at is None and self._teller.standing.at is not None
+            self._publish(told.events, with_charts=is_first)
 
     def _note_count(self, before: Standing, told: Told) -> None:
         """Note what is known of the count after a good observation of it."""
@@ -246,9 +273,14 @@ class Watcher:
         if standing.at is None or standing.at is before.at:
             return
         self._recent.begin(standing.at.tick)
+        self._timeline.gap_seconds = self._stale_after_seconds
         if not told.events and standing.shown is not None:
-            self._timeline.observe(standing.at, standing.shown)
+            self._miss(self._timeline.observe(standing.at, standing.shown))
         self._newest_tick = max(self._newest_tick, standing.at.tick)
+
+    def _miss(self, gap: Gap | None) -> None:
+        if gap is not None and self._recorder is not None:
+            self._recorder.miss(gap)
 
     def _ask(self, observation: Observation | KeyObservation, *, was_failing: bool) -> None:
         """Have others look where an observation says that there is more to be seen."""
@@ -283,11 +315,11 @@ class Watcher:
             if source.name != except_source:
                 source.prompt()
 
-    def _publish(self, events: Sequence[SessionEvent]) -> None:
+    def _publish(self, events: Sequence[SessionEvent], *, with_charts: bool) -> None:
         for event in events:
             self._log(event)
         # Who waited for the first count has the first line of the chart with it.
-        charts = None if self._hub.charts else self._charts()
+        charts = self._charts() if with_charts else None
         self._hub.publish(self._snapshot(), tuple(events) if self._tells_events else (), charts)
 
     def _log(self, event: SessionEvent) -> None:
@@ -297,7 +329,7 @@ class Watcher:
         at = self._clock()
         self._newest_tick = max(self._newest_tick, at.tick)
         self._recent.add(event, self._newest_tick)
-        self._timeline.add(event, at)
+        self._miss(self._timeline.add(event, at))
         level = logging.WARNING if event.delta > LARGE_DELTA else logging.INFO
         logger.log(
             level,
@@ -320,13 +352,18 @@ class Watcher:
             counted_by=self._teller.counted_by,
             has_key_events=standing.has_key_events and self._tells_events,
             at=standing.at,
-            stale_after_seconds=STALE_AFTER_INTERVALS
-            * max(self._interval_seconds, standing.interval_seconds),
+            stale_after_seconds=self._stale_after_seconds,
             suspect=standing.suspect,
             is_cached=standing.is_cached,
             rates=self._recent.rates(self._newest_tick),
-            sources=self._sightings.states,
+            sources=(*self._sightings.states, *self._record_state),
+            gaps=self._timeline.gaps,
         )
+
+    @property
+    def _stale_after_seconds(self) -> float:
+        interval_seconds = max(self._interval_seconds, self._teller.standing.interval_seconds)
+        return STALE_AFTER_INTERVALS * interval_seconds
 
     async def _watch(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -335,9 +372,12 @@ class Watcher:
         for source in self._sources:
             if not self._sightings.is_closed(source.name):
                 self._begin(source)
-        ticking = asyncio.create_task(self._supervise("the tick", self._tick))
+        tasks = [asyncio.create_task(self._supervise("the tick", self._tick))]
+        if self._recorder is not None:
+            drawing = self._supervise("the week's chart", partial(self._draw_weeks, self._recorder))
+            tasks.append(asyncio.create_task(drawing))
         await self._stopping.wait()
-        tasks = [ticking, *self._tasks.values()]
+        tasks += self._tasks.values()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -377,6 +417,8 @@ class Watcher:
         told_tick, told = 0.0, (False, 0)
         while True:
             self._ticked = monotonic()
+            if self._recorder is not None:
+                self._record_state = (self._recorder.state(self._clock()),)
             snapshot = self._snapshot()
             is_due = snapshot.made_at.tick - told_tick >= HEARTBEAT_SECONDS
             if is_due or told != (snapshot.is_stale, self._logged_seq):
@@ -384,6 +426,17 @@ class Watcher:
                 self._hub.publish(snapshot, (), self._charts())
             await asyncio.sleep(TICK_SECONDS)
 
+    async def _draw_weeks(self, recorder: Recorder) -> None:
+        """Draw the week from the record, beside this loop: it may be long."""
+        while True:
+            at = self._teller.standing.at
+            self._week = await asyncio.to_thread(recorder.week, (at or self._clock()).wall)
+            # What was known at the start stands until the first count has its place beside it.
+            await asyncio.sleep(TICK_SECONDS if at is None else WEEK_SECONDS)
+
     def _charts(self) -> Charts:
         series = {span: self._timeline.series(span) for span in Range}
+        known, recorded = series[Range.WEEK], self._week
+        if known is not None and recorded is not None and recorded.times[0] < known.times[0]:
+            series[Range.WEEK] = recorded
         return {span: one for span, one in series.items() if one is not None}

@@ -68,6 +68,15 @@ def size(request: pytest.FixtureRequest) -> Iterator[Size]:
     ROWS.extend(size.rows)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def keep_out_of_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test leaves a history in the user's home, nor finds one of another test there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
+        patch.setenv("KATO_PANEL_HISTORY_URL", "sqlite://")
+        yield
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()

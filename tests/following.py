@@ -2,12 +2,18 @@
 
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
 
-from kato_panel.domain.events import SessionEvent
+from kato_panel.domain.events import Moment, SessionEvent
+from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.recorded import Gap
+from kato_panel.domain.records import Transition
+from kato_panel.domain.series import Series
 from kato_panel.domain.snapshot import Link, SessionSnapshot
+from kato_panel.domain.telling import Standing, Told
 from kato_panel.hub import Hub
 
 
@@ -72,6 +78,35 @@ class Reader:
     def close(self) -> None:
         """Stop following."""
         self._subscription.close()
+
+
+class Keeper:
+    """Keeps what a watcher records; a test looks into it."""
+
+    def __init__(self) -> None:
+        self.steps: list[Transition] = []
+        self.events: list[SessionEvent] = []
+        self.gaps: list[Gap] = []
+        self.drawn: Series | None = None
+
+    def record(self, told: Told, standing: Standing) -> None:
+        """Take what follows from one observation."""
+        del standing
+        self.steps += told.transitions
+        self.events += told.events
+
+    def miss(self, gap: Gap) -> None:
+        """Take a gap."""
+        self.gaps.append(gap)
+
+    def state(self, at: Moment) -> SourceState:
+        """Be well."""
+        return SourceState("history", "History", Health.UP, at)
+
+    def week(self, until: datetime) -> Series | None:
+        """Give what a test drew."""
+        del until
+        return self.drawn
 
 
 class Caller:

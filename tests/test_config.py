@@ -184,3 +184,24 @@ def test_wrong_address_of_a_redis_shows_no_password(url):
     with pytest.raises(ConfigError) as caught:
         config.load({"REDIS_URL": url})
     assert "hunter2" not in str(caught.value)
+
+
+def test_history_is_kept_unless_it_is_off():
+    """A file, or memory; by default in the usual place."""
+    assert config.load().keeps_history
+    assert config.load({"KATO_PANEL_HISTORY_URL": "sqlite:///h.db"}).keeps_history
+    assert config.load({"KATO_PANEL_HISTORY_URL": "sqlite://"}).keeps_history
+    assert not config.load({"KATO_PANEL_HISTORY_URL": "off"}).keeps_history
+
+
+@pytest.mark.parametrize("url", ["sqlite:///", "postgresql://h/d", "h.db", "sqlite:///h?mode=ro"])
+def test_history_elsewhere_is_refused(url):
+    """Until another engine is tried out."""
+    with pytest.raises(ConfigError, match=r"must be sqlite:///path, sqlite:// for one in memory"):
+        config.load({"KATO_PANEL_HISTORY_URL": url})
+
+
+def test_large_bounds_are_written_out():
+    """Nobody sets a size in powers of ten."""
+    with pytest.raises(ConfigError, match="whole number from 1048576 to 1099511627776"):
+        config.load({"KATO_PANEL_HISTORY_MAX_BYTES": "1"})

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -31,12 +32,13 @@ from kato_panel.domain.keys import (
     SessionsRead,
 )
 from kato_panel.domain.ledger import Ledger
+from kato_panel.domain.series import Range
 from kato_panel.domain.snapshot import Link
 from kato_panel.domain.telling import KeyedCount
 from kato_panel.hub import Hub
 from kato_panel.watcher import Watcher, now
 from tests.conftest import ManualClock
-from tests.following import Reader
+from tests.following import Keeper, Reader
 
 
 class FakeSource:
@@ -366,9 +368,10 @@ class KeyedRig(Rig):
     """A watcher that counts keys."""
 
     def __init__(self, **options):
-        self.steps = []
+        self.keeper = Keeper()
+        self.steps = self.keeper.steps
         teller = KeyedCount(Ledger(lambda _: None))
-        super().__init__(teller=teller, record=self.steps.extend, **options)
+        super().__init__(teller=teller, recorder=self.keeper, **options)
 
     def judge(self, *, on, remark=""):
         self.watcher.observe(KeyEventsJudged("redis", self.clock(), on, remark))
@@ -499,3 +502,41 @@ def test_stream_runs_only_while_it_is_wanted():
         assert states == {"redis": Health.UP, "stream": Health.OFF}
     finally:
         watcher.stop()
+
+
+def test_gap_is_told_to_the_recorder_and_with_the_state(keyed):
+    """When it is over, with its bounds."""
+    began = keyed.clock().wall
+    keyed.clock.seconds += 60
+    keyed.scan("a", "b")
+    (gap,) = keyed.keeper.gaps
+    assert (gap.began, gap.ended) == (began, keyed.clock().wall)
+    assert keyed.hub.snapshot.gaps == (gap,)
+    assert [state.name for state in keyed.hub.snapshot.sources][-1] == "history"
+
+
+def test_long_scans_are_no_gaps(keyed):
+    """What is stale after three of them is not observed only after three of them."""
+    keyed.scan("a", "b", interval_seconds=30.0)
+    keyed.clock.seconds += 80
+    keyed.scan("a", "b", interval_seconds=30.0)
+    assert keyed.keeper.gaps == []
+
+
+def test_week_is_the_recorded_one_where_that_reaches_further_back():
+    """Drawn beside the loop, and published with the other charts."""
+    keeper, hub = Keeper(), Hub()
+    source = FakeSource("http")
+    watcher = Watcher([source], hub, interval_seconds=3.0, recorder=keeper)
+    at = now()
+    watcher.observe(CountObserved("http", 5, at, at))
+    known = hub.charts[Range.WEEK]
+    keeper.drawn = replace(known, times=(known.times[0] - 90_000, known.until), active=(1, 5))
+    reader = Reader(hub)
+    watcher.start()
+    try:
+        reader.until(lambda _: hub.charts[Range.WEEK] is keeper.drawn)
+        assert hub.charts[Range.DAY].active == known.active
+    finally:
+        watcher.stop()
+        reader.close()

@@ -36,7 +36,12 @@ def test_keys_are_counted_and_kato_s_number_stands_beside_them(rig, caplog):
             reader.until(lambda seen: seen.active == 1, timeout_seconds=1)
             assert reader.link is Link.LIVE
             states = {state.name: state.health for state in reader.snapshot.sources}
-            assert states == {"redis": Health.UP, "http": Health.UP, "stream": Health.OFF}
+            assert states == {
+                "redis": Health.UP,
+                "http": Health.UP,
+                "stream": Health.OFF,
+                "history": Health.UP,
+            }
         finally:
             runtime.stop()
             writer.close()
@@ -50,7 +55,8 @@ def test_demo_asks_no_redis(caplog):
     reader = Reader(runtime.hub)
     try:
         reader.until(lambda seen: seen.active)
-        assert {state.name for state in reader.snapshot.sources} == {"http", "stream"}
+        names = {state.name for state in reader.snapshot.sources}
+        assert names == {"http", "stream", "history"}
     finally:
         runtime.stop()
     assert "REDIS_URL is set, but the demo is watched" in caplog.text

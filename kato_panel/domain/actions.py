@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Final
@@ -65,28 +64,6 @@ class Outcome:
     session_id: str
     result: Result
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """
-    Something that a person did to upstream through this service.
-
-    Parameters
-    ----------
-    at
-        When; UTC.
-    who
-        Who asked for it.
-    action, subject, result
-        What was done, to what, and how it ended.
-    """
-
-    at: datetime
-    who: str
-    action: str
-    subject: str
-    result: str
 
 
 def judge_actions(addresses: Sequence[str] | None, *, is_set: bool) -> ActionsState:

@@ -53,14 +53,19 @@ class Detector:
 
     Time comes in with the observations; nothing here reads a clock. Observations are expected in
     the order in which they were received.
+
+    Parameters
+    ----------
+    after_seq
+        Events are numbered from the one after it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, after_seq: int = 0) -> None:
         self._shown: int | None = None
         self._suspect: int | None = None
         self._good_tick: float | None = None
         self._is_blind = False
-        self._seq = 0
+        self._seq = after_seq
         self._last_event_tick: float | None = None
         self._baseline_until_tick = 0.0
         self._under_way: deque[tuple[float, Kind]] = deque()

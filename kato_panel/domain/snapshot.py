@@ -7,6 +7,7 @@ from enum import StrEnum
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
+from kato_panel.domain.recorded import Gap
 
 
 class Link(StrEnum):
@@ -49,7 +50,9 @@ class SessionSnapshot:
     rates
         The last minutes.
     sources
-        Every source of this process, also those that are off.
+        Every source of this process, also those that are off; and the history.
+    gaps
+        The newest times in which nobody could look, oldest first.
     """
 
     made_at: Moment
@@ -64,6 +67,7 @@ class SessionSnapshot:
     is_cached: bool = False
     rates: Rates | None = None
     sources: tuple[SourceState, ...] = ()
+    gaps: tuple[Gap, ...] = ()
 
     @property
     def age_seconds(self) -> float | None:

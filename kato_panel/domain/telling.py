@@ -83,12 +83,19 @@ class Told:
 
 
 class PolledCount:
-    """The count as KATO reports it, with the stream's names."""
+    """
+    The count as KATO reports it, with the stream's names.
+
+    Parameters
+    ----------
+    after_seq
+        Events are numbered from the one after it.
+    """
 
     counted_by: Final = "http"
 
-    def __init__(self) -> None:
-        self._detector = Detector()
+    def __init__(self, *, after_seq: int = 0) -> None:
+        self._detector = Detector(after_seq)
         self._counted: CountObserved | None = None
 
     @property
@@ -128,12 +135,19 @@ class KeyedCount:
         Whether the stream is wanted even where it has nothing to add.
     seen_at
         The newest good observation of the earlier run, if there was one.
+    after_seq
+        Events are numbered from the one after it.
     """
 
     counted_by: Final = "redis"
 
     def __init__(
-        self, ledger: Ledger, *, keeps_stream: bool = False, seen_at: Moment | None = None
+        self,
+        ledger: Ledger,
+        *,
+        keeps_stream: bool = False,
+        seen_at: Moment | None = None,
+        after_seq: int = 0,
     ) -> None:
         self.ledger = ledger
         self._keeps_stream = keeps_stream
@@ -145,7 +159,7 @@ class KeyedCount:
         self._reported: CountObserved | None = None
         self._difference = 0
         self._polls = 0
-        self._seq = 0
+        self._seq = after_seq
         self._last_event_tick: float | None = None
 
     @property

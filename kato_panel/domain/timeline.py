@@ -6,135 +6,32 @@ highest count, and how many sessions were created and ended. What was not observ
 stays one.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import UTC, datetime
 from typing import Final
 
 from kato_panel.domain.events import Kind, Moment, SessionEvent
+from kato_panel.domain.recorded import Gap
+from kato_panel.domain.series import (
+    MINUTE_SECONDS,
+    SPAN_SECONDS,
+    Minute,
+    Range,
+    Series,
+    Step,
+    Sums,
+    draw,
+    list_steps,
+)
 
 MAX_CHANGES: Final = 20_000
 CHANGES_SECONDS: Final = 3_600
 MINUTES: Final = 1_440
-MINUTE_SECONDS: Final = 60
-MAX_POINTS: Final = 600
 MAX_GAPS: Final = 500
-
-
-class Range(StrEnum):
-    """How far back a chart looks."""
-
-    FIVE_MINUTES = "5m"
-    HOUR = "1h"
-    DAY = "24h"
-
-
-SPAN_SECONDS: Final = {Range.FIVE_MINUTES: 300, Range.HOUR: 3_600, Range.DAY: 86_400}
-MAX_BUCKETS: Final = {Range.FIVE_MINUTES: 30, Range.HOUR: 60, Range.DAY: 48}
-BUCKETS_SECONDS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800)
-
-
-@dataclass(frozen=True, slots=True)
-class Minute:
-    """
-    One minute that was observed, if only in part.
-
-    Parameters
-    ----------
-    start
-        Epoch seconds; a multiple of 60.
-    last, lowest, highest
-        Shown count at its end, and its bounds.
-    created, ended
-        Sessions in this minute.
-    """
-
-    start: int
-    last: int
-    lowest: int
-    highest: int
-    created: int = 0
-    ended: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """
-    What one bucket of a chart comes to.
-
-    Parameters
-    ----------
-    start
-        Epoch seconds.
-    last, lowest, highest
-        Shown count at its end, and its bounds; ``None`` where nothing was observed.
-    created, ended
-        Sessions in it.
-    """
-
-    start: float
-    last: int | None
-    lowest: int | None
-    highest: int | None
-    created: int = 0
-    ended: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """
-    What one chart shows; all times in epoch seconds.
-
-    Parameters
-    ----------
-    range
-        How far back it looks.
-    since, until
-        Its bounds; `until` is the newest good observation.
-    times, active
-        The shown count from each time on, oldest first, of equal length, at most 602; ``None``
-        where a gap begins.
-    bucket_seconds
-        Width of a bucket; narrower while little is known, so that there are always enough to see.
-    starts, created, ended
-        For each bucket that was observed at all: its beginning, and the sessions in it.
-    """
-
-    range: Range
-    since: float
-    until: float
-    times: tuple[float, ...]
-    active: tuple[int | None, ...]
-    bucket_seconds: int
-    starts: tuple[float, ...]
-    created: tuple[int, ...]
-    ended: tuple[int, ...]
-
-    def slices(self) -> tuple[Slice, ...]:
-        """List every bucket from what is known first to the newest observation, oldest first."""
-        width = self.bucket_seconds
-        sums = dict(zip(self.starts, zip(self.created, self.ended, strict=True), strict=True))
-        slices = []
-        start = self.times[0] // width * width
-        while start <= self.until:
-            # The step that holds when the bucket begins counts too.
-            first = max(0, bisect_right(self.times, start) - 1)
-            after = max(first + 1, bisect_left(self.times, start + width))
-            seen = [value for value in self.active[first:after] if value is not None]
-            created, ended = sums.get(start, (0, 0))
-            slices.append(
-                Slice(
-                    start=start,
-                    last=self.active[after - 1],
-                    lowest=min(seen, default=None),
-                    highest=max(seen, default=None),
-                    created=created,
-                    ended=ended,
-                )
-            )
-            start += width
-        return tuple(slices)
+TOLD_GAPS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,18 +49,59 @@ class Timeline:
     Parameters
     ----------
     gap_seconds
-        Observations further apart than this have a gap between them.
+        Observations further apart than this have a gap between them; may be changed.
     """
 
     def __init__(self, gap_seconds: float) -> None:
-        self._gap_seconds = gap_seconds
+        self.gap_seconds = gap_seconds
         self._changes: deque[_Change] = deque()
         self._minutes: dict[int, Minute] = {}
         self._gaps: deque[tuple[float, float]] = deque(maxlen=MAX_GAPS)
-        self._seen_tick = 0.0
+        self._seen_tick: float | None = None
         self._until: float | None = None
 
-    def observe(self, at: Moment, active: int) -> None:
+    def restore(
+        self,
+        minutes: Iterable[Minute],
+        events: Iterable[SessionEvent],
+        gaps: Iterable[Gap],
+        seen_at: datetime,
+    ) -> None:
+        """
+        Take over what an earlier run observed, before the first observation.
+
+        Parameters
+        ----------
+        minutes
+            The last day's, oldest first; nothing is taken over where there are none.
+        events
+            The newest, oldest first.
+        gaps
+            Oldest first.
+        seen_at
+            Its newest good observation: from then to the next one is a gap.
+        """
+        self._minutes = {minute.start: minute for minute in minutes}
+        if not self._minutes:
+            return
+        until = self._until = seen_at.timestamp()
+        self._gaps.extend((gap.began.timestamp(), gap.ended.timestamp()) for gap in gaps)
+        told = [event for event in events if event.at.timestamp() > until - CHANGES_SECONDS]
+        first = told[0].at.timestamp() if told else until
+        # Where single events are not known any more, their minutes stand for them.
+        whole = [one for one in self._minutes.values() if one.start + MINUTE_SECONDS <= first]
+        if told and not whole:
+            self._remember(
+                _Change(first // MINUTE_SECONDS * MINUTE_SECONDS, told[0].previous, 0, 0)
+            )
+        elif not whole:
+            whole = list(self._minutes.values())[-1:]
+        for minute in whole:
+            self._remember(_Change(minute.start, minute.last, minute.created, minute.ended))
+        for event in told:
+            self._remember(_change(event, event.at.timestamp()))
+
+    def observe(self, at: Moment, active: int) -> Gap | None:
         """
         Note a good observation.
 
@@ -173,16 +111,20 @@ class Timeline:
             When.
         active
             The shown count after it.
-        """
-        before, now = self._until, self._advance(at)
-        if before is None:
-            self._remember(_Change(now, active, 0, 0))
-        elif at.tick - self._seen_tick > self._gap_seconds:
-            self._gaps.append((before, now))
-        self._seen_tick = at.tick
-        self._note_minute(now, active, 0, 0)
 
-    def add(self, event: SessionEvent, at: Moment) -> None:
+        Returns
+        -------
+        Gap or None
+            The gap that it ends, if there was one.
+        """
+        is_first = self._seen_tick is None
+        gap, now = self._see(at)
+        if is_first and (not self._changes or self._changes[-1].active != active):
+            self._remember(_Change(now, active, 0, 0))
+        self._note_minute(_Change(now, active, 0, 0))
+        return gap
+
+    def add(self, event: SessionEvent, at: Moment) -> Gap | None:
         """
         Note an event, found `at` this moment.
 
@@ -192,13 +134,22 @@ class Timeline:
             Told for the first time; the count is the event's.
         at
             When it was found.
+
+        Returns
+        -------
+        Gap or None
+            As `observe` does.
         """
-        self.observe(at, event.current)
-        now = self._until or 0.0
-        created = event.delta if event.kind is Kind.CREATED else 0
-        ended = event.delta - created
-        self._remember(_Change(now, event.current, created, ended))
-        self._note_minute(now, event.current, created, ended)
+        gap, now = self._see(at)
+        change = _change(event, now)
+        self._remember(change)
+        self._note_minute(change)
+        return gap
+
+    @property
+    def gaps(self) -> tuple[Gap, ...]:
+        """The newest gaps, oldest first."""
+        return tuple(_gap(*gap) for gap in list(self._gaps)[-TOLD_GAPS:])
 
     def series(self, span: Range) -> Series | None:
         """
@@ -212,31 +163,31 @@ class Timeline:
         if self._until is None:
             return None
         since = self._until - SPAN_SECONDS[span]
-        steps = self._minute_steps(since) if span is Range.DAY else self._change_steps(since)
-        steps = _thin(steps, since, self._until)
-        times, active = self._cut(steps, since, SPAN_SECONDS[span] / MAX_POINTS)
-        width = _bucket_seconds(span, self._until - times[0])
-        starts, created, ended = self._buckets(since, width)
-        return Series(
-            range=span,
-            since=since,
-            until=self._until,
-            times=times,
-            active=active,
-            bucket_seconds=width,
-            starts=starts,
-            created=created,
-            ended=ended,
+        is_long = span in {Range.DAY, Range.WEEK}
+        return draw(
+            span,
+            self._until,
+            self._minute_steps(since) if is_long else self._change_steps(since),
+            self._sums,
+            self._gaps,
+            narrowest_seconds=MINUTE_SECONDS if is_long else 1,
         )
 
     def minutes(self) -> tuple[Minute, ...]:
         """List the observed minutes of the last day, oldest first."""
         return tuple(self._minutes.values())
 
-    def _advance(self, at: Moment) -> float:
+    def _see(self, at: Moment) -> tuple[Gap | None, float]:
         """Move the newest time; a clock that is set back does not move it back."""
-        self._until = max(at.wall.timestamp(), self._until or 0.0)
-        return self._until
+        before, seen_tick = self._until, self._seen_tick
+        now = self._until = max(at.wall.timestamp(), before or 0.0)
+        self._seen_tick = at.tick
+        if before is None or before == now:
+            return None, now
+        if seen_tick is not None and at.tick - seen_tick <= self.gap_seconds:
+            return None, now
+        self._gaps.append((before, now))
+        return _gap(before, now), now
 
     def _remember(self, change: _Change) -> None:
         self._changes.append(change)
@@ -247,100 +198,42 @@ class Timeline:
         ):
             self._changes.popleft()
 
-    def _note_minute(self, now: float, active: int, created: int, ended: int) -> None:
-        start = int(now // MINUTE_SECONDS) * MINUTE_SECONDS
+    def _note_minute(self, change: _Change) -> None:
+        start = int(change.at // MINUTE_SECONDS) * MINUTE_SECONDS
+        active = change.active
         known = self._minutes.get(start) or Minute(start, active, active, active)
         self._minutes[start] = Minute(
             start=start,
             last=active,
             lowest=min(known.lowest, active),
             highest=max(known.highest, active),
-            created=known.created + created,
-            ended=known.ended + ended,
+            created=known.created + change.created,
+            ended=known.ended + change.ended,
         )
         while len(self._minutes) > MINUTES:
             del self._minutes[next(iter(self._minutes))]
 
-    def _change_steps(self, since: float) -> list[tuple[float, int]]:
-        """List the changes of a range, the first moved to its beginning if it is older."""
+    def _change_steps(self, since: float) -> list[Step]:
+        """List the changes of a range, and the last one before it."""
         changes = list(self._changes)
         first = max(0, bisect_right(changes, since, key=lambda change: change.at) - 1)
-        return [(max(since, change.at), change.active) for change in changes[first:]]
+        return [(change.at, change.active) for change in changes[first:]]
 
-    def _minute_steps(self, since: float) -> list[tuple[float, int]]:
-        """List the minutes of a range: the bounds of each, then where it ended."""
-        steps: list[tuple[float, int]] = []
-        for minute in self._minutes.values():
-            if minute.start >= since - MINUTE_SECONDS:
-                for offset, value in enumerate((minute.lowest, minute.highest, minute.last)):
-                    if not steps or steps[-1][1] != value:
-                        steps.append((max(since, minute.start + 20.0 * offset), value))
-        return steps
+    def _minute_steps(self, since: float) -> list[Step]:
+        """List the steps of the minutes of a range."""
+        minutes = (m for m in self._minutes.values() if m.start >= since - MINUTE_SECONDS)
+        return list(list_steps(minutes, MINUTE_SECONDS))
 
-    def _cut(
-        self, steps: list[tuple[float, int]], since: float, shortest_seconds: float
-    ) -> tuple[tuple[float, ...], tuple[int | None, ...]]:
-        """Cut the gaps out of a step line, and let it reach the newest observation."""
-        line: list[tuple[float, int | None]] = list(steps)
-        for began, ended in self._gaps:
-            if ended <= since or ended - began < shortest_seconds:
-                continue  # over, or narrower than anything that this range can show
-            times = [time for time, _ in line]
-            first, after = bisect_right(times, began), bisect_left(times, ended)
-            resumed = next(
-                (value for _, value in reversed(line[:after]) if value is not None), None
-            )
-            line[first:after] = [(max(since, began), None), (ended, resumed)]
-        if line and self._until is not None and line[-1][0] < self._until:
-            line.append((self._until, line[-1][1]))
-        return tuple(time for time, _ in line), tuple(value for _, value in line)
-
-    def _buckets(
-        self, since: float, width: int
-    ) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
-        """Sum up created and ended over the whole buckets that the range touches."""
-        sums: dict[int, list[int]] = {}
+    def _sums(self, width: int) -> Iterable[Sums]:
         if width < MINUTE_SECONDS:
-            counted = [(change.at, change.created, change.ended) for change in self._changes]
-        else:
-            counted = [(m.start, m.created, m.ended) for m in self._minutes.values()]
-        for at, created, ended in counted:
-            start = int(at // width) * width
-            if start + width > since:
-                bucket = sums.setdefault(start, [0, 0])
-                bucket[0] += created
-                bucket[1] += ended
-        starts = sorted(sums)
-        return (
-            tuple(float(start) for start in starts),
-            tuple(sums[start][0] for start in starts),
-            tuple(sums[start][1] for start in starts),
-        )
+            return ((change.at, change.created, change.ended) for change in self._changes)
+        return ((m.start, m.created, m.ended) for m in self._minutes.values())
 
 
-def _bucket_seconds(span: Range, known_seconds: float) -> int:
-    """Choose the narrowest width with which the buckets are not too many."""
-    narrowest = MINUTE_SECONDS if span is Range.DAY else BUCKETS_SECONDS[0]
-    return next(
-        (
-            width
-            for width in BUCKETS_SECONDS
-            if width >= narrowest and known_seconds <= width * MAX_BUCKETS[span]
-        ),
-        BUCKETS_SECONDS[-1],
-    )
+def _change(event: SessionEvent, at: float) -> _Change:
+    created = event.delta if event.kind is Kind.CREATED else 0
+    return _Change(at, event.current, created, event.delta - created)
 
 
-def _thin(steps: list[tuple[float, int]], since: float, until: float) -> list[tuple[float, int]]:
-    """Keep at most `MAX_POINTS` steps: of each slot the lowest, the highest and the last."""
-    if len(steps) <= MAX_POINTS:
-        return steps
-    width = (until - since) / (MAX_POINTS // 3)
-    slots: dict[int, list[tuple[float, int]]] = {}
-    for step in steps:
-        slots.setdefault(int((step[0] - since) / width), []).append(step)
-    kept: list[tuple[float, int]] = []
-    for slot in slots.values():
-        chosen = {min(slot, key=lambda s: s[1]), max(slot, key=lambda s: s[1]), slot[-1]}
-        kept += sorted(chosen)
-    return kept[-MAX_POINTS:]
+def _gap(began: float, ended: float) -> Gap:
+    return Gap(datetime.fromtimestamp(began, UTC), datetime.fromtimestamp(ended, UTC))

@@ -18,7 +18,7 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
-from kato_panel.domain.timeline import MAX_POINTS, SPAN_SECONDS, Range, Series, Slice
+from kato_panel.domain.series import MAX_POINTS, SPAN_SECONDS, Range, Series, Slice
 from kato_panel.models import SessionSeries
 from kato_panel.views.theme import DARK, FONT, LIGHT
 
@@ -26,6 +26,8 @@ BARS_SHARE: Final = 0.3
 """Of the height, below the line."""
 TICKS: Final = 4
 SHORTEST_SECONDS: Final = 30
+LONG_SECONDS: Final = 3_600
+"""Slices from this width on are of several days, and say of which."""
 STEPS: Final = (1, 2, 5)
 BASE_SHARE: Final = 0.03
 """Of the highest bar, between the baseline and each bar."""
@@ -49,7 +51,7 @@ TOOLTIP: Final = """
 
 class SessionPlot(pn.viewable.Viewer):
     """
-    The bare figure of the count over the last minutes, hour or day; follows once it is told to.
+    The bare figure of the count over the last minutes up to a week; follows once it is told to.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ class SessionPlot(pn.viewable.Viewer):
     range: Any = param.Selector(
         default=Range.HOUR.value,
         objects=[span.value for span in Range],
-        doc="How far back the chart looks: 5m, 1h or 24h.",
+        doc="How far back the chart looks: 5m, 1h, 24h or 7d.",
     )
     dark = param.Boolean(default=False, doc="Whether it is drawn for a dark page.")
     zone = param.String(default="UTC", doc="IANA name of the time zone of the axis.")
@@ -150,7 +152,7 @@ class SessionPlot(pn.viewable.Viewer):
             axis.axis_label_standoff = 2
         plot.xaxis.formatter = DatetimeTickFormatter(
             seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M",
-            days="%d %b %H:%M",
+            days="%d %b",
         )  # fmt: skip
         plot.xaxis.ticker.desired_num_ticks = 4  # also on a phone
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
@@ -179,8 +181,12 @@ class SessionPlot(pn.viewable.Viewer):
         """
         span = Range(self.range)
         series = self._models.series.get(span)
-        wait_seconds = SPAN_SECONDS[span] / MAX_POINTS * self._patience
-        if series is not None and series.until - self._drawn_until >= wait_seconds:
+        if series is None:
+            return
+        # Soon after the start a long range shows little, and each part of it is wide.
+        shown_seconds = max(SPAN_SECONDS[Range.HOUR], series.until - series.times[0])
+        wait_seconds = min(SPAN_SECONDS[span], shown_seconds) / MAX_POINTS * self._patience
+        if series.until - self._drawn_until >= wait_seconds:
             self._draw(series)
 
     def _refresh(self, *_: Any) -> None:
@@ -253,7 +259,8 @@ def _name_span(start: datetime, seconds: int) -> str:
     """Say which time a slice is about."""
     end = start + timedelta(seconds=seconds)
     form = "%H:%M:%S" if seconds % 60 else "%H:%M"
-    return f"{start:{form}} \u2013 {end:{form}}"
+    day = f"{start:%d %b} " if seconds >= LONG_SECONDS else ""
+    return f"{day}{start:{form}} \u2013 {end:{form}}"
 
 
 def _name_count(one: Slice) -> str:

@@ -15,8 +15,8 @@ from param.parameterized import batch_call_watchers
 from kato_panel import messages
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
+from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import Link
-from kato_panel.domain.timeline import Range, Series
 from kato_panel.models import Models
 from kato_panel.views.charts import SessionPlot
 from kato_panel.views.theme import join_modules, stylesheet
@@ -137,7 +137,7 @@ class LiveView(pn.viewable.Viewer):
     source
         A monitor, or one set of models; the view follows `Models.revision`.
     range
-        How far back the chart looks: 5m, 1h or 24h.
+        How far back the chart looks: 5m, 1h, 24h or 7d.
 
     Raises
     ------
@@ -288,6 +288,7 @@ class LiveView(pn.viewable.Viewer):
                     "note": "" if self._is_keyed() else RATE_NOTE,
                 },
                 "sources": [self._source(source) for source in models.connection.sources],
+                "gaps": [[_iso(gap.began), _iso(gap.ended)] for gap in models.connection.gaps],
                 "backlog_until": models.event_log.backlog_until,
             }
         )

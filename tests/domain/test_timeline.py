@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from kato_panel.domain import timeline as module
 from kato_panel.domain.events import Kind, SessionEvent
-from kato_panel.domain.timeline import Range, Slice, Timeline
+from kato_panel.domain.recorded import Gap
+from kato_panel.domain.series import Minute, Range, Slice, draw_week
+from kato_panel.domain.timeline import Timeline
 from tests.conftest import NOON, moment
 
 START = NOON.timestamp()
@@ -100,6 +102,9 @@ def test_buckets_sum_up_created_and_ended(timeline):
         (90, Range.DAY, 60),
         (86_400, Range.DAY, 1_800),
         (90_000, Range.DAY, 1_800),
+        (90, Range.WEEK, 60),
+        (86_400, Range.WEEK, 1_800),
+        (604_800, Range.WEEK, 10_800),
     ],
 )
 def test_buckets_are_narrow_while_little_is_known(timeline, known_seconds, span, width):
@@ -183,3 +188,83 @@ def test_minutes_of_yesterday_are_not_drawn(timeline):
     timeline.observe(moment(90_000), 12)
     assert len(timeline.minutes()) == 2
     assert told(timeline.series(Range.DAY))[-1] == (90_000, 12)
+
+
+def test_gap_is_told_to_who_observed_its_end(timeline):
+    """Once, and by its bounds; the newest are remembered."""
+    assert timeline.observe(moment(3), 10) is None
+    gap = Gap(moment(3).wall, moment(60).wall)
+    assert timeline.observe(moment(60), 10) == gap
+    assert timeline.add(event(Kind.CREATED, 1, 11), moment(63)) is None
+    later = timeline.add(event(Kind.CREATED, 1, 12), moment(100))
+    assert timeline.gaps == (gap, later)
+
+
+def minutes(*values, start=START - 600):
+    """One minute for each value, oldest first, with one session created in each."""
+    return [
+        Minute(int(start) + 60 * number, value, value, value, created=1)
+        for number, value in enumerate(values)
+    ]
+
+
+def told_at(second, kind, delta, current):
+    previous = current - delta if kind is Kind.CREATED else current + delta
+    return SessionEvent(1, kind, moment(second).wall, previous, current, delta, "http")
+
+
+def test_restored_line_goes_on_after_a_gap():
+    """However short it was: nobody was there."""
+    timeline = Timeline(9.0)
+    events = [told_at(-290, Kind.CREATED, 3, 8), told_at(-200, Kind.DESTROYED, 2, 6)]
+    old = Gap(moment(-500).wall, moment(-400).wall)
+    timeline.restore(minutes(5, 5, 5, 5, 5, 8, 6), events, [old], moment(-190).wall)
+    gap = timeline.observe(moment(-186), 9)
+    assert timeline.gaps == (old, gap) == (old, Gap(moment(-190).wall, moment(-186).wall))
+    line = told(timeline.series(Range.FIVE_MINUTES))
+    assert line[-5:] == [(-290, 8), (-200, 6), (-190, None), (-186, 6), (-186, 9)]
+    day = timeline.series(Range.DAY)
+    assert sum(day.created) == 7
+
+
+def test_restored_minutes_stand_for_events_that_are_not_known_any_more():
+    """Each sum counts once, in bars of seconds too."""
+    timeline = Timeline(9.0)
+    timeline.restore(minutes(4, 5, 6), [told_at(-475, Kind.CREATED, 1, 6)], [], moment(-470).wall)
+    series = timeline.series(Range.FIVE_MINUTES)
+    assert told(series) == [(-600, 4), (-540, 5), (-475, 6), (-470, 6)]
+    assert sum(series.created) == 3
+
+
+def test_restored_line_begins_with_what_its_first_event_says():
+    """Where nothing is known from before it, or where there was none."""
+    timeline = Timeline(9.0)
+    timeline.restore(minutes(6), [told_at(-590, Kind.CREATED, 4, 6)], [], moment(-580).wall)
+    assert told(timeline.series(Range.HOUR)) == [(-600, 2), (-590, 6), (-580, 6)]
+    timeline = Timeline(9.0)
+    timeline.restore(minutes(6), [], [], moment(-580).wall)
+    assert told(timeline.series(Range.HOUR)) == [(-600, 6), (-580, 6)]
+    assert timeline.observe(moment(-575), 6) is not None
+    assert told(timeline.series(Range.HOUR))[-1] == (-575, 6)
+
+
+def test_nothing_is_restored_where_nothing_was_recorded():
+    """An empty chart is no gap."""
+    timeline = Timeline(9.0)
+    timeline.restore([], [], [], moment(0).wall)
+    assert timeline.series(Range.WEEK) is None
+    assert timeline.observe(moment(5), 1) is None
+
+
+def test_week_is_drawn_from_recorded_stretches():
+    """Their bounds, their sums in whole buckets, and the gaps."""
+    ten = [Minute(int(START) + 600 * n, 5, 3, 9, 2, 1) for n in range(6 * 24 * 7)]
+    until = START + 600 * len(ten)
+    gaps = [(START + 7_200, START + 14_400)]
+    series = draw_week(ten, 600, gaps, until)
+    assert (series.range, series.bucket_seconds) == (Range.WEEK, 10_800)
+    assert (min(filter(None, series.active)), max(filter(None, series.active))) == (3, 9)
+    assert None in series.active
+    assert (sum(series.created), sum(series.ended)) == (2 * len(ten), len(ten))
+    assert series.times[-1] == series.until == until
+    assert draw_week([], 600, [], until) is None

@@ -26,7 +26,7 @@ from kato_panel.sources import redis_visit as module
 from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.redis_keys import SessionKeys
 from kato_panel.watcher import Watcher, now
-from tests.following import Reader
+from tests.following import Keeper, Reader
 from tests.sources.redis_rig import RedisRig, Writer
 
 ACL = (
@@ -83,16 +83,17 @@ def writer(rig):
     writer.close()
 
 
-class Book:
+class Book(Keeper):
     """Keeps records as a history does."""
 
     def __init__(self):
+        super().__init__()
         self.records = {}
         self.born, self.ended = 0, Counter()
         self.exact = 0
 
-    def __call__(self, transitions):
-        for step, record, _ in transitions:
+    def record(self, told, standing):
+        for step, record, _ in told.transitions:
             self.records[record.session_id] = record
             self.born += step is Step.BORN
             if step is Step.ENDED:
@@ -104,13 +105,13 @@ class Book:
 
 
 @contextmanager
-def watching(url, *, stream=None, teller=None, record=None, **options):
+def watching(url, *, stream=None, teller=None, recorder=None, **options):
     """A watcher of this Redis, and a reader of it that has its baseline."""
     source = RedisSource(url, now, **options)
     hub = Hub()
     sources = [source] if stream is None else [source, stream]
     teller = teller or KeyedCount(Ledger(payloads.created_in))
-    watcher = Watcher(sources, hub, interval_seconds=3.0, teller=teller, record=record)
+    watcher = Watcher(sources, hub, interval_seconds=3.0, teller=teller, recorder=recorder)
     reader = Reader(hub)
     reader.teller, reader.source = teller, source
     watcher.start()
@@ -217,7 +218,7 @@ def test_redis_away_is_stale_then_exact_again(rig, writer):
 def test_restart_leaves_the_records_exact(rig, writer):
     """Births and ends while nobody watched are told with the gap, and none is lost or doubled."""
     book = Book()
-    with watching(rig.url, record=book) as reader:
+    with watching(rig.url, recorder=book) as reader:
         first = [writer.create(f"node-{n}") for n in range(30)]
         short = [writer.create("brief", 3) for _ in range(10)]
         for session_id in first[:10]:
@@ -232,7 +233,7 @@ def test_restart_leaves_the_records_exact(rig, writer):
     ledger = Ledger(payloads.created_in)
     ledger.restore(book.open_records())
     teller = KeyedCount(ledger, seen_at=left_at)
-    with watching(rig.url, teller=teller, record=book) as reader:
+    with watching(rig.url, teller=teller, recorder=book) as reader:
         assert reader.active == 35 == writer.live() == len(book.open_records())
         for session_id in second[:5]:
             writer.delete(session_id)

@@ -7,6 +7,7 @@ import pytest
 
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
+from tests.ui.conftest import Watched
 from tests.ui.proxy import Proxy
 
 SHORT = {"KATO_PANEL_FALLBACK_INTERVAL_SECONDS": "1", "KATO_PANEL_POLL_INTERVAL_SECONDS": "0.5"}
@@ -327,3 +328,37 @@ def test_restarted_server_is_found_again(serve, simulator, caller, watched):
     watched.count("7")
     outside = [u for u in watched.requests if not u.startswith((again.base, "blob:", "data:"))]
     assert outside == []
+
+
+def test_page_of_a_service_that_was_killed_knows_what_happened_before(
+    serve, simulator, caller, watched, tmp_path
+):
+    """The feed, the chart of a week, and between the events when nobody looked."""
+    kept = {"KATO_PANEL_HISTORY_URL": f"sqlite:///{tmp_path / 'history.db'}"}
+    settings = {"KATO_API_URL": simulator.url, "KATO_PANEL_POLL_INTERVAL_SECONDS": "0.5", **kept}
+    first = serve(**settings)
+    watched.open(first.url)
+    watched.count("5")
+    caller.create("before")
+    watched.count("6")
+    rows = watched.page.locator('[data-ref="sources"] li', has_text="History")
+    assert rows.get_attribute("class") == "up"
+    watched.page.locator('[data-ref="feed"] li').wait_for()
+    first.kill()
+    context = watched.page.context
+    second = Watched(context)
+    second.open(f"{serve(**settings).url}?since=7d")
+    second.count("6")
+    feed = second.page.locator('[data-ref="feed"]')
+    note = feed.locator("li.note")
+    note.wait_for()
+    assert re.fullmatch(r"not observed \d\d:\d\d:\d\d \u2013 \d\d:\d\d:\d\d", note.inner_text())
+    assert feed.locator("li").count() == 2
+    assert second.page.locator(".toasts .toast").count() == 0
+    caller.create("after")
+    second.count("7")
+    kinds = feed.locator("li").evaluate_all("rows => rows.map((row) => row.className)")
+    assert kinds == ["made-row", "note", "made-row"]
+    assert second.page.locator('[data-range="7d"]').get_attribute("aria-pressed") == "true"
+    second.page.locator('[data-ref="chart"] .bk-Figure').wait_for(state="attached")
+    assert second.complaints == []

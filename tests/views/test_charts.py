@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kato_panel.domain.events import Kind, SessionEvent
-from kato_panel.domain.timeline import Range, Timeline
+from kato_panel.domain.series import Range
+from kato_panel.domain.timeline import Timeline
 from kato_panel.models import SessionSeries
 from kato_panel.views import theme
 from kato_panel.views.charts import TOOLTIP, SessionPlot, _nice_step
@@ -95,6 +96,14 @@ def test_slice_that_nobody_saw_is_named_so(chart, models, timeline):
     timeline.observe(moment(3000), 40)
     tell(models, timeline)
     assert "not observed" in chart._slices.data["count"]
+
+
+def test_slices_of_a_week_say_their_day(chart, models, timeline):
+    """An hour alone would be any of seven."""
+    timeline.observe(moment(6 * 86_400), 40)
+    tell(models, timeline)
+    chart.range = "7d"
+    assert chart._slices.data["span"][0] == "22 Nov 12:00 \u2013 15:00"
 
 
 def test_gap_is_no_number(models, timeline):

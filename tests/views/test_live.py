@@ -10,8 +10,10 @@ import pytest
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
+from kato_panel.domain.recorded import Gap
+from kato_panel.domain.series import Range
 from kato_panel.domain.snapshot import SessionSnapshot
-from kato_panel.domain.timeline import Range, Timeline
+from kato_panel.domain.timeline import Timeline
 from kato_panel.hub import Update
 from kato_panel.models import Models
 from kato_panel.views import theme
@@ -121,6 +123,14 @@ def test_cached_count_says_so(view, models):
     """The number may be 5 s old."""
     models.apply(Update(snapshot(7, is_cached=True), (), 0))
     assert "up to 5 s old" in payload(view)["sessions"]["note"]
+
+
+def test_payload_says_when_nobody_could_look(view, models):
+    """By its bounds."""
+    gap = Gap(moment(0).wall, moment(20).wall)
+    models.apply(Update(snapshot(7, gaps=(gap,)), (), 0))
+    began, ended = "2026-11-22T12:00:00.000+00:00", "2026-11-22T12:00:20.000+00:00"
+    assert payload(view)["gaps"] == [[began, ended]]
 
 
 def test_closed_view_follows_nothing(view, models):

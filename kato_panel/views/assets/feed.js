@@ -1,4 +1,4 @@
-import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isReduced, nameEnding, pluralize, readFromAddress, setInAddress, writeCount, writeSpan, writeTime, zoneName } from "./words.js";
+import { clean, countOf, day, describeNames, isCreated, isDate, isNumber, isReduced, nameEnding, pluralize, readFromAddress, setInAddress, writeCount, writeDay, writeSpan, writeTime, zoneName } from "./words.js";
 import { PAUSE_ICON, PLAY_ICON, ROW, make, setAttribute, setHidden, setText, slideIn } from "./markup.js";
 
 const FEED_ROWS = 5_000;
@@ -24,6 +24,7 @@ export class Feed {
     this.bySeq = new Map(); // of the epoch that is current
     this.epoch = null;
     this.newestSeq = -1;
+    this.gaps = new Map(); // by when they began: since and until in ms, and whether they are shown
     this.isPaused = false;
     refs.pause.innerHTML = PAUSE_ICON;
     refs.zone.textContent = zoneName;
@@ -58,7 +59,7 @@ export class Feed {
   }
 
   makeEntry(event) {
-    const entry = { seq: event.seq, epoch: this.epoch, row: make("li", "", ROW) };
+    const entry = { seq: event.seq, at: Date.parse(event.timestamp), epoch: this.epoch, row: make("li", "", ROW) };
     fillRow(entry.row, event);
     this.bySeq.set(event.seq, entry);
     return entry;
@@ -72,12 +73,35 @@ export class Feed {
       this.entries.unshift(entry);
       this.list.append(entry.row);
     }
+    this.showGaps();
     this.noteScroll(); // where few of them are of the kind that is shown, there is still room
+  }
+
+  /** Say when nobody could look, between the events of before and after. */
+  takeGaps(gaps) {
+    for (const [began, ended] of gaps) {
+      if (this.gaps.has(began) || !isDate(began) || !isDate(ended)) continue;
+      this.gaps.set(began, { since: Date.parse(began), until: Date.parse(ended), isShown: false });
+    }
+    this.showGaps();
+  }
+
+  showGaps() {
+    const current = this.entries.filter(({ epoch, at }) => epoch === this.epoch && at !== undefined);
+    const isWhole = !current.length || current[0].seq <= 1;
+    for (const gap of this.gaps.values()) {
+      if (gap.isShown || (!isWhole && gap.until < current[0].at)) continue; // with what is older, later
+      gap.isShown = true;
+      const after = current.find(({ at }) => at > gap.since); // found at its end, if not later
+      const seq = after ? after.seq - 0.5 : Math.max(0, this.newestSeq) + 0.5;
+      const text = `not observed ${writeDay(gap.since)} – ${writeTime(gap.until)}`;
+      this.insert({ seq, row: makeNote(text), isKnown: true });
+    }
   }
 
   insert(entry) {
     const isReading = this.readTop() > 8;
-    Object.assign(entry, { epoch: this.epoch, isHeld: this.isPaused, isUnread: this.isPaused || isReading });
+    Object.assign(entry, { epoch: this.epoch, isHeld: this.isPaused, isUnread: !entry.isKnown && (this.isPaused || isReading) });
     let at = this.entries.length;
     while (at > 0 && this.entries[at - 1].epoch === this.epoch && this.entries[at - 1].seq > entry.seq) at -= 1;
     this.entries.splice(at, 0, entry);
@@ -146,7 +170,7 @@ export class Feed {
     const { scrollTop, clientHeight, scrollHeight } = this.list;
     if (!clientHeight) return; // another tab is shown
     this.top = scrollTop;
-    const oldest = this.entries.find(({ epoch }) => epoch === this.epoch)?.seq ?? 0;
+    const oldest = Math.ceil(this.entries.find(({ epoch }) => epoch === this.epoch)?.seq ?? 0);
     if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX && oldest > 1 && oldest < this.oldestAsked) {
       this.oldestAsked = oldest;
       this.askOlder(oldest);

@@ -37,7 +37,7 @@ const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</
     <div class="hd"><h2 id="h-over">Sessions over time</h2><span class="sp"></span>
       <span class="swatch accent">active</span><span class="swatch made">created</span><span class="swatch gone">ended</span>
       <span class="chips" role="group" aria-label="How far back the chart looks" data-ref="ranges">
-        <button type="button" data-range="5m">5 m</button><button type="button" data-range="1h">1 h</button><button type="button" data-range="24h">24 h</button></span></div>
+        <button type="button" data-range="5m">5 m</button><button type="button" data-range="1h">1 h</button><button type="button" data-range="24h">24 h</button><button type="button" data-range="7d">7 d</button></span></div>
     <div class="chart"><div class="plot" data-ref="chart"></div><div class="empty" data-ref="noChart">${icon("M3 18l5-6 4 3 8-9")}<p data-ref="noChartWhy"></p></div></div></section>
   <section class="card events" data-part="events" aria-labelledby="h-events" data-ref="events" hidden>
     <div class="hd"><h2 id="h-events">Events</h2><span class="key" data-ref="zone" title="Time zone of this page"></span>

@@ -22,7 +22,7 @@ const REMOVED_MS = 5_000;
 const RANGE_KEY = "since";
 const DEFAULT_RANGE = "1h";
 
-const readRange = () => ["5m", "1h", "24h"].find((range) => range === readFromAddress(RANGE_KEY));
+const readRange = () => ["5m", "1h", "24h", "7d"].find((range) => range === readFromAddress(RANGE_KEY));
 
 /** One visit: what is built once, and outlives each rendering of it. */
 class Visit {
@@ -109,6 +109,7 @@ class Visit {
     this.link.hasApi = payload.features.api;
     if (payload.features?.session_events && payload.events) {
       const fresh = this.feed.take(payload);
+      this.feed.takeGaps(payload.gaps ?? []);
       this.toasts.announce(fresh.filter(({ seq }) => seq > payload.backlog_until));
     }
     this.paint();

@@ -1,0 +1,148 @@
+"""Connections to SQLite, and what its errors mean."""
+
+import sqlite3
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, Pool, QueuePool, StaticPool, create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+BUSY_SECONDS: Final = 5.0
+JOURNAL_BYTES: Final = 16 * 2**20
+
+
+class Fault(Enum):
+    """What to do about an error."""
+
+    STORAGE = auto()
+    """The disk is full, read-only or failing: wait, and try again."""
+    CORRUPT = auto()
+    """The file is not what was written: set it aside."""
+    DOUBT = auto()
+    """That, or a fault of ours: have the file checked."""
+    ITEM = auto()
+    """What was to be written cannot be: leave it out."""
+
+
+_STORAGE: Final = frozenset(
+    {
+        sqlite3.SQLITE_AUTH,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+_CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DOUBT: Final = frozenset(
+    {
+        sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,  # a number came twice, and all numbers are ours
+        sqlite3.SQLITE_CONSTRAINT_ROWID,
+        sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+        sqlite3.SQLITE_ERROR,  # a table or column is not there
+    }
+)
+ERRORS: Final = (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError)
+"""What the database raises: the driver cannot even decode what is said of a damaged schema."""
+
+
+def fault(error: BaseException) -> Fault:
+    """Judge an error of SQLAlchemy, of SQLite, or of the system."""
+    if isinstance(error, DBAPIError):
+        return Fault.ITEM if error.orig is None else fault(error.orig)
+    if isinstance(error, OSError):
+        return Fault.STORAGE
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    if code & 0xFF in _STORAGE:
+        return Fault.STORAGE
+    if code & 0xFF in _CORRUPT or isinstance(error, UnicodeDecodeError):
+        return Fault.CORRUPT
+    return Fault.DOUBT if code in _DOUBT else Fault.ITEM
+
+
+def words(error: BaseException) -> str:
+    """Say what is wrong, without the statement and its values."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return str(error.orig)
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def memory() -> Engine:
+    """Begin a history that ends with its process: one connection, to be used by turns."""
+    return _engine(lambda: _prepared(sqlite3.connect(":memory:", check_same_thread=False)), True)
+
+
+def writing(path: Path, *, is_new: bool = False) -> Engine:
+    """
+    Open a file to write: one connection, each commit on disk when it returns.
+
+    Parameters
+    ----------
+    path
+        Of a file that is there, if only with nothing in it.
+    is_new
+        Whether nothing is in it.
+    """
+
+    def connect() -> sqlite3.Connection:
+        connection = _connect(path, "rw")
+        try:
+            if is_new:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA journal_size_limit = {JOURNAL_BYTES}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    return _engine(connect, True)
+
+
+def reading(path: Path) -> Engine:
+    """Open a file to read, from any thread or process, while another writes it."""
+    return _engine(lambda: _connect(path, "ro"), False)
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    return _prepared(
+        sqlite3.connect(
+            f"file:{quote(str(path))}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            check_same_thread=False,
+        )
+    )
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    # Transactions begin where SQLAlchemy says so; the driver's own begin later than that.
+    connection.isolation_level = None
+    # A flipped bit may leave a text that is none.
+    connection.text_factory = _decode
+    return connection
+
+
+def _decode(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _engine(connect: Any, writes: bool) -> Engine:  # noqa: FBT001 - two callers, both above
+    pool: type[Pool] = StaticPool if writes else QueuePool
+    engine = create_engine("sqlite://", creator=connect, poolclass=pool)
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,320 @@
+"""The reading side: pages and sums, from any thread, and from other processes too."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Self
+
+from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
+
+from kato_panel.domain.events import Kind
+from kato_panel.domain.recorded import AuditEntry, Gap
+from kato_panel.domain.records import Record
+from kato_panel.errors import HistoryError
+from kato_panel.history import engines, file, schema
+from kato_panel.history.counts import Counts, counts_between
+from kato_panel.history.pages import (
+    FAR,
+    Page,
+    RecordedEvent,
+    Value,
+    check_limit,
+    read_audit,
+    read_cursor,
+    read_recorded,
+)
+from kato_panel.history.rows import Row, micros, moment, read_record, readable
+from kato_panel.history.writer import LOOKED, SETBACK
+
+MAX_GAPS: Final = 500
+
+
+class Reader:
+    """
+    Reads one history, while another thread or process may be writing it.
+
+    Every method raises `HistoryError` if it cannot. Rows that hold what nobody wrote are passed
+    over.
+
+    Parameters
+    ----------
+    engine
+        Where to read; ``None`` if there is nothing to read.
+    trouble
+        Why there is nothing to read.
+    lock
+        Held while reading, where reader and writer share a connection.
+    """
+
+    def __init__(
+        self,
+        engine: Engine | None,
+        trouble: str = "",
+        lock: AbstractContextManager[Any] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._trouble = trouble
+        self._is_shared = lock is not None
+        self._lock = lock or nullcontext()
+
+    @classmethod
+    def open(cls, path: Path, owner: file.Owner | None = None) -> Self:
+        """
+        Open a file that another process may be writing.
+
+        Parameters
+        ----------
+        path
+            Where it is.
+        owner
+            Whose record it has to be, if that matters.
+
+        Raises
+        ------
+        HistoryError
+            If it is not one of ours, not that owner's, or of another version.
+        """
+        try:
+            file.judge(path)
+        except OSError as error:
+            raise HistoryError(f"{path} cannot be read: {engines.words(error)}") from error
+        reader = cls(engines.reading(path))
+        try:
+            with reader._reading() as connection:
+                file.check_readable(connection, path, owner)
+        except HistoryError:
+            reader.close()
+            raise
+        return reader
+
+    def close(self) -> None:
+        """End it. Closing twice is allowed."""
+        if self._engine is not None and not self._is_shared:
+            self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        if self._engine is None:
+            raise HistoryError(self._trouble)
+        try:
+            with self._lock, self._engine.connect() as connection:
+                yield connection
+        except engines.ERRORS as error:
+            raise HistoryError(f"the history cannot be read: {engines.words(error)}") from error
+
+    def last_seen(self) -> datetime | None:
+        """Return the newest moment at which upstream was observed, UTC; ``None`` if never."""
+        looked = self.note(LOOKED)
+        return None if looked is None else moment(looked)
+
+    def note(self, key: str) -> int | None:
+        """Return what was noted last under a key; ``None`` if nothing was."""
+        with self._reading() as connection:
+            return _note(connection, key)
+
+    def record(self, session_id: str) -> Record | None:
+        """Return what is known of a session, of its newest life if it had several."""
+        found = (
+            select(schema.records)
+            .where(schema.records.c.session_id == session_id)
+            .order_by(schema.records.c.life.desc())
+            .limit(1)
+        )
+        return next(iter(self._read(found, read_record)), None)
+
+    def open_records(self) -> tuple[Record, ...]:
+        """List the sessions that had not ended, in no order."""
+        found = select(schema.records).where(schema.records.c.ended_latest.is_(None))
+        return self._read(found, read_record)
+
+    def records(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        node: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Record]:
+        """
+        List sessions, open and ended, the youngest first.
+
+        Parameters
+        ----------
+        since, until
+            When they were created, or else seen first: from `since` to before `until`; UTC.
+        node
+            Only of this node.
+        limit
+            Rows of a page, 1 to `MAX_LIMIT`.
+        cursor
+            `Page.next` of the page before.
+
+        Raises
+        ------
+        HistoryError
+            If the history cannot be read, or limit or cursor is none.
+        """
+        records = schema.records.c
+        found = select(schema.records).order_by(records.began.desc(), records.id.desc())
+        found = _within(found, records.began, since, until)
+        if node is not None:
+            found = found.where(records.node_id == node)
+        if cursor is not None:
+            began, last = read_cursor(cursor, 2)
+            older = and_(records.began == began, records.id < last)
+            found = found.where(or_(records.began < began, older), records.began <= began)
+        return self._page(found, limit, read_record, lambda row: f"{row['began']}:{row['id']}")
+
+    def events(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        kind: Kind | None = None,
+        node: str | None = None,
+        newest_first: bool = True,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[RecordedEvent]:
+        """
+        List events in the order in which they were recorded, or against it.
+
+        Parameters
+        ----------
+        since, until
+            When they were detected, from `since` to before `until`; UTC.
+        kind
+            Only of this kind.
+        node
+            Only those that name this node.
+        newest_first
+            Whether against the order.
+        limit
+            Rows of a page, 1 to `MAX_LIMIT`.
+        cursor
+            `Page.next` of the page before, in the same order.
+
+        Raises
+        ------
+        HistoryError
+            If the history cannot be read, or limit or cursor is none.
+        """
+        events = schema.events.c
+        with self._reading() as connection:
+            first, last = _event_ids(connection, since, until)
+        if cursor is not None:
+            (before,) = read_cursor(cursor, 1)
+            first, last = (first, min(last, before - 1)) if newest_first else (before + 1, last)
+        found = select(schema.events, schema.epochs.c.epoch).join(
+            schema.epochs, schema.epochs.c.id == events.epoch_id
+        )
+        key = events.id
+        if node is not None:
+            # Sorted by the node's own list, which names few events of many.
+            nodes = schema.event_nodes.c
+            found = found.join(schema.event_nodes, nodes.event_id == events.id)
+            found, key = found.where(nodes.node_id == node), nodes.event_id
+        if kind is not None:
+            found = found.where(events.kind == kind.value)
+        found = _within(found.where(key.between(first, last)), events.at, since, until)
+        found = found.order_by(key.desc() if newest_first else key)
+        return self._page(found, limit, read_recorded, lambda row: str(row["id"]))
+
+    def counts(self, since: datetime, until: datetime) -> Counts:
+        """
+        Sum up the count over a range, in as fine steps as some 1,500 rows allow.
+
+        Parameters
+        ----------
+        since, until
+            From `since` to before `until`; UTC.
+        """
+        with self._reading() as connection:
+            first, last = _event_ids(connection, since, until)
+            return counts_between(connection, micros(since), micros(until), first, last)
+
+    def gaps(self, since: datetime, until: datetime) -> tuple[Gap, ...]:
+        """List the newest `MAX_GAPS` gaps that touch a range, oldest first."""
+        gaps = schema.gaps.c
+        found = (
+            select(schema.gaps)
+            .where(gaps.ended > micros(since), gaps.began < micros(until))
+            .order_by(gaps.ended.desc())
+            .limit(MAX_GAPS)
+        )
+        return self._read(found, lambda row: Gap(moment(row["began"]), moment(row["ended"])))[::-1]
+
+    def audit(self, *, limit: int = 50, cursor: str | None = None) -> Page[AuditEntry]:
+        """List what people did, the newest first; see `records` for the arguments."""
+        audit = schema.audit.c
+        found = select(schema.audit).order_by(audit.id.desc())
+        if cursor is not None:
+            found = found.where(audit.id < read_cursor(cursor, 1)[0])
+        return self._page(found, limit, read_audit, lambda row: str(row["id"]))
+
+    def _read(self, found: Select[Any], read: Callable[[Row], Value]) -> tuple[Value, ...]:
+        with self._reading() as connection:
+            return readable(connection.execute(found).mappings(), read)
+
+    def _page(
+        self,
+        found: Select[Any],
+        limit: int,
+        read: Callable[[Row], Value],
+        cursor: Callable[[Row], str],
+    ) -> Page[Value]:
+        check_limit(limit)
+        with self._reading() as connection:
+            rows: Sequence[Row] = connection.execute(found.limit(limit + 1)).mappings().all()
+        follows = len(rows) > limit
+        rows = rows[:limit]
+        return Page(readable(rows, read), cursor(rows[-1]) if follows else None)
+
+
+def probe(connection: Connection) -> None:
+    """Look at whatever a start needs, for SQLite's own check does not hold indexes to tables."""
+    records = schema.records.c
+    found = select(func.count(), func.max(records.seen))
+    connection.execute(found.where(records.ended_latest.is_(None))).one()
+    connection.execute(select(schema.notes)).all()
+
+
+def _note(connection: Connection, key: str) -> int | None:
+    found = select(schema.notes.c.value).where(schema.notes.c.key == key)
+    value = connection.scalar(found)
+    return value if type(value) is int else None
+
+
+def _within(
+    found: Select[Any], column: Any, since: datetime | None, until: datetime | None
+) -> Select[Any]:
+    if since is not None:
+        found = found.where(column >= micros(since))
+    return found if until is None else found.where(column < micros(until))
+
+
+def _event_ids(
+    connection: Connection, since: datetime | None, until: datetime | None
+) -> tuple[int, int]:
+    """Give bounds of the ids of a range: no event of the range is outside, some inside may be."""
+    events = schema.events.c
+    first, last = 0, FAR
+    if since is not None:
+        at_first = select(events.id).where(events.ordered_at >= micros(since))
+        found = connection.scalar(at_first.order_by(events.ordered_at, events.id).limit(1))
+        first = FAR if found is None else found
+    if until is not None:
+        latest = micros(until) + (_note(connection, SETBACK) or 0)
+        at_last = select(events.id).where(events.ordered_at < latest)
+        newest_first = (events.ordered_at.desc(), events.id.desc())
+        found = connection.scalar(at_last.order_by(*newest_first).limit(1))
+        last = 0 if found is None else found
+    return first, last

@@ -1,0 +1,110 @@
+"""What an earlier run left in the history, as a start needs it."""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from kato_panel.domain.events import Moment, SessionEvent
+from kato_panel.domain.recorded import Gap
+from kato_panel.domain.records import Record
+from kato_panel.domain.series import SPAN_SECONDS, Minute, Range
+from kato_panel.domain.timeline import Timeline
+from kato_panel.errors import HistoryError
+from kato_panel.history import Reader
+from kato_panel.hub import MAX_KEPT_EVENTS
+from kato_panel.recording import KEYS_KNOWN, minute
+
+logger = logging.getLogger(__name__)
+
+EVENTS_PER_PAGE: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """
+    What an earlier run knew.
+
+    Parameters
+    ----------
+    seen_at
+        Its newest good observation, UTC; ``None`` if there was none.
+    records
+        The sessions that were open then; ``None`` if it never knew them.
+    events
+        The newest, oldest first, numbered from 1: the events of this start go on from there.
+    minutes, gaps
+        Of its last day, oldest first.
+    """
+
+    seen_at: datetime | None = None
+    records: tuple[Record, ...] | None = None
+    events: tuple[SessionEvent, ...] = ()
+    minutes: tuple[Minute, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    @property
+    def keys_seen_at(self) -> Moment | None:
+        """The same as `seen_at` for the ledger, if it has records; nobody's ticks go that far."""
+        if self.records is None or self.seen_at is None:
+            return None
+        return Moment(self.seen_at, 0.0)
+
+    def fill(self, timeline: Timeline) -> None:
+        """Give a timeline back what charts showed."""
+        if self.seen_at is not None:
+            timeline.restore(self.minutes, self.events, self.gaps, self.seen_at)
+
+
+def recall(reader: Reader, now: datetime) -> Recalled:
+    """
+    Read what an earlier run knew.
+
+    Parameters
+    ----------
+    reader
+        Of the history.
+    now
+        UTC; whatever a clock that was ahead has left beyond it moves no chart.
+
+    Returns
+    -------
+    Recalled
+        Empty where the history is, or cannot be read.
+    """
+    try:
+        return _read(reader, now)
+    except HistoryError as error:
+        logger.warning("nothing is known of earlier runs: %s", error)
+        return Recalled()
+
+
+def _read(reader: Reader, now: datetime) -> Recalled:
+    last = reader.last_seen()
+    if last is None:
+        return Recalled()
+    is_known = reader.note(KEYS_KNOWN) is not None
+    events = _read_events(reader)
+    # The last events may have been written without a look after them.
+    seen_at = min(now, max([last, *(event.at for event in events[-1:])]))
+    since = seen_at - timedelta(seconds=SPAN_SECONDS[Range.DAY])
+    return Recalled(
+        seen_at=seen_at,
+        records=reader.open_records() if is_known else None,
+        events=events,
+        minutes=tuple(minute(bucket) for bucket in reader.counts(since, seen_at).rows),
+        gaps=reader.gaps(since, seen_at),
+    )
+
+
+def _read_events(reader: Reader) -> tuple[SessionEvent, ...]:
+    newest_first: list[SessionEvent] = []
+    cursor: str | None = None
+    while len(newest_first) < MAX_KEPT_EVENTS:
+        page = reader.events(limit=EVENTS_PER_PAGE, cursor=cursor)
+        newest_first += (recorded.event for recorded in page.rows)
+        cursor = page.next
+        if cursor is None:
+            break
+    kept = newest_first[:MAX_KEPT_EVENTS]
+    return tuple(replace(event, seq=seq) for seq, event in enumerate(reversed(kept), 1))

@@ -1,0 +1,176 @@
+"""What follows from observations becomes items of the history."""
+
+import pytest
+
+from kato_panel.domain.events import Moment
+from kato_panel.domain.health import Health
+from kato_panel.domain.recorded import Gap
+from kato_panel.domain.records import Record, Step, Transition
+from kato_panel.domain.series import Range
+from kato_panel.domain.telling import Standing, Told
+from kato_panel.recall import recall
+from kato_panel.recording import Recorder
+from tests.conftest import NOON, moment
+from tests.history.making import at, event, open_history
+
+
+@pytest.fixture
+def history(tmp_path):
+    history = open_history(tmp_path / "h.db")
+    yield history
+    history.close()
+
+
+@pytest.fixture
+def recorder(history):
+    return Recorder(history, has_records=True)
+
+
+def standing(seconds, shown=5, **more):
+    return Standing(shown=shown, at=moment(seconds), **more)
+
+
+def samples(history):
+    """Every single count of the first hour."""
+    assert history.flush()
+    rows = history.reader.counts(at(0), at(3_000)).rows
+    return [((row.start - NOON).total_seconds(), row.last) for row in rows]
+
+
+def test_events_and_records_are_kept_and_told_again_once_more(history, recorder):
+    """An event with its names takes the place of the one without."""
+    told = event(1, delta=1, current=6)
+    born = Transition(Step.BORN, Record("s1", at(0)), moment(0))
+    recorder.record(Told([told], [born]), standing(0, 6))
+    recorder.record(Told([event(1, delta=1, current=6, reason="x")]), standing(0, 6))
+    assert history.flush()
+    (kept,) = history.reader.events().rows
+    assert (kept.event.seq, kept.event.reason) == (1, "x")
+    assert [one.session_id for one in history.reader.open_records()] == ["s1"]
+
+
+def test_samples_are_one_a_second_and_each_change(history, recorder):
+    """A count that stays is not written for each sign of life; what KATO reports may move it."""
+    for tenth in range(25):
+        recorder.record(Told(), standing(tenth / 10))
+    recorder.record(Told(), standing(2.45, 5, reported=9))
+    assert samples(history) == [(0, 5), (1, 5), (2, 5), (2.45, 5)]
+    recorder.record(Told(), standing(2.9, 5, reported=9))
+    assert history.flush()
+    recorder.record(Told(), Standing())
+    recorder.record(Told(), Standing(at=moment(3)))
+    assert samples(history)[-1] == (2.45, 5)
+
+
+def test_last_look_is_kept_without_a_sample(history, recorder):
+    """So that a gap begins where it did."""
+    recorder.record(Told(), standing(0))
+    recorder.record(Told(), standing(0.5))
+    history.close()
+    reader = history.reader
+    history = open_history(history.status.path)
+    assert history.reader is not reader
+    assert history.reader.last_seen() == at(0.5)
+    history.close()
+
+
+def test_event_needs_no_sample_beside_it(history, recorder):
+    """It has the count with it."""
+    recorder.record(Told(), standing(0))
+    recorder.record(Told([event(1, 0.5, delta=2, current=7)]), standing(0.5, 7))
+    assert samples(history) == [(0, 5), (0.5, 7)]
+
+
+def test_gap_is_kept(history, recorder):
+    """As it is told."""
+    recorder.miss(Gap(at(0), at(9)))
+    assert history.flush()
+    assert history.reader.gaps(at(0), at(60)) == (Gap(at(0), at(9)),)
+
+
+def test_row_says_how_it_is_with_the_history(tmp_path, history, recorder):
+    """Up while it records, else why not and what was lost."""
+    state = recorder.state(moment(0))
+    assert (state.label, state.health, state.good_at, state.reason) == (
+        "History",
+        Health.UP,
+        moment(0),
+        "",
+    )
+    second = open_history(tmp_path / "h.db")
+    refused = Recorder(second)
+    refused.record(Told([event(1)]), standing(0))
+    state = refused.state(moment(3))
+    assert (state.health, state.good_at) == (Health.DEGRADED, None)
+    assert "is being written by process" in state.reason
+    assert state.reason.endswith("2 items were not recorded")
+    second.close()
+    history.close()
+    assert "the history is closed" in recorder.state(moment(6)).reason
+    assert recorder.state(moment(6)).good_at == moment(0)
+
+
+def test_week_is_drawn_from_what_was_recorded(history, recorder):
+    """And is not known where nothing was, or where it cannot be read."""
+    assert recorder.week(at(0)) is None
+    for hour in range(30):
+        recorder.record(Told(), standing(3_600 * hour, hour))
+    assert history.flush()
+    week = recorder.week(at(29 * 3_600))
+    assert (week.range, week.active[0], week.active[-1]) == (Range.WEEK, 0, 28)
+    history.close()
+    in_memory = open_history(None)
+    in_memory.close()
+    assert Recorder(in_memory).week(at(0)) is None
+
+
+def test_empty_history_recalls_nothing(history):
+    """Nor does one that cannot be read."""
+    nothing = recall(history.reader, NOON)
+    assert (nothing.seen_at, nothing.records, nothing.events) == (None, None, ())
+    assert nothing.keys_seen_at is None
+    in_memory = open_history(None)
+    in_memory.close()
+    assert recall(in_memory.reader, NOON) == nothing
+
+
+def test_records_are_recalled_once_a_first_scan_has_ended(history):
+    """An empty list counts; a count without keys does not."""
+    Recorder(history).record(Told(), standing(0))
+    assert history.flush()
+    assert recall(history.reader, at(60)).records is None
+    Recorder(history, has_records=True).record(Told(), standing(1))
+    assert history.flush()
+    recalled = recall(history.reader, at(60))
+    assert (recalled.records, recalled.keys_seen_at) == ((), Moment(at(1), 0.0))
+
+
+def test_events_are_recalled_with_numbers_from_one(history, recorder, monkeypatch):
+    """However many starts they come from; the newest, up to what a hub keeps."""
+    monkeypatch.setattr("kato_panel.recall.EVENTS_PER_PAGE", 3)
+    monkeypatch.setattr("kato_panel.recall.MAX_KEPT_EVENTS", 7)
+    recorder.record(Told(), standing(0))
+    recorder.record(Told([event(seq, seq, current=seq) for seq in range(1, 11)]), Standing())
+    assert history.flush()
+    recalled = recall(history.reader, at(3_600))
+    assert [one.seq for one in recalled.events] == list(range(1, 8))
+    assert [one.current for one in recalled.events] == list(range(4, 11))
+    assert recalled.seen_at == at(10)
+
+
+def test_clock_that_was_ahead_moves_no_chart_into_the_future(history, recorder):
+    """What is drawn ends now."""
+    recorder.record(Told(), standing(86_400))
+    assert history.flush()
+    assert recall(history.reader, at(60)).seen_at == at(60)
+
+
+def test_first_look_at_many_sessions_is_kept_whole(history, recorder):
+    """Handed over at once, written in groups."""
+    steps = [
+        Transition(Step.FOUND, Record(f"s{number}", NOON), moment(0)) for number in range(20_000)
+    ]
+    recorder.record(Told((), steps), standing(0, len(steps)))
+    assert history.flush(60)
+    assert len(history.reader.open_records()) == len(steps)
+    assert history.status.lost == 0
