@@ -14,15 +14,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
-import numpy as np
 import pandas as pd
 
 from kato_panel import runtime as runtimes
 from kato_panel.cells import drop_what_cells_showed
 from kato_panel.config import load, split_login
-from kato_panel.domain.series import SPAN_SECONDS, Range
+from kato_panel.frames import count_frame, event_frame
 from kato_panel.history import MEMORY, OFF
 from kato_panel.hub import Subscription
 from kato_panel.models import Connection, EventLog, Models, SessionSeries, SessionSummary
@@ -30,9 +29,6 @@ from kato_panel.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
-_KINDS: Final = ["session_created", "session_destroyed"]
-_SOURCES: Final = ["http", "stream", "redis"]
-_REASONS: Final = ["deleted", "expired", "evicted", "unknown"]
 _running: "weakref.WeakValueDictionary[Any, Monitor]" = weakref.WeakValueDictionary()
 """By address and visit; there are no visits in a notebook."""
 
@@ -218,25 +214,7 @@ class Monitor:
             (category), `session_ids`, `node_ids` (lists), `after_gap_seconds` (Float64); empty,
             with these columns, if nothing happened.
         """
-        first = _first_time(since)
-        told = [event for event in self.event_log.events if first is None or event.at >= first]
-        frame = pd.DataFrame(
-            {
-                "kind": pd.Categorical([event.kind.value for event in told], _KINDS),
-                "delta": pd.array([event.delta for event in told], dtype="Int64"),
-                "previous": pd.array([event.previous for event in told], dtype="Int64"),
-                "current": pd.array([event.current for event in told], dtype="Int64"),
-                "source": pd.Categorical([event.source for event in told], _SOURCES),
-                "reason": pd.Categorical([event.reason for event in told], _REASONS),
-                "session_ids": _objects([[name.session_id for name in e.names] for e in told]),
-                "node_ids": _objects([[name.node_id for name in e.names] for e in told]),
-                "after_gap_seconds": pd.array(
-                    [event.after_gap_seconds for event in told], dtype="Float64"
-                ),
-            },
-        )
-        frame.index = _utc_index([event.at for event in told])
-        return frame
+        return event_frame(self.event_log.events, since)
 
     def counts(self, since: datetime | timedelta | None = None) -> pd.DataFrame:
         """
@@ -255,16 +233,7 @@ class Monitor:
             this time on, ``<NA>`` where a time that was not observed begins; empty, with this
             column, if nothing is known.
         """
-        first = _first_time(since)
-        now = pd.Timestamp.now(tz="UTC")
-        wanted = timedelta() if first is None else now - first
-        spans = (Range.HOUR, Range.DAY, Range.WEEK)
-        span = next((s for s in spans if wanted <= timedelta(seconds=SPAN_SECONDS[s])), Range.WEEK)
-        series = self.chart.series.get(span)
-        times, active = (series.times, series.active) if series else ((), ())
-        frame = pd.DataFrame({"active": pd.array(list(active), dtype="Int64")})
-        frame.index = _utc_index([pd.Timestamp(time, unit="s", tz="UTC") for time in times])
-        return frame if first is None else frame[frame.index >= first]
+        return count_frame(self.chart.series, since)
 
     def view(self) -> Any:
         """
@@ -395,23 +364,3 @@ def _history_url(history: str | Path | None) -> str:
         return MEMORY
     is_address = isinstance(history, str) and (history == OFF or "://" in history)
     return str(history) if is_address else f"sqlite:///{history}"
-
-
-def _first_time(since: datetime | timedelta | None) -> pd.Timestamp | None:
-    if since is None:
-        return None
-    if isinstance(since, timedelta):
-        return pd.Timestamp.now(tz="UTC") - since
-    if since.tzinfo is None:
-        raise ValueError(f"since is {since!r}, must have a time zone")
-    return pd.Timestamp(since).tz_convert("UTC")
-
-
-def _utc_index(times: list[Any]) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(pd.to_datetime(times, utc=True), name="time").as_unit("us")
-
-
-def _objects(lists: list[list[Any]]) -> Any:
-    column = np.empty(len(lists), dtype=object)
-    column[:] = lists
-    return column
