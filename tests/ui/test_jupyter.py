@@ -196,7 +196,7 @@ def test_cells_run_again_leave_nothing_behind(notebook, caller):
     for code in CELLS:
         notebook.run(code)
     before = notebook.census()
-    assert before["threads"] == ["kato-panel-watcher"]
+    assert before["threads"] == ["kato-panel-history", "kato-panel-watcher"]
     assert before["Monitor"] == before["Watcher"] == before["Subscription"] == 1
     for _ in range(3):
         for code in CELLS:
