@@ -275,3 +275,11 @@ def test_row_knows_creation_from_the_id_at_least():
 def test_missing_session_is_told_in_two_shapes(payload, is_missing):
     """And any other 404 is about something else."""
     assert payloads.is_session_missing(payload) is is_missing
+
+
+@pytest.mark.parametrize("odd", [{}, {"exists": None}, {"exists": 1}, {"exists": "yes"}])
+def test_existence_is_yes_or_no(odd):
+    """Whatever is neither is no answer, and no end of a session."""
+    assert payloads.session_exists({"exists": True}) is True
+    with pytest.raises(PayloadError, match="exists is"):
+        payloads.session_exists(odd)
