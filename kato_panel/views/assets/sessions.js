@@ -30,7 +30,7 @@ class SessionList {
     this.asked = null; // {id, at} while an answer is awaited
     this.lastId = 0;
     this.query = readQuery();
-    this.detail = new Detail(this.refs, (wanted) => this.ask(wanted), (rows) => this.deletion.confirm(rows));
+    this.detail = new Detail(this.refs, (wanted) => this.ask(wanted), (rows, mayAct) => this.deletion.confirm(rows, mayAct));
     this.deletion = new Deletion(this.refs, (order) => (this.model.order = JSON.stringify(order)));
     this.listen();
   }
