@@ -380,7 +380,7 @@ class KeyedRig(Rig):
         at = self.clock()
         self.watcher.observe(ScanBegan("redis", at))
         self.watcher.observe(KeysSeen("redis", at, dict.fromkeys(live)))
-        self.watcher.observe(ScanEnded("redis", at, set(live), interval_seconds=interval_seconds))
+        self.watcher.observe(ScanEnded("redis", at, set(), interval_seconds=interval_seconds))
 
     def change(self, kind, who):
         change = KeyChanged(kind, who, self.clock())

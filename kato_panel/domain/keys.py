@@ -113,18 +113,21 @@ class ScanEnded:
         The source's name.
     at
         When the last part was read.
-    index
-        Sessions that upstream counts, whether their keys are there or not.
+    lapsed
+        Sessions that upstream counts, but whose keys are not there.
     evictions
         Keys evicted since upstream's store began; ``None`` if it does not say.
+    is_index_lost
+        Whether there are keys, and upstream counts none of them.
     interval_seconds
         Until the next scan, where nothing but scans tells all changes; else 0.
     """
 
     source: str
     at: Moment
-    index: AbstractSet[str]
+    lapsed: AbstractSet[str]
     evictions: int | None = None
+    is_index_lost: bool = False
     interval_seconds: float = 0.0
 
 

@@ -222,7 +222,7 @@ class Ledger:
         self._open.update(found)
         came = [Transition(Step.BORN, life.record, ended.at) for life in found.values()]
         transitions = [*self._waiting, *came, *self._miss(ended)]
-        self._drift = self._count_drift(ended.index)
+        self._drift = self._count_drift(ended.lapsed)
         self._evictions = ended.evictions
         self._waiting, self._is_based = [], True
         self.abort_scan()
@@ -234,19 +234,13 @@ class Ledger:
 
     def _miss(self, ended: ScanEnded) -> list[Transition]:
         """Close the sessions whose keys the scan has not found."""
-        gone, has_seen, is_index_lost = [], False, True
-        for session_id, life in self._open.items():
-            if session_id in self._touched:
-                continue
-            if life.scan != self._scan:
-                gone.append(life)
-            elif is_index_lost:
-                has_seen, is_index_lost = True, session_id not in ended.index
-        is_index_lost = is_index_lost and has_seen
+        this = self._scan
+        lives = [life for life in self._open.values() if life.scan != this]
+        gone = [life for life in lives if life.record.session_id not in self._touched]
         has_evicted = _has_grown(self._evictions, ended.evictions)
-        endings = [_judge(life, ended, is_index_lost, has_evicted) for life in gone]
         transitions = []
-        for life, ending in zip(gone, endings, strict=True):
+        for life in gone:
+            ending = _judge(life, ended, has_evicted)
             del self._open[life.record.session_id]
             closed = self._close(replace(life.told(), ending=ending))
             transitions.append(Transition(Step.ENDED, closed, ended.at))
@@ -316,13 +310,12 @@ class Ledger:
             self._ended.popitem(last=False)
         return record
 
-    def _count_drift(self, index: AbstractSet[str]) -> int:
+    def _count_drift(self, lapsed: AbstractSet[str]) -> int:
         """Count what is in the index without a key, after the changes told during the scan."""
         changes = self._touched.items()
         deleted = {who for who, change in changes if change is KeyChange.DELETED}
-        lapsed = {who for who, change in changes if change in _KEPT_IN_INDEX}
-        counted = sum(1 for who in index if who not in self._open and who not in deleted)
-        return counted + len(lapsed - index - self._open.keys())
+        lapsing = {who for who, change in changes if change in _KEPT_IN_INDEX}
+        return len(((lapsed - deleted) | lapsing) - self._open.keys())
 
 
 def _described(record: Record, details: SessionDetails) -> Record:
@@ -336,13 +329,13 @@ def _described(record: Record, details: SessionDetails) -> Record:
     )
 
 
-def _judge(life: _Life, ended: ScanEnded, is_index_lost: bool, has_evicted: bool | None) -> Ending:  # noqa: FBT001 - called once
+def _judge(life: _Life, ended: ScanEnded, has_evicted: bool | None) -> Ending:  # noqa: FBT001 - called once
     """Say when and why a session ended whose key a scan has not found."""
     now = ended.at.wall
     earliest, latest = min(life.seen, now), now
-    is_counted = life.record.session_id in ended.index
+    is_counted = life.record.session_id in ended.lapsed
     has_expired = life.expires is not None and life.expires <= now
-    if not is_counted and not is_index_lost:
+    if not is_counted and not ended.is_index_lost:
         reason = Reason.DELETED
     elif has_expired or (is_counted and life.expires is None and has_evicted is not True):
         reason = Reason.EXPIRED

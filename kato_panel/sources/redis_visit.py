@@ -201,9 +201,11 @@ class Visit:
         if is_full:
             looked_at |= await self._keys.find()
         live: set[str] = set()
+        lapsed: set[str] = set()
         for part in _parts(looked_at, PART):
             at, expiries = await self._keys.see(part)
             live.update(expiries)
+            lapsed.update(who for who in part if who not in expiries and who in index)
             self._tell(KeysSeen(self._source, at, expiries))
         if len(live) > MAX_OPEN:
             raise PayloadError(f"more than {MAX_OPEN} sessions are alive")
@@ -211,10 +213,12 @@ class Visit:
         evictions = await self._keys.read_evictions()
         at = self._clock()
         await self._listener.wait_for_fence()
+        found = live - self._touched if self._touched else live
+        is_index_lost = bool(found) and index.isdisjoint(found)
         self._compare(live)
         await asyncio.sleep(0)  # comparing and concluding each take their time
         pace_seconds = self._pace_seconds(at.tick - began.tick)
-        self._tell(ScanEnded(self._source, at, index, evictions, pace_seconds))
+        self._tell(ScanEnded(self._source, at, lapsed, evictions, is_index_lost, pace_seconds))
 
     async def _read_news(self, live: set[str]) -> None:
         """Read values of sessions that nobody has told: some now, the rest by and by."""

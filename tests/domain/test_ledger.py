@@ -23,7 +23,8 @@ def scan(ledger, *live, index=None, at=2.0, expires=3_600.0, evictions=0):
     expiry = None if expires is None else moment(expires).wall
     ledger.see(KeysSeen("redis", moment(at), dict.fromkeys(live, expiry)))
     counted = set(live) if index is None else set(index)
-    return ledger.end_scan(ScanEnded("redis", moment(at), counted, evictions))
+    is_lost = bool(live) and counted.isdisjoint(live)
+    return ledger.end_scan(ScanEnded("redis", moment(at), counted - {*live}, evictions, is_lost))
 
 
 def steps(transitions):
@@ -80,7 +81,7 @@ def test_end_during_the_first_look_of_what_nobody_saw_is_no_event():
     ledger.begin_scan()
     assert change(ledger, DELETED, "a") == []
     ledger.see(KeysSeen("redis", moment(1), {"a": None}))
-    assert ledger.end_scan(ScanEnded("redis", moment(2), {"a"}, 0)) == []
+    assert ledger.end_scan(ScanEnded("redis", moment(2), set(), 0)) == []
     assert (ledger.count, ledger.drift) == (0, 0)
 
 
@@ -161,7 +162,7 @@ def test_changes_told_during_a_scan_win_over_it(ledger):
     change(ledger, EXPIRED, "b", 1.5)
     change(ledger, BORN, "d", 1.5)
     ledger.see(KeysSeen("redis", moment(1.6), {"c": None}))
-    told = ledger.end_scan(ScanEnded("redis", moment(2), {"a", "c"}, 0))
+    told = ledger.end_scan(ScanEnded("redis", moment(2), set(), 0))
     assert steps(told) == [("born", "c")]
     assert {record.session_id for record in ledger.open_records()} == {"c", "d"}
     assert ledger.drift == 1  # b, although the index was read without it
@@ -262,7 +263,7 @@ def test_values_are_added_to_records(ledger):
     ledger.begin_scan()
     ledger.see(KeysSeen("redis", moment(1), {"a": None, "b": None, "c": None}))
     assert ledger.describe(SessionDetails("c", "node-c"), moment(1)) == []
-    (born,) = ledger.end_scan(ScanEnded("redis", moment(2), set("abc"), 0))
+    (born,) = ledger.end_scan(ScanEnded("redis", moment(2), set(), 0))
     assert born.record.node_id == "node-c"
 
 

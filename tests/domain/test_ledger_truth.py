@@ -179,6 +179,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not self.has_lost:
             self.scan = sorted(self.store.index | self.store.live)
             self.index = set(self.store.index)
+            self.found, self.lapsed = set(), set()
             self.settles = True
             self.ledger.begin_scan()
 
@@ -198,9 +199,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.scan = None
         self.deliver()
         at = moment(self.store.seconds)
-        self.take(
-            self.ledger.end_scan(ScanEnded("redis", at, set(self.index), self.store.evictions))
-        )
+        is_lost = bool(self.found) and self.index.isdisjoint(self.found)
+        ended = ScanEnded("redis", at, set(self.lapsed), self.store.evictions, is_lost)
+        self.take(self.ledger.end_scan(ended))
         if self.ledger.is_suspicious or not self.settles:
             self.begin_scan()
             self.end_scan()
@@ -273,6 +274,8 @@ class LedgerMachine(RuleBasedStateMachine):
             who: wall(self.store.lives[who].expires) for who in part if who in self.store.live
         }
         self.ledger.see(KeysSeen("redis", moment(self.store.seconds), expiries))
+        self.found |= expiries.keys()
+        self.lapsed |= (self.index & set(part)) - expiries.keys()
 
     def take(self, transitions: list[Transition]):
         """Record as a history would; each step has to fit what was recorded before."""

@@ -35,8 +35,8 @@ C, D = Kind.CREATED, Kind.DESTROYED
 def scan(teller, *live, at, index=None):
     teller.observe(ScanBegan("redis", moment(at)))
     teller.observe(KeysSeen("redis", moment(at), dict.fromkeys(live)))
-    counted = set(live if index is None else index)
-    return teller.observe(ScanEnded("redis", moment(at), counted, 0, 4.0))
+    lapsed = set(index or ()) - {*live}
+    return teller.observe(ScanEnded("redis", moment(at), lapsed, 0, interval_seconds=4.0))
 
 
 def keys(teller, at, *changes):
