@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from kato_panel.domain.events import Moment, SessionEvent
@@ -13,7 +13,7 @@ from kato_panel.domain.timeline import Timeline
 from kato_panel.errors import HistoryError
 from kato_panel.history import Reader
 from kato_panel.hub import MAX_KEPT_EVENTS
-from kato_panel.recording import KEYS_KNOWN, minute
+from kato_panel.recording import EVICTIONS, KEYS_SEEN, minute
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,11 @@ class Recalled:
         Its newest good observation, UTC; ``None`` if there was none.
     records
         The sessions that were open then; ``None`` if it never knew them.
+    keys_seen_at
+        When the keys were looked at last, for the ledger; ``None`` if they never were. Runs that
+        only counted may have come after it. Nobody's ticks go that far.
+    evictions
+        Keys that their store had evicted by then.
     events
         The newest, oldest first, numbered from 1: the events of this start go on from there.
     minutes, gaps
@@ -39,16 +44,11 @@ class Recalled:
 
     seen_at: datetime | None = None
     records: tuple[Record, ...] | None = None
+    keys_seen_at: Moment | None = None
+    evictions: int | None = None
     events: tuple[SessionEvent, ...] = ()
     minutes: tuple[Minute, ...] = ()
     gaps: tuple[Gap, ...] = ()
-
-    @property
-    def keys_seen_at(self) -> Moment | None:
-        """The same as `seen_at` for the ledger, if it has records; nobody's ticks go that far."""
-        if self.records is None or self.seen_at is None:
-            return None
-        return Moment(self.seen_at, 0.0)
 
     def fill(self, timeline: Timeline) -> None:
         """Give a timeline back what charts showed."""
@@ -83,14 +83,17 @@ def _read(reader: Reader, now: datetime) -> Recalled:
     last = reader.last_seen()
     if last is None:
         return Recalled()
-    is_known = reader.note(KEYS_KNOWN) is not None
+    micros = reader.note(KEYS_SEEN)
+    keys_seen_at = None if micros is None else datetime.fromtimestamp(micros / 1e6, UTC)
     events = _read_events(reader)
     # The last events may have been written without a look after them.
     seen_at = min(now, max([last, *(event.at for event in events[-1:])]))
     since = seen_at - timedelta(seconds=SPAN_SECONDS[Range.DAY])
     return Recalled(
         seen_at=seen_at,
-        records=reader.open_records() if is_known else None,
+        records=None if keys_seen_at is None else reader.open_records(),
+        keys_seen_at=None if keys_seen_at is None else Moment(min(now, keys_seen_at), 0.0),
+        evictions=reader.note(EVICTIONS),
         events=events,
         minutes=tuple(minute(bucket) for bucket in reader.counts(since, seen_at).rows),
         gaps=reader.gaps(since, seen_at),

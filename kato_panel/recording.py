@@ -18,8 +18,10 @@ NAME: Final = "history"
 LABEL: Final = "History"
 SAMPLE_SECONDS: Final = 1.0
 """Between two samples of a count that stays."""
-KEYS_KNOWN: Final = "keys known"
-"""Noted once a first scan has ended: from then on the records tell who was open."""
+KEYS_SEEN: Final = "keys seen"
+"""When the keys were looked at last, in microseconds since 1970: then the records were right."""
+EVICTIONS: Final = "keys evicted"
+"""As their store counted them then, since it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Recorder:
         self._at: Moment | None = None
         self._figures: _Figures | None = None
         self._sampled_tick = 0.0
+        self._evictions: int | None = None
         self._good_at: Moment | None = None
 
     def record(self, told: Told, standing: Standing) -> None:
@@ -111,14 +114,17 @@ class Recorder:
         at = standing.at
         if at is None or at is self._at or standing.shown is None:
             return
-        if self._at is None and self._has_records:
-            yield Note(KEYS_KNOWN, 1)
+        if self._has_records and standing.evictions not in {None, self._evictions}:
+            self._evictions = standing.evictions
+            yield Note(EVICTIONS, standing.evictions)
         self._at = at
         figures = _Figures(standing.shown, standing.reported, standing.drift)
         has_moved = figures != self._figures and not told.events  # which carry the count
         if self._figures is None or has_moved or at.tick - self._sampled_tick >= SAMPLE_SECONDS:
             self._figures, self._sampled_tick = figures, at.tick
             yield Sample(at.wall, figures.active, figures.reported, figures.drift)
+            if self._has_records:
+                yield Note(KEYS_SEEN, round(at.wall.timestamp() * 1e6))
         else:
             yield Looked(at.wall)
 

@@ -72,7 +72,14 @@ class Runtime:
         return "the watcher is not running" if self.watcher is None else self.watcher.trouble
 
     def start(self) -> None:
-        """Begin to watch; in the demo, start what is watched first."""
+        """Begin to watch; in the demo, start what is watched first. What fails leaves nothing."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> None:
         settings = self.settings
         url = settings.kato_api_url
         if url is None:
@@ -100,7 +107,7 @@ class Runtime:
             sources.insert(0, redis)
             ledger = Ledger(payloads.created_in)
             if recalled.records is not None:
-                ledger.restore(recalled.records)
+                ledger.restore(recalled.records, recalled.evictions)
             teller = KeyedCount(
                 ledger,
                 keeps_stream=settings.stream == "on",

@@ -145,6 +145,17 @@ def test_records_are_recalled_once_a_first_scan_has_ended(history):
     assert (recalled.records, recalled.keys_seen_at) == ((), Moment(at(1), 0.0))
 
 
+def test_run_that_only_counts_leaves_what_was_known_of_the_keys(history, recorder):
+    """When they were looked at last, and how many their store had evicted by then."""
+    recorder.record(Told(), standing(1, evictions=3))
+    recorder.record(Told(), standing(3, evictions=3))
+    Recorder(history).record(Told(), standing(500))
+    assert history.flush()
+    recalled = recall(history.reader, at(600))
+    assert (recalled.seen_at, recalled.evictions) == (at(500), 3)
+    assert recalled.keys_seen_at == Moment(at(3), 0.0)
+
+
 def test_events_are_recalled_with_numbers_from_one(history, recorder, monkeypatch):
     """However many starts they come from; the newest, up to what a hub keeps."""
     monkeypatch.setattr("kato_panel.recall.EVENTS_PER_PAGE", 3)

@@ -267,6 +267,23 @@ def test_history_that_is_off_says_so(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_start_that_fails_leaves_the_history_to_others(tmp_path, monkeypatch):
+    """Nor anything else behind."""
+
+    def refuse(_):
+        raise RuntimeError("no more files")
+
+    path = tmp_path / "history.db"
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        with monkeypatch.context() as patch:
+            patch.setattr("kato_panel.watcher.Watcher.start", refuse)
+            with pytest.raises(RuntimeError, match="no more files"), watching(simulator.url, path):
+                pass
+        with watching(simulator.url, path) as (_, reader):
+            reader.until(lambda seen: seen.active == 5)
+            assert row_of_history(reader).health is Health.UP
+
+
 def test_delete_is_kept_with_who_asked(tmp_path):
     """Whatever became of it."""
     with EmbeddedSimulator(rate=0, initial=5) as simulator:

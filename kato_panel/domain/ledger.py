@@ -87,6 +87,11 @@ class Ledger:
         """Sessions that upstream still counts but that are gone; ``None`` as above."""
         return self._drift if self._is_based else None
 
+    @property
+    def evictions(self) -> int | None:
+        """Keys evicted since the store began, as the last scan read it, or the run before."""
+        return self._evictions
+
     def record(self, session_id: str) -> Record | None:
         """Return what is known of a session, if it is open or ended lately."""
         life = self._open.get(session_id)

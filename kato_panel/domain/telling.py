@@ -56,6 +56,8 @@ class Standing:
         At most between two of them, if that is longer than the interval of the poll.
     has_key_events
         Whether each birth and end is told at once by the keys themselves.
+    evictions
+        Keys evicted since their store began, as the last scan read it.
     wants_stream
         Whether KATO's stream is needed.
     wants_look
@@ -70,6 +72,7 @@ class Standing:
     at: Moment | None = None
     interval_seconds: float = 0.0
     has_key_events: bool = False
+    evictions: int | None = None
     wants_stream: bool = True
     wants_look: bool = False
 
@@ -174,6 +177,7 @@ class KeyedCount:
             at=self._at,
             interval_seconds=self._interval_seconds,
             has_key_events=self._are_on is True,
+            evictions=self.ledger.evictions,
             wants_stream=self._keeps_stream or self._are_on is False,
             wants_look=not self._is_blind and (self.ledger.is_suspicious or is_lasting),
         )
