@@ -19,13 +19,14 @@ from kato_panel.history import History, Retention
 from kato_panel.hub import Hub
 from kato_panel.recall import Recalled, recall
 from kato_panel.recording import Recorder
+from kato_panel.roles import Source, Teller
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
 from kato_panel.sources.http import HttpSource
 from kato_panel.sources.kato_sessions import KatoSessions
 from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
-from kato_panel.watcher import Source, Teller, Watcher, now
+from kato_panel.watcher import Watcher, now
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from datetime import UTC, datetime
 from functools import partial
 from time import monotonic
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from kato_panel.domain.events import (
     ChangesMissed,
@@ -41,6 +41,7 @@ from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.telling import PolledCount, Standing, Told
 from kato_panel.domain.timeline import Timeline
 from kato_panel.hub import Charts, Hub
+from kato_panel.roles import Recorder, Source, Teller
 from kato_panel.sightings import Sightings
 
 logger = logging.getLogger(__name__)
@@ -61,55 +62,6 @@ NOT_NEEDED: Final = "not needed: Redis is followed"
 def now() -> Moment:
     """Read both clocks of this machine."""
     return Moment(datetime.now(UTC), monotonic())
-
-
-class Source(Protocol):
-    """What the watcher expects of an object that observes one thing."""
-
-    @property
-    def name(self) -> str:
-        """Its name in the code."""
-
-    @property
-    def label(self) -> str:
-        """Its name on the page."""
-
-    def prompt(self) -> None:
-        """Look at once, if that is possible."""
-
-    async def run(self, tell: Callable[[Observation | KeyObservation], None]) -> None:
-        """Observe for ever, and tell."""
-
-
-class Teller(Protocol):
-    """What the watcher expects of whoever makes events of observations; pure."""
-
-    @property
-    def counted_by(self) -> str:
-        """The source that the shown count comes from."""
-
-    @property
-    def standing(self) -> Standing:
-        """What is known of the count."""
-
-    def observe(self, observation: Observation | KeyObservation) -> Told:
-        """Take one observation, from any source."""
-
-
-class Recorder(Protocol):
-    """What the watcher expects of whoever keeps what it knows; all but `week` return at once."""
-
-    def record(self, told: Told, standing: Standing) -> None:
-        """Take what follows from one observation, on this watcher's loop."""
-
-    def miss(self, gap: Gap) -> None:
-        """Take a time in which nobody could look, on this watcher's loop."""
-
-    def state(self, at: Moment) -> SourceState:
-        """Say how it is with the record, as a source's row does."""
-
-    def week(self, until: datetime) -> Series | None:
-        """Draw the last week, on a thread of its own; ``None`` if that is not known."""
 
 
 class Watcher:
