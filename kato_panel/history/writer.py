@@ -9,12 +9,35 @@ from sqlalchemy import Connection, Table, case, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kato_panel.domain.events import Kind, SessionEvent
-from kato_panel.domain.recorded import AuditEntry, Gap, Looked, Note, OutboxEntry, Sample
+from kato_panel.domain.recorded import (
+    AlertEntry,
+    AuditEntry,
+    Figure,
+    Gap,
+    Looked,
+    Note,
+    OutboxEntry,
+    Sample,
+    Silence,
+)
 from kato_panel.domain.records import Record
 from kato_panel.history import schema
-from kato_panel.history.rows import event_row, maybe, micros, record_row, text
+from kato_panel.history.alerts import alert_row, figure_row, outbox_row, silence_row
+from kato_panel.history.rows import event_row, micros, record_row, text
 
-Item = SessionEvent | Record | Sample | Looked | Gap | AuditEntry | OutboxEntry | Note
+Item = (
+    SessionEvent
+    | Record
+    | Sample
+    | Looked
+    | Gap
+    | AuditEntry
+    | OutboxEntry
+    | AlertEntry
+    | Silence
+    | Figure
+    | Note
+)
 
 CHUNK: Final = 500
 """Values asked for in one statement."""
@@ -104,6 +127,9 @@ class _Group:
         self._records: list[Record] = []
         self._notes: dict[str, int] = {}
         self._plain: dict[Table, list[dict[str, Any]]] = {}
+        self._newest: dict[
+            tuple[Table, tuple[str, ...]], dict[tuple[Any, ...], dict[str, Any]]
+        ] = {}
         self._counts: list[tuple[int, int, int, int, int]] = []
         self._places: dict[int, int] = {}
         self._taken = 0
@@ -133,19 +159,41 @@ class _Group:
                     for name in ("who", "action", "subject", "result")
                 }
                 self._add(schema.audit, {"at": micros(item.at), **words})
+            case _:
+                self._take_of_alerts(item)
+
+    def _take_of_alerts(self, item: OutboxEntry | AlertEntry | Silence | Figure) -> None:
+        match item:
             case OutboxEntry():
-                times = {"at": micros(item.at), "sent_at": maybe(micros, item.sent_at)}
-                words = {"kind": text(item.kind), "body": text(item.body)}
-                self._add(schema.outbox, {**times, **words, "attempts": item.attempts})
+                self._replace(schema.outbox, ("entry_id",), outbox_row(item))
+            case AlertEntry():
+                self._replace(schema.alerts, ("alert_id",), alert_row(item))
+            case Silence():
+                self._replace(schema.silences, ("rule", "subject"), silence_row(item))
+            case Figure():
+                self._add(schema.figures, figure_row(item))
 
     def _add(self, table: Table, row: dict[str, Any]) -> None:
         self._plain.setdefault(table, []).append(row)
+
+    def _replace(self, table: Table, keys: tuple[str, ...], row: dict[str, Any]) -> None:
+        """Take a row that takes the place of the one with the same key."""
+        rows = self._newest.setdefault((table, keys), {})
+        rows[tuple(row[key] for key in keys)] = row
 
     def write(self, tail: Tail) -> Tail:
         tail = self._write_events(tail)
         self._write_records()
         for table, rows in self._plain.items():
             self._connection.execute(insert(table), rows)
+        for (table, keys), newest in self._newest.items():
+            known = upsert(table)
+            changed = {name: known.excluded[name] for name in next(iter(newest.values()))}
+            self._connection.execute(
+                known.on_conflict_do_update(index_elements=keys, set_=changed),
+                [*newest.values()],
+            )
+        self._write_figure_minutes()
         for table, width in ((schema.minutes, MINUTE), (schema.hours, HOUR)):
             self._write_buckets(table, width)
         if self._notes:
@@ -245,6 +293,30 @@ class _Group:
                 lives[session_id] = (life[0], life[1], life[2])
         return lives
 
+    def _write_figure_minutes(self) -> None:
+        rows: dict[tuple[int, str, str], dict[str, Any]] = {}
+        for figure in self._plain.get(schema.figures, []):
+            start, value = figure["at"] // MINUTE * MINUTE, figure["value"]
+            begun = {"last": value, "lowest": value, "highest": value}
+            key = (start, figure["metric"], figure["subject"])
+            row = rows.setdefault(
+                key, {"start": start, "metric": key[1], "subject": key[2], **begun}
+            )
+            row["last"] = value
+            row["lowest"] = min(row["lowest"], value)
+            row["highest"] = max(row["highest"], value)
+        if not rows:
+            return
+        known, old = upsert(schema.figure_minutes), schema.figure_minutes.c
+        added = known.excluded
+        self._connection.execute(
+            known.on_conflict_do_update(
+                index_elements=["metric", "subject", "start"],
+                set_={"last": added.last, **_bounds(added, old)},
+            ),
+            [*rows.values()],
+        )
+
     def _write_buckets(self, table: Table, width: int) -> None:
         rows: dict[int, dict[str, int]] = {}
         for _, at, active, created, ended in sorted(self._counts):
@@ -273,13 +345,18 @@ class _Group:
             known.on_conflict_do_update(
                 set_={
                     "last": added.last,
-                    "lowest": case((added.lowest < old.lowest, added.lowest), else_=old.lowest),
-                    "highest": case(
-                        (added.highest > old.highest, added.highest), else_=old.highest
-                    ),
+                    **_bounds(added, old),
                     "created": old.created + added.created,
                     "ended": old.ended + added.ended,
                 }
             ),
             list(rows.values()),
         )
+
+
+def _bounds(added: Any, old: Any) -> dict[str, Any]:
+    """Widen the bounds that are there by those that come."""
+    return {
+        "lowest": case((added.lowest < old.lowest, added.lowest), else_=old.lowest),
+        "highest": case((added.highest > old.highest, added.highest), else_=old.highest),
+    }

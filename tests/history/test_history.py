@@ -10,7 +10,7 @@ from time import monotonic
 import pytest
 
 from kato_panel.domain.events import Kind, Name
-from kato_panel.domain.recorded import AuditEntry, Gap, Looked, Note, OutboxEntry, Sample
+from kato_panel.domain.recorded import AuditEntry, Gap, Looked, Note, Sample
 from kato_panel.domain.records import Reason, Witness
 from kato_panel.errors import HistoryError
 from kato_panel.history import Reader
@@ -103,7 +103,7 @@ def test_the_rest_comes_back_too(history):
     entries = [AuditEntry(at(n), "me", "delete", f"s{n}", "deleted") for n in range(5)]
     gaps = [Gap(at(0), at(9)), Gap(at(20), at(30)), Gap(at(40), at(50))]
     assert history.reader.last_seen() is None
-    history.record([*entries, *gaps, OutboxEntry(at(1), "hook", "{}"), Note("evictions", 7)])
+    history.record([*entries, *gaps, Note("evictions", 7)])
     history.record([Looked(at(3)), Sample(at(4), 12, 13, 1), Looked(at(5)), Note("evictions", 8)])
     assert history.flush()
     assert all_pages(history.reader.audit, limit=2) == entries[::-1]
