@@ -23,7 +23,7 @@ def history(tmp_path):
 
 @pytest.fixture
 def recorder(history):
-    return Recorder(history, has_records=True)
+    return Recorder(history, open_records=tuple, generation=history.generation)
 
 
 def standing(seconds, shown=5, **more):
@@ -139,7 +139,7 @@ def test_records_are_recalled_once_a_first_scan_has_ended(history):
     Recorder(history).record(Told(), standing(0))
     assert history.flush()
     assert recall(history.reader, at(60)).records is None
-    Recorder(history, has_records=True).record(Told(), standing(1))
+    Recorder(history, open_records=tuple).record(Told(), standing(1))
     assert history.flush()
     recalled = recall(history.reader, at(60))
     assert (recalled.records, recalled.keys_seen_at) == ((), Moment(at(1), 0.0))

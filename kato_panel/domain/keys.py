@@ -118,7 +118,7 @@ class ScanEnded:
     evictions
         Keys evicted since upstream's store began; ``None`` if it does not say.
     is_index_lost
-        Whether there are keys, and upstream counts none of them.
+        Whether upstream counts none of the keys that are there, or nothing at all is there.
     interval_seconds
         Until the next scan, where nothing but scans tells all changes; else 0.
     """

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from kato_panel.domain.records import Record
 from kato_panel.domain.rules import Alert
 
 
@@ -149,11 +150,40 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class AllOpen:
+    """
+    Every session that is open, where the record of them may have holes.
+
+    Whatever else is open in the record ended meanwhile, nobody knows why.
+
+    Parameters
+    ----------
+    at
+        When that was so; UTC.
+    records
+        All of them.
+    """
+
+    at: datetime
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
-    """One value that has to outlive the process, by its key; a later one takes its place."""
+    """
+    One value that has to outlive the process, by its key; a later one takes its place.
+
+    Parameters
+    ----------
+    key, value
+        What is noted.
+    generation
+        Of the record it is true for: it is not written into another. ``None`` if it always is.
+    """
 
     key: str
     value: int
+    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,8 +243,9 @@ class KeyedCount:
     def _report(self, observed: CountObserved) -> None:
         """Note KATO's own number, and for how many polls it has differed in the same way."""
         self._reported = observed
-        explained = (self.ledger.count or 0) + (self.ledger.drift or 0)
-        difference = observed.count - explained
+        if self.ledger.count is None or self.ledger.drift is None:
+            return
+        difference = observed.count - self.ledger.count - self.ledger.drift
         self._polls = self._polls + 1 if difference == self._difference else 1
         self._difference = difference
 

@@ -32,7 +32,7 @@ from kato_panel.history.pages import (
     read_cursor,
     read_recorded,
 )
-from kato_panel.history.rows import Row, micros, moment, read_record, readable
+from kato_panel.history.rows import MAX_MICROS, Row, micros, moment, read_record, readable
 from kato_panel.history.writer import LOOKED, SETBACK
 
 MAX_GAPS: Final = 500
@@ -125,7 +125,7 @@ class Reader:
         return None if looked is None else moment(looked)
 
     def note(self, key: str) -> int | None:
-        """Return what was noted last under a key; ``None`` if nothing was."""
+        """Return what was noted last under a key; ``None`` if nothing was that makes sense."""
         with self._reading() as connection:
             return _note(connection, key)
 
@@ -344,7 +344,8 @@ def probe(connection: Connection) -> None:
 def _note(connection: Connection, key: str) -> int | None:
     found = select(schema.notes.c.value).where(schema.notes.c.key == key)
     value = connection.scalar(found)
-    return value if type(value) is int else None
+    # A flipped bit is nothing that the database can notice.
+    return value if type(value) is int and abs(value) < MAX_MICROS else None
 
 
 def _within(

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, case, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kato_panel.domain.events import Kind, SessionEvent
 from kato_panel.domain.recorded import (
     AlertEntry,
+    AllOpen,
     AuditEntry,
     Figure,
     Gap,
@@ -20,7 +21,7 @@ from kato_panel.domain.recorded import (
     Sample,
     Silence,
 )
-from kato_panel.domain.records import Record
+from kato_panel.domain.records import Reason, Record, Witness
 from kato_panel.history import schema
 from kato_panel.history.alerts import alert_row, figure_row, outbox_row, silence_row
 from kato_panel.history.rows import event_row, micros, record_row, text
@@ -33,6 +34,7 @@ Item = (
     | Gap
     | AuditEntry
     | OutboxEntry
+    | AllOpen
     | AlertEntry
     | Silence
     | Figure
@@ -142,6 +144,8 @@ class _Group:
                 self._places.setdefault(seq, self._taken)
             case Record():
                 self._records.append(item)
+            case AllOpen():
+                self._close_others(item)
             case Sample(at=at, active=active, reported=reported, drift=drift):
                 counts = {"active": active, "reported": reported, "drift": drift}
                 self._add(schema.samples, {"at": micros(at), **counts})
@@ -175,6 +179,28 @@ class _Group:
 
     def _add(self, table: Table, row: dict[str, Any]) -> None:
         self._plain.setdefault(table, []).append(row)
+
+    def _close_others(self, item: AllOpen) -> None:
+        """Take every open session, and give an end to those that the record alone has as open."""
+        self._records += item.records
+        there = {text(record.session_id) for record in item.records}
+        records, at = schema.records.c, micros(item.at)
+        open_ones = select(records.id, records.session_id).where(records.ended_latest.is_(None))
+        lost = [
+            {"row": row, "ended_at": at}
+            for row, session_id in self._connection.execute(open_ones)
+            if session_id not in there
+        ]
+        if lost:
+            unknown = {"reason": Reason.UNKNOWN.value, "ended_by": Witness.SCAN.value}
+            earliest = case((records.seen < bindparam("ended_at"), records.seen), else_=at)
+            closed = update(schema.records).where(records.id == bindparam("row"))
+            self._connection.execute(
+                closed.values(
+                    ended_earliest=earliest, ended_latest=bindparam("ended_at"), **unknown
+                ),
+                lost,
+            )
 
     def _replace(self, table: Table, keys: tuple[str, ...], row: dict[str, Any]) -> None:
         """Take a row that takes the place of the one with the same key."""
