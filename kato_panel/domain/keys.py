@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from kato_panel.domain.events import Moment
 
@@ -100,6 +101,10 @@ class KeysSeen:
     source: str
     at: Moment
     expiries: Mapping[str, datetime | None]
+
+
+HEARTBEAT_SECONDS: Final = 2.0
+"""Between two signs of life of a source that tells each change."""
 
 
 @dataclass(frozen=True, slots=True)

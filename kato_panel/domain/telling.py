@@ -23,6 +23,7 @@ from kato_panel.domain.events import (
     SourceHeard,
 )
 from kato_panel.domain.keys import (
+    HEARTBEAT_SECONDS,
     KeyChange,
     KeyChanged,
     KeyEventsJudged,
@@ -175,7 +176,7 @@ class KeyedCount:
             drift=self.ledger.drift,
             is_cached=False,
             at=self._at,
-            interval_seconds=self._interval_seconds,
+            interval_seconds=max(self._interval_seconds, HEARTBEAT_SECONDS),
             has_key_events=self._are_on is True,
             evictions=self.ledger.evictions,
             wants_stream=self._keeps_stream or self._are_on is False,

@@ -16,6 +16,7 @@ from typing import Any, Final
 from kato_panel.domain.events import Clock, Observation, SourceConnected, SourceHeard
 from kato_panel.domain.key_events import KeyEvents
 from kato_panel.domain.keys import (
+    HEARTBEAT_SECONDS,
     KeyChange,
     KeyChanged,
     KeyEventsJudged,
@@ -34,7 +35,6 @@ from kato_panel.sources.redis_listener import Listener
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS: Final = 2.0
 RECONCILE_SECONDS: Final = 60.0
 SCAN_SHARE: Final = 10.0
 """Scans rest for so many times their own duration."""
