@@ -8,6 +8,7 @@ not fit is counted. So a slow reader costs memory that does not grow, and delays
 import secrets
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -165,9 +166,10 @@ class Hub:
             while len(self._events) > MAX_KEPT_EVENTS:
                 del self._events[next(iter(self._events))]
             wakes = [reader.put(snapshot, events, charts) for reader in self._subscriptions]
-        for wake in wakes:
-            if wake is not None:
-                wake()
+        with ExitStack() as all_are_woken:  # also those after one that fails
+            for wake in reversed(wakes):
+                if wake is not None:
+                    all_are_woken.callback(wake)
 
     def subscribe(self, wake: Callable[[], None]) -> tuple[Subscription, Update]:
         """
