@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests of what has to be covered whole; the others mostly wait, and so run two at a time.
+PURE := tests/domain tests/test_messages.py tests/sources/test_payloads.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run lab test proof bench lint fix screenshots clean
@@ -33,7 +35,8 @@ lab: $(VENV)/lab.stamp  ## open the notebooks in JupyterLab
 
 test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their short size
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest $(PURE)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PURE:%=--ignore %)
 	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/sources/payloads.py" --fail-under 100
 
 proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of docs/reliability.md

@@ -208,7 +208,7 @@ def plain_records():
 @pytest.mark.usefixtures("plain_records")
 def test_visits_leave_nothing_behind(simulator, chromium, caplog, size: Size):
     """Pages opened and closed in a real browser while sessions come and go."""
-    visits, seconds = size.n(6, 30), size.n(3, 120)
+    visits, seconds = size.n(9, 30), size.n(3, 120)
     caller = Caller(simulator.url)
     with service_in_thread(simulator.url) as box:
         service = box["service"]
