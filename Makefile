@@ -44,6 +44,7 @@ bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same ru
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python benchmarks/history.py
+	$(BIN)/python -m benchmarks.ws
 
 lint: $(VENV)/test.stamp  ## lints, types and layers only
 	$(BIN)/ruff check .

@@ -75,7 +75,7 @@ class Feed:
         self._told_active: int | None = None
         self._told_tick = float("-inf")
         self._held: OrderedDict[int, tuple[SessionEvent, float]] = OrderedDict()
-        self._event_seq: int | None = None
+        self._event_seq = 0
         self._timers: dict[Any, asyncio.TimerHandle] = {}
         self._turn: asyncio.Handle | None = None
         self._has_more = False
@@ -170,7 +170,7 @@ class Feed:
             self._wake, max_events=MAX_WAITING_EVENTS
         )
         self._snapshot = before.snapshot
-        self._event_seq = max((event.seq for event in before.events), default=None)
+        self._event_seq = max((event.seq for event in before.events), default=0)
         self._told_active = None if before.snapshot is None else before.snapshot.active
         self._arrange(self._update, UPDATE_SECONDS)
         self._arrange(self._sweep, SWEEP_SECONDS)
@@ -190,16 +190,18 @@ class Feed:
 
     def _take(self) -> None:
         """Take what the hub has: the newest state, and events."""
-        self._has_more = len(self._held) > MAX_WAITING_EVENTS
-        if self._subscription is None or self._has_more:
-            return  # the hub's own queue is bounded, and it says what did not fit
+        if self._subscription is None:
+            return
+        if len(self._held) > MAX_WAITING_EVENTS:
+            self._has_more = True  # the hub's own queue is bounded, and loses the oldest
+            return
         update = self._subscription.take()
         self._snapshot = update.snapshot or self._snapshot
         until_tick = monotonic() + NAMING_SECONDS
         for event in update.events:
             if event.seq in self._held:
                 self._held[event.seq] = (event, self._held[event.seq][1])
-            elif self._event_seq is None or event.seq > self._event_seq:
+            elif event.seq > self._event_seq:
                 self._held[event.seq] = (event, until_tick)
         if self._snapshot is not None and self._snapshot.active != self._told_active:
             self._arrange(self._update, max(0.0, self._told_tick + CHANGE_SECONDS - monotonic()))
@@ -224,7 +226,7 @@ class Feed:
                 self._arrange(self._publish_events, until_tick - tick)
                 break
             del self._held[seq]
-            if self._event_seq is not None and seq > self._event_seq + 1:
+            if seq > self._event_seq + 1:
                 frames.append(self._skip(seq - self._event_seq - 1))
             self._event_seq = seq
             self._seq += 1
@@ -232,9 +234,11 @@ class Feed:
                 self._keep(wire.compose_session_event(event, self.epoch, self._seq), self._seq)
             )
         else:
-            again = self._take if self._has_more else self._publish_events
-            self._turn = asyncio.get_running_loop().call_soon(again)
+            self._turn = asyncio.get_running_loop().call_soon(self._publish_events)
         self._spread(frames)
+        if self._has_more and len(self._held) <= MAX_WAITING_EVENTS:
+            self._has_more = False
+            asyncio.get_running_loop().call_soon(self._take)
 
     def _skip(self, count: int) -> bytes:
         """Say to all that the hub had no room for some events, each of which has a number."""
