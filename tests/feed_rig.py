@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import re
 import socket
 import struct
@@ -213,7 +212,7 @@ class Counter(asyncio.Protocol):
 
 def masked(text, opcode=0x81):
     """Make a frame as clients send it."""
-    mask, size = os.urandom(4), len(text)
+    mask, size = b"\x15\xa3\x07\xfe", len(text)
     head = bytes((opcode, 0x80 | size)) if size < 126 else struct.pack("!BBH", opcode, 254, size)
     body = bytes(byte ^ mask[i % 4] for i, byte in enumerate(text))
     return head + mask + body
