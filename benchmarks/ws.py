@@ -88,9 +88,8 @@ class Client(asyncio.Protocol):
 async def be_clients(port, count, topics):
     """Hold so many connections open; report for each line of standard input."""
     loop = asyncio.get_running_loop()
-    clients = []
-    for _ in range(count):
-        clients.append((await loop.create_connection(Client, "127.0.0.1", port))[1])
+    pairs = [await loop.create_connection(Client, "127.0.0.1", port) for _ in range(count)]
+    clients = [client for _, client in pairs]
     for client in clients:
         if topics is not None:
             client.subscribe(topics)
@@ -136,9 +135,7 @@ class Clients:
 async def serving_ours(events="true"):
     """Give a port, and how an event is sent to all."""
     endpoint.MAX_CLIENTS_PER_ADDRESS = endpoint.MAX_CLIENTS
-    runtime = Runtime(
-        load({"KATO_PANEL_HISTORY_URL": "off", "WEBSOCKET_SESSION_EVENTS": events})
-    )
+    runtime = Runtime(load({"KATO_PANEL_HISTORY_URL": "off", "WEBSOCKET_SESSION_EVENTS": events}))
     feed = make_feed(runtime)
     server = HTTPServer(Application(routes(runtime, feed)))
     (listening,) = bind_sockets(0, "127.0.0.1")

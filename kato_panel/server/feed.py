@@ -36,7 +36,7 @@ SWEEP_SECONDS: Final = 1.0
 NAMING_SECONDS: Final = 0.4
 """An event without names waits so long for them: it is told once, and may be told 0.5 s late."""
 MAX_WAITING_EVENTS: Final = 10_000
-MAX_TURN_EVENTS: Final = 256
+MAX_TURN_EVENTS: Final = 64
 """Events published before others on this loop have their turn."""
 MAX_DIGITS: Final = 15
 TOO_SLOW: Final = (1013, "slow consumer")

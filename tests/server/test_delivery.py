@@ -5,12 +5,14 @@ import json
 import random
 import statistics
 import time
+from datetime import timedelta
 
 from websockets.asyncio.client import connect
 
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.server import endpoint
-from kato_panel.simulator.churn import Churn
+from kato_panel.simulator.churn import DAY_SECONDS, Churn
+from kato_panel.simulator.world import World
 from tests.conftest import NOON
 from tests.feed_rig import Counter, created, serving
 
@@ -71,10 +73,8 @@ async def test_each_event_reaches_each_client_once_across_reconnects(size, monke
                 if back_at <= start:
                     away.remove((back_at, one))
                     await one.connect()
-            watched = next(one for one in all_ if not one.counter.ended.is_set())
-            await watched.counter.until(lambda _: rig.feed.seq >= start + CHUNK - 1)  # noqa: B023
             for one in all_:
-                await one.counter.until(lambda seen: (seen.since or 0) >= start + CHUNK - 1)  # noqa: B023
+                await one.counter.until(lambda seen: seen.since >= start + CHUNK - 1)  # noqa: B023
         for one in all_:
             if one.counter.ended.is_set():
                 one.note()
@@ -95,7 +95,7 @@ async def test_each_event_reaches_each_client_once_across_reconnects(size, monke
 
 async def test_events_at_full_speed_arrive_or_are_a_gap(size):
     """Though nobody waits for anybody: the hub loses the oldest, and the feed says which."""
-    count = size.n(30_000, 300_000)
+    count = size.n(20_000, 100_000)
     async with serving() as rig:
         one = Returning(rig, "127.0.0.1")
         await one.connect()
@@ -120,90 +120,96 @@ async def test_events_at_full_speed_arrive_or_are_a_gap(size):
     )
 
 
+async def tell_one_by_one(rig, readers, first, count):
+    """Publish one event after the other; say how late each reader had each."""
+    late = []
+    for seq in range(first, first + count):
+        began = time.monotonic()
+        rig.tell(created(seq))
+        for one in readers:
+            await one.until(lambda seen: len(seen.events) >= seq)  # noqa: B023
+            late.append(time.monotonic() - began)
+    return late
+
+
 async def test_clients_that_do_not_read_are_cut_and_change_nobody_else(size, monkeypatch):
-    """One in ten: gone within 30 s, while the others get all events as fast as before."""
-    clients, frames = size.n(40, 200), size.n(1_000, 4_000)
+    """One in ten: gone within 30 s, while the others get every event as fast as before."""
+    clients, rounds, count = size.n(40, 200), size.n(2, 6), 800
     monkeypatch.setattr(endpoint, "MAX_CLIENTS_PER_ADDRESS", 500)
-    pause_seconds = size.n(0, 50) / 1000
-
-    async def tell_all(rig, readers, first):
-        """Publish one event at a time; say how late each reader had it."""
-        late = []
-        for seq in range(first, first + frames):
-            began = time.monotonic()
-            rig.tell(created(seq))
-            for one in readers:
-                await one.until(lambda seen: len(seen.events) >= seq)  # noqa: B023
-                late.append(time.monotonic() - began)
-            if pause_seconds:
-                await asyncio.wait([asyncio.get_running_loop().create_future()], timeout=0.001)
-        return statistics.quantiles(late, n=100)[98]
-
+    alone, among, cut, longest_seconds = [], [], 0, 0.0
     async with serving() as rig:
         readers = [await Counter.open(rig.port) for _ in range(clients * 9 // 10)]
         for one in readers:
             await one.until(lambda seen: seen.since is not None)
-        alone = await tell_all(rig, readers, 1)
-        slow = [await Counter.open(rig.port, small_buffer=True) for _ in range(clients // 10)]
-        for one in slow:
-            await one.until(lambda seen: seen.since is not None)
-            one.transport.pause_reading()
-        began = time.monotonic()
-        among = await tell_all(rig, readers, 1 + frames)
-        lasted = time.monotonic() - began
-        assert rig.feed.dropped == len(slow)
-        assert rig.feed.clients == len(readers)
-        assert all(one.events == list(range(1, 2 * frames + 1)) for one in readers)
-        for one in (*readers, *slow):
+        for first in range(1, 2 * rounds * count, 2 * count):
+            alone += await tell_one_by_one(rig, readers, first, count)
+            slow = [await Counter.open(rig.port, small_buffer=True) for _ in range(clients // 10)]
+            for one in slow:
+                await one.until(lambda seen: seen.since is not None)
+                one.transport.pause_reading()
+            began, cut = time.monotonic(), cut + len(slow)
+            among += await tell_one_by_one(rig, readers, first + count, count)
+            longest_seconds = max(longest_seconds, time.monotonic() - began)
+            assert (rig.feed.dropped, rig.feed.clients) == (cut, len(readers))
+            for one in slow:
+                one.transport.abort()
+        assert all(one.events == list(range(1, 2 * rounds * count + 1)) for one in readers)
+        for one in readers:
             one.transport.abort()
-    assert lasted < 30 or size.n(0, 1)
+    assert longest_seconds < 30
+    alone_p99, among_p99 = (statistics.quantiles(late, n=100)[98] for late in (alone, among))
     size.record(
-        f"{len(slow)} of {clients} clients do not read: p99 of the others, by itself and then",
+        f"{clients // 10} of {clients} clients do not read: p99 of the others without and with",
         seed="none",
-        n=frames,
-        result=f"{1000 * alone:.1f} and {1000 * among:.1f} ms; all cut, in {lasted:.0f} s at most",
+        n=len(among),
+        result=f"{1000 * alone_p99:.1f} and {1000 * among_p99:.1f} ms; "
+        f"{cut} of {cut} cut, within {longest_seconds:.0f} s; 0 of the others' events lost",
     )
 
 
-def day_of_events():
-    """A day of simulated churn, as events."""
-    draw, count = random.Random(3), 120
-    for seq in range(1, 8_001):
-        kind = Kind.CREATED if draw.random() < 240 / (count + 120) / 1 - 0.5 else Kind.DESTROYED
-        change = 1 if kind is Kind.CREATED else -1
-        name = Name(f"session-{seq:032x}-1795442350941", draw.choice(["triage", "planner"]))
-        yield SessionEvent(seq, kind, NOON, count, count + change, 1, "stream", (name,))
-        count += change
+def day_of_events(rate):
+    """Give a day of the simulator's own churn, as events; its expiries are told by nobody."""
+    world, count = World(3), 0
+    for seq, change in enumerate(Churn(3, rate, 1.0, 0.0).advance(world, DAY_SECONDS), 1):
+        kind = Kind(f"session_{change.what}")
+        step = 1 if kind is Kind.CREATED else -1
+        name = Name(change.session.session_id, change.session.node_id)
+        at = NOON + timedelta(seconds=change.at)
+        yield SessionEvent(seq, kind, at, count, count + step, 1, "stream", (name,))
+        count += step
 
 
 async def test_client_of_the_design_documents_kind_works_through_a_day(size):
     """It subscribes by name, counts events, says ping, and knows only the fields it was told of."""
-    count, pings = 120, 0
-    events = list(day_of_events())[: size.n(2_000, 8_000)]
+    events = list(day_of_events(size.n(5, 50) / 100))
+    count, counted = 0, 0
     async with serving() as rig, connect(rig.ws, proxy=None) as socket:
-        rig.show(120)
-        await socket.send(
-            json.dumps({"type": "subscribe", "subscriptions": ["sessions", "session_events"]})
-        )
+        names = ["sessions", "session_events"]
+        await socket.send(json.dumps({"type": "subscribe", "subscriptions": names}))
         while json.loads(await socket.recv())["type"] != "subscribed":
             pass
         for start in range(0, len(events), CHUNK):
             chunk = events[start : start + CHUNK]
             rig.tell(*chunk)
             rig.show(chunk[-1].current)
-            seen = 0
-            while seen < len(chunk):
+            while counted < start + len(chunk):
                 frame = json.loads(await socket.recv())
                 if frame["type"] == "session_event":
-                    seen += 1
-                    is_created = frame["event_type"] == "session_created"
                     delta = frame["data"]["delta"]
-                    count += delta if is_created else -delta
+                    count += delta if frame["event_type"] == "session_created" else -delta
+                    counted += 1
                     assert frame["data"]["current_count"] == count
         await socket.send("ping")
         while (frame := json.loads(await socket.recv()))["type"] != "heartbeat":
             pass
-        pings += 1
-        while frame.get("data", {}).get("sessions", {}).get("total_count") != count:
+        while (
+            frame["type"] != "realtime_update" or frame["data"]["sessions"]["total_count"] != count
+        ):
             frame = json.loads(await socket.recv())
-    assert (count, pings) == (events[-1].current, 1)
+    assert (counted, count) == (len(events), events[-1].current)
+    size.record(
+        "a day of simulated churn, read by a client of the design document's kind: miscounted",
+        seed="3",
+        n=counted,
+        result="0 of them; the count in the end as published",
+    )

@@ -243,9 +243,7 @@ async def test_answers_wait_for_what_was_missed():
         async with rig.client() as peer:
             await peer.greeted()
         rig.tell(*(created(seq) for seq in range(1, 3001)))
-        counter = await Counter.open(
-            rig.port, query=f"?since={rig.hub.epoch}:0", small_buffer=True
-        )
+        counter = await Counter.open(rig.port, query=f"?since={rig.hub.epoch}:0", small_buffer=True)
         counter.send(b"ping")
         await counter.until(lambda seen: len(seen.events) == 3000)
         counter.transport.abort()
