@@ -214,5 +214,6 @@ def masked(text, opcode=0x81):
     """Make a frame as clients send it."""
     mask, size = b"\x15\xa3\x07\xfe", len(text)
     head = bytes((opcode, 0x80 | size)) if size < 126 else struct.pack("!BBH", opcode, 254, size)
-    body = bytes(byte ^ mask[i % 4] for i, byte in enumerate(text))
+    stretched = (mask * (size // 4 + 1))[:size]
+    body = (int.from_bytes(text) ^ int.from_bytes(stretched)).to_bytes(size)
     return head + mask + body
