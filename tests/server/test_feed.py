@@ -389,19 +389,59 @@ async def test_feed_subscribes_once_and_with_its_first_client_only():
             assert await late.closed() == 1001
 
 
-async def test_client_that_does_not_read_is_cut_and_counted(monkeypatch):
+async def stall(rig, events):
+    """Open a client that stops reading, and another one; tell so many events."""
+    slow = await Counter.open(rig.port, small_buffer=True)
+    quick = await Counter.open(rig.port)
+    for one in (slow, quick):
+        await one.until(lambda seen: seen.since is not None)
+    slow.transport.pause_reading()
+    for start in range(1, events + 1, 50):
+        rig.tell(*(created(seq) for seq in range(start, start + 50)))
+        await quick.until(lambda seen: len(seen.events) >= start + 49)  # noqa: B023
+    return slow, quick
+
+
+async def test_client_that_does_not_read_is_cut_and_counted():
     """By the number of its frames; its memory is given back, and nobody else notices."""
     async with serving() as rig:
-        slow = await Counter.open(rig.port, small_buffer=True)
-        quick = await Counter.open(rig.port)
-        await slow.until(lambda seen: seen.since is not None)
-        await quick.until(lambda seen: seen.since is not None)
-        slow.transport.pause_reading()
-        for start in range(1, 3000, 100):
-            rig.tell(*(created(seq) for seq in range(start, start + 100)))
-            await quick.until(lambda seen, start=start: len(seen.events) >= start + 99)
+        slow, quick = await stall(rig, 3000)
         assert quick.events == list(range(1, 3001))
         assert (rig.feed.dropped, rig.feed.clients) == (1, 1)
+        slow.transport.abort()
+        quick.transport.abort()
+
+
+async def test_client_that_is_slow_for_a_while_gets_all_in_order():
+    """What its socket did not take is kept, up to the bounds."""
+    async with serving() as rig:
+        slow, quick = await stall(rig, 400)
+        (lagging,) = [one for one in rig.feed._receivers if not one.outlet.is_idle]
+        slow.transport.resume_reading()
+        await slow.until(lambda seen: len(seen.events) == 400)
+        assert slow.events == quick.events == list(range(1, 401))
+        rig.tell(created(401))
+        await slow.until(lambda seen: len(seen.events) == 401)
+        assert lagging.outlet.is_idle
+        assert rig.feed.dropped == 0
+        slow.transport.abort()
+        quick.transport.abort()
+
+
+async def test_client_that_takes_nothing_for_long_is_cut(monkeypatch):
+    """However little waits for it: 10 s, less here."""
+    monkeypatch.setattr(outlet, "MAX_UNSENT_SECONDS", 0.1)
+    monkeypatch.setattr(feeds, "SWEEP_SECONDS", 0.01)
+    async with serving() as rig, rig.client() as peer:
+        await peer.greeted()
+        await peer.send({"type": "subscribe", "subscriptions": ["sessions"]})
+        await peer.until("subscribed")
+        slow, quick = await stall(rig, 400)
+        active = 0
+        while not rig.feed.dropped:
+            rig.show(active := active + 1)
+            await peer.until("realtime_update")
+        assert rig.feed.clients == 2
         slow.transport.abort()
         quick.transport.abort()
 
