@@ -119,6 +119,11 @@ class Endpoint(WebSocketHandler):
         if self._receiver is not None:
             self._feed.leave(self._receiver)
 
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Say in JSON what went wrong, before the socket is open; never with a traceback."""
+        del status_code, kwargs
+        self.finish(messages.error(self._reason.lower().replace(" ", "_"), self._reason))
+
     def _is_full(self) -> bool:
         address = client_address(self.request)
         return (

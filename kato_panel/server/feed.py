@@ -292,7 +292,7 @@ class Feed:
         self._cut_slow(self._receivers)
         tick = monotonic()
         for receiver in self._receivers:
-            if tick - receiver.outlet.sent_tick >= HEARTBEAT_SECONDS:
+            if tick - receiver.outlet.sent_tick >= HEARTBEAT_SECONDS - SWEEP_SECONDS:
                 self.tell(receiver, "heartbeat")
 
     def _cut_slow(self, receivers: Iterable[Receiver]) -> None:

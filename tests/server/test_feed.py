@@ -405,7 +405,13 @@ async def stall(rig, events):
 async def test_client_that_does_not_read_is_cut_and_counted():
     """By the number of its frames; its memory is given back, and nobody else notices."""
     async with serving() as rig:
-        slow, quick = await stall(rig, 3000)
+        slow, quick = await stall(rig, 50)
+        both = list(rig.feed._receivers)
+        for start in range(51, 3000, 50):
+            rig.tell(*(created(seq) for seq in range(start, start + 50)))
+            await quick.until(lambda seen: len(seen.events) >= start + 49)  # noqa: B023
+        (cut,) = [one for one in both if one not in rig.feed._receivers]
+        assert not cut.outlet._waiting
         assert quick.events == list(range(1, 3001))
         assert (rig.feed.dropped, rig.feed.clients) == (1, 1)
         slow.transport.abort()
