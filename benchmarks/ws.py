@@ -1,9 +1,10 @@
 """
 What `/ws` costs: latency of a frame and CPU of a send, beside the limit taken in the same run.
 
-``python -m benchmarks.ws [--frames 100]``. The limit is `websockets.broadcast` sending the same
+``python -m benchmarks.ws [--frames 40]``. The limit is `websockets.broadcast` sending the same
 bytes, which is about the least that Python can do. Server and clients are processes of their own,
-both servers get the same frames at the same pace, and the clients are not counted. Also prints
+both servers get the same frames at the same pace, in turns, and the clients are not counted: the
+middle one of three rounds stands in the table, as others use the same cores. Also prints
 the bytes of an idle minute, for each subscription.
 """
 
@@ -39,6 +40,7 @@ AIM_P95_SECONDS = 0.05
 AIM_IDLE_BYTES = 8_000
 IDLE_SECONDS = 60.0
 WARM_UP_FRAMES = 10
+ROUNDS = 3
 
 
 def build_event(seq):
@@ -182,7 +184,7 @@ async def send_frames(send, frames, first):
 
 
 async def measure(serving, count, frames):
-    """Return CPU seconds of a send to one client, and how late each frame was."""
+    """Return CPU seconds of a send to one client, and how late frames were: p50 and p95."""
     async with serving() as (port, send):
         clients = Clients(port, count)
         try:
@@ -196,7 +198,7 @@ async def measure(serving, count, frames):
         finally:
             clients.end()
     assert len(late) == count * frames, f"{len(late)} of {count * frames} frames came"
-    return (used_seconds - idle_seconds) / len(late), late
+    return (used_seconds - idle_seconds) / len(late), (percentile(late, 50), percentile(late, 95))
 
 
 async def measure_idle(topics, events="true"):
@@ -224,15 +226,18 @@ async def run(frames):
     print("| clients | µs of CPU a send: ours / limit | ratio | p50 / p95 ms: ours | limit | aim |")
     print("|---|---|---|---|---|---|")
     for count in CLIENTS:
-        ours, late = await measure(serving_ours, count, frames)
-        limit, limit_late = await measure(serving_limit, count, frames)
-        p95 = percentile(late, 95)
+        rounds = {serving_ours: [], serving_limit: []}
+        for _ in range(ROUNDS):
+            for serving, measured in rounds.items():
+                measured.append(await measure(serving, count, frames))
+        ours, limit = (statistics.median(one[0] for one in each) for each in rounds.values())
+        late, limit_late = (sorted(one[1] for one in each)[ROUNDS // 2] for each in rounds.values())
+        p95 = late[1]
         is_met = ours <= AIM_RATIO * limit and p95 <= AIM_P95_SECONDS
         print(
             f"| {count} | {1e6 * ours:.1f} / {1e6 * limit:.1f} | {ours / limit:.2f} "
-            f"| {1000 * statistics.median(late):.2f} / {1000 * p95:.2f} "
-            f"| {1000 * statistics.median(limit_late):.2f} "
-            f"/ {1000 * percentile(limit_late, 95):.2f} "
+            f"| {1000 * late[0]:.2f} / {1000 * p95:.2f} "
+            f"| {1000 * limit_late[0]:.2f} / {1000 * limit_late[1]:.2f} "
             f"| {AIM_RATIO} x, {1000 * AIM_P95_SECONDS:.0f} ms: {'met' if is_met else 'missed'} |",
             flush=True,
         )
@@ -251,7 +256,7 @@ async def run(frames):
 def main():
     """Measure, or be the clients."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=100)
+    parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--clients", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.clients:

@@ -466,6 +466,12 @@ async def test_bounds_of_what_waits(frames, size, seconds, is_overfull):
     """More than 256 frames, more than 1 MiB, or more than 10 s."""
 
     class Stuck:
+        def closed(self):
+            return False
+
+        def writing(self):
+            return True
+
         def write(self, data):
             return asyncio.get_running_loop().create_future()
 

@@ -439,6 +439,8 @@ def test_panel_serve_works_too(simulator, plugins, tmp_path):
         assert "KATO sessions" in httpx.get(f"{url}/app", trust_env=False).text
         status = httpx.get(f"{url}/api/v1/sessions/count", trust_env=False).status_code
         assert status == (200 if plugins else 404)
+        status = httpx.get(f"{url}/ws", trust_env=False).status_code
+        assert status == (400 if plugins else 404)  # there, but to be asked for as a WebSocket
         script = httpx.get(f"{url}/static/js/bokeh.min.js", trust_env=False)
         assert script.headers.get("content-encoding") == ("gzip" if plugins else None)
     finally:
