@@ -24,7 +24,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application
 from websockets.asyncio.server import broadcast, serve
 
-from kato_panel import wire
+from kato_panel import composing
 from kato_panel.config import load
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.snapshot import SessionSnapshot
@@ -158,7 +158,9 @@ async def serving_limit():
         await connection.wait_closed()
 
     def send(event):
-        frame = wire.encode(wire.compose_session_event(event, "0123456789abcdef", event.seq))
+        frame = composing.encode(
+            composing.compose_session_event(event, "0123456789abcdef", event.seq)
+        )
         broadcast(server.connections, frame, text=True)
 
     async with serve(hold, "127.0.0.1", 0, compression=None, ping_interval=None) as server:

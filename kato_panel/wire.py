@@ -1,13 +1,10 @@
 """
 The frames of ``/ws``, in both directions. The published form is ``docs/messages.md``.
 
-Pure. What we send is made as dictionaries and encoded once, however many clients get it; the
-models are what a program reads frames with, as `kato_panel.client` does.
+Pure. Models to read frames with, as `kato_panel.client` and the endpoint do; `composing.py` makes
+those that are sent.
 """
 
-import json
-from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
@@ -22,8 +19,6 @@ from pydantic import (
 )
 
 from kato_panel import messages
-from kato_panel.domain.events import Moment, SessionEvent
-from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.errors import MessageError
 
 MAX_TOPICS: Final = 32
@@ -307,35 +302,6 @@ def apply_order(topics: frozenset[Topic], order: Order) -> frozenset[Topic]:
     return topics | named if order.mode == "add" else named
 
 
-def encode(frame: Mapping[str, Any]) -> bytes:
-    """Write a frame as ASCII, so that no text can be one that UTF-8 cannot say."""
-    return json.dumps(frame, separators=(",", ":")).encode()
-
-
-def compose(kind: str, at: datetime, epoch: str, seq: int, **payload: Any) -> dict[str, Any]:
-    """Give a payload what every frame has."""
-    return {"type": kind, "timestamp": messages.iso(at), "epoch": epoch, "seq": seq, **payload}
-
-
-def compose_session_event(event: SessionEvent, epoch: str, seq: int) -> dict[str, Any]:
-    """Say that sessions came or went, under the number of this frame."""
-    told = messages.session_event(event)
-    told["data"]["session_ids"] = [_text(one) for one in told["data"]["session_ids"]]
-    told["data"]["node_ids"] = [one and _text(one) for one in told["data"]["node_ids"]]
-    return {**told, "epoch": epoch, "seq": seq}
-
-
-def compose_sessions(snapshot: SessionSnapshot | None, now: Moment) -> dict[str, Any]:
-    """Say how many sessions there are: the part of a ``realtime_update``."""
-    count = messages.session_count(snapshot, now)
-    return count.model_dump(exclude={"active_sessions"})
-
-
 def list_topics(topics: frozenset[Topic]) -> list[str]:
     """Write a set of subscriptions in the order of their names' definition."""
     return [topic.value for topic in Topic if topic in topics]
-
-
-def _text(text: str) -> str:
-    """Make a question mark of half a surrogate pair, which no reader would take."""
-    return text.encode("utf-8", "replace").decode()

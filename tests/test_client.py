@@ -7,7 +7,7 @@ import pytest
 from websockets.asyncio.server import serve
 
 from kato_panel import client as clients
-from kato_panel import wire
+from kato_panel import composing, wire
 from kato_panel.client import Client, connect
 from kato_panel.errors import FeedRefused
 from kato_panel.server import endpoint, ring
@@ -47,7 +47,7 @@ async def saying(*frames, headers=None):
 
 def frame(kind, epoch="e", seq=1, **payload):
     """One frame as text."""
-    return wire.encode(wire.compose(kind, NOON, epoch, seq, **payload)).decode()
+    return composing.encode(composing.compose(kind, NOON, epoch, seq, **payload)).decode()
 
 
 async def test_messages_are_typed():

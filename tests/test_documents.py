@@ -15,7 +15,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
-from kato_panel import config, messages, wire
+from kato_panel import composing, config, messages, wire
 from kato_panel.domain.actions import Outcome, Result, check_ids
 from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, SessionEvent
@@ -130,7 +130,7 @@ def test_examples_of_session_event_are_what_is_told(example):
         after_gap_seconds=data["after_gap_seconds"],
         since_last_event_seconds=data["time_since_last_event"],
     )
-    assert wire.compose_session_event(event, example["epoch"], example["seq"]) == example
+    assert composing.compose_session_event(event, example["epoch"], example["seq"]) == example
     assert event.current - event.previous == event.signed_delta
 
 

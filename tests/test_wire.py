@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kato_panel import wire
+from kato_panel import composing, wire
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.errors import MessageError
 from kato_panel.wire import Subscribe, Topic, Unsubscribe
@@ -70,7 +70,7 @@ def test_orders_replace_add_or_take_away(order, result):
 def test_sessions_are_the_documents_fields():
     """`total_count` has the document's meaning; the age is counted up to now."""
     snapshot = SessionSnapshot(moment(1), 7, reported=9, drift=2, at=moment(0), counted_by="redis")
-    assert wire.compose_sessions(snapshot, moment(1.5)) == {
+    assert composing.compose_sessions(snapshot, moment(1.5)) == {
         "active_count": 7,
         "total_count": 7,
         "reported_count": 9,
@@ -83,4 +83,4 @@ def test_sessions_are_the_documents_fields():
 
 def test_frames_are_ascii():
     """So no text can be one that UTF-8 cannot say."""
-    assert wire.encode({"a": "é\ud800"}) == b'{"a":"\\u00e9\\ud800"}'
+    assert composing.encode({"a": "é\ud800"}) == b'{"a":"\\u00e9\\ud800"}'

@@ -9,17 +9,16 @@ happens on the server's loop and waits for no client: what a socket does not tak
 import asyncio
 import contextlib
 import logging
-from collections import OrderedDict
 from collections.abc import Iterable
 from importlib.metadata import version
 from time import monotonic
 from typing import Any, Final
 
-from kato_panel import wire
-from kato_panel.domain.events import MAX_NAMES, SessionEvent
+from kato_panel import composing, wire
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.hub import Subscription
 from kato_panel.runtime import Runtime
+from kato_panel.server.holding import Holding
 from kato_panel.server.outlet import seal
 from kato_panel.server.receivers import CHUNK_FRAMES, Receiver, Receivers
 from kato_panel.server.ring import Kept, Ring
@@ -33,11 +32,9 @@ CHANGE_SECONDS: Final = 0.25
 """At least between two updates, however often the count changes."""
 HEARTBEAT_SECONDS: Final = 30.0
 SWEEP_SECONDS: Final = 1.0
-NAMING_SECONDS: Final = 0.4
-"""An event without names waits so long for them: it is told once, and may be told 0.5 s late."""
 MAX_WAITING_EVENTS: Final = 10_000
-MAX_TURN_EVENTS: Final = 64
-"""Events published before others on this loop have their turn."""
+MAX_TURN_FRAMES: Final = 64
+"""Published before others on this loop have their turn."""
 MAX_DIGITS: Final = 15
 TOO_SLOW: Final = (1013, "slow consumer")
 GOING_AWAY: Final = (1001, "the service stops")
@@ -74,10 +71,8 @@ class Feed:
         self._snapshot: SessionSnapshot | None = None
         self._told_active: int | None = None
         self._told_tick = float("-inf")
-        self._held: OrderedDict[int, tuple[SessionEvent, float]] = OrderedDict()
-        self._event_seq = 0
+        self._holding = Holding(after_seq=0)
         self._timers: dict[Any, asyncio.TimerHandle] = {}
-        self._turn: asyncio.Handle | None = None
         self._has_more = False
         self._is_over = False
 
@@ -156,8 +151,6 @@ class Feed:
             self._subscription = None
         for timer in self._timers.values():
             timer.cancel()
-        if self._turn is not None:
-            self._turn.cancel()
         for receiver in self._receivers:
             self._receivers.remove(receiver)
             receiver.close(*GOING_AWAY)
@@ -170,7 +163,7 @@ class Feed:
             self._wake, max_events=MAX_WAITING_EVENTS
         )
         self._snapshot = before.snapshot
-        self._event_seq = max((event.seq for event in before.events), default=0)
+        self._holding = Holding(max((event.seq for event in before.events), default=0))
         self._told_active = None if before.snapshot is None else before.snapshot.active
         self._arrange(self._update, UPDATE_SECONDS)
         self._arrange(self._sweep, SWEEP_SECONDS)
@@ -192,53 +185,35 @@ class Feed:
         """Take what the hub has: the newest state, and events."""
         if self._subscription is None:
             return
-        if len(self._held) > MAX_WAITING_EVENTS:
+        if len(self._holding) > MAX_WAITING_EVENTS:
             self._has_more = True  # the hub's own queue is bounded, and loses the oldest
             return
         update = self._subscription.take()
         self._snapshot = update.snapshot or self._snapshot
-        until_tick = monotonic() + NAMING_SECONDS
-        for event in update.events:
-            if event.seq in self._held:
-                self._held[event.seq] = (event, self._held[event.seq][1])
-            elif event.seq > self._event_seq:
-                self._held[event.seq] = (event, until_tick)
+        self._holding.put(update.events, monotonic())
         if self._snapshot is not None and self._snapshot.active != self._told_active:
             self._arrange(self._update, max(0.0, self._told_tick + CHANGE_SECONDS - monotonic()))
         self._publish_events()
 
     def _publish_events(self) -> None:
-        """
-        Publish the events that need not wait for their names any more, in their order.
-
-        The hub tells an event again once it is known whose it was, mostly within 0.5 s; a client
-        is told each event once, within 0.5 s. So one that names are missing of waits a little,
-        and those after it wait with it. Names that come later yet are not told here.
-        """
+        """Publish the events that need not wait any more, some at a time."""
         tick = monotonic()
         frames: list[bytes] = []
-        for _ in range(MAX_TURN_EVENTS):
-            if not self._held:
+        while (rest_seconds := self._holding.rest_seconds(tick)) == 0.0:
+            if len(frames) >= MAX_TURN_FRAMES:
                 break
-            seq, (event, until_tick) = next(iter(self._held.items()))
-            is_named = len(event.names) >= min(event.delta, MAX_NAMES)
-            if not is_named and tick < until_tick:
-                self._arrange(self._publish_events, until_tick - tick)
-                break
-            del self._held[seq]
-            if seq > self._event_seq + 1:
-                frames.append(self._skip(seq - self._event_seq - 1))
-            self._event_seq = seq
+            event, skipped = self._holding.pop()
+            if skipped:
+                frames.append(self._skip(skipped))
             self._seq += 1
-            frames.append(
-                self._keep(wire.compose_session_event(event, self.epoch, self._seq), self._seq)
-            )
-        else:
-            self._turn = asyncio.get_running_loop().call_soon(self._publish_events)
+            frame = composing.compose_session_event(event, self.epoch, self._seq)
+            frames.append(self._keep(frame, self._seq))
+        if rest_seconds is not None:
+            self._arrange(self._publish_events, rest_seconds)
         self._spread(frames)
-        if self._has_more and len(self._held) <= MAX_WAITING_EVENTS:
+        if self._has_more and len(self._holding) <= MAX_WAITING_EVENTS:
             self._has_more = False
-            asyncio.get_running_loop().call_soon(self._take)
+            self._arrange(self._take, 0.0)
 
     def _skip(self, count: int) -> bytes:
         """Say to all that the hub had no room for some events, each of which has a number."""
@@ -249,7 +224,7 @@ class Feed:
 
     def _keep(self, frame: dict[str, Any], seq: int) -> bytes:
         """Encode a frame and keep it for those who resume."""
-        sealed = seal(wire.encode(frame))
+        sealed = seal(composing.encode(frame))
         self._ring.put(Kept(seq, Topic.SESSION_EVENTS, sealed))
         return sealed
 
@@ -274,7 +249,7 @@ class Feed:
         if not wanting or not parts:
             return
         self._seq += 1
-        data = seal(wire.encode(self._compose("realtime_update", self._seq, data=parts)))
+        data = seal(composing.encode(self._compose("realtime_update", self._seq, data=parts)))
         tick = monotonic()
         for receiver in wanting:
             receiver.outlet.send(data, 1, tick)
@@ -284,7 +259,7 @@ class Feed:
         """Say how it is, as far as the flags allow."""
         if not self._settings.session_events:
             return {}
-        return {"sessions": wire.compose_sessions(self._snapshot, now())}
+        return {"sessions": composing.compose_sessions(self._snapshot, now())}
 
     def _sweep(self) -> None:
         """Cut who takes nothing any more, and show who has heard nothing that we are there."""
@@ -330,8 +305,8 @@ class Feed:
                 self._send(receiver, kind, self._seq, **payload)
 
     def _send(self, receiver: Receiver, kind: str, seq: int, **payload: Any) -> None:
-        data = seal(wire.encode(self._compose(kind, seq, **payload)))
+        data = seal(composing.encode(self._compose(kind, seq, **payload)))
         receiver.outlet.send(data, 1, monotonic())
 
     def _compose(self, kind: str, seq: int, **payload: Any) -> dict[str, Any]:
-        return wire.compose(kind, now().wall, self.epoch, seq, **payload)
+        return composing.compose(kind, now().wall, self.epoch, seq, **payload)

@@ -329,7 +329,7 @@ async def test_events_that_the_hub_has_no_room_for_are_a_gap(monkeypatch):
 
 async def test_feed_that_is_behind_leaves_the_rest_in_the_hub(monkeypatch):
     """Whose queue is bounded, and says what it had no room for."""
-    monkeypatch.setattr(feeds, "MAX_TURN_EVENTS", 2)
+    monkeypatch.setattr(feeds, "MAX_TURN_FRAMES", 2)
     async with serving() as rig, rig.client() as peer:
         await peer.greeted()
         monkeypatch.setattr(feeds, "MAX_WAITING_EVENTS", 5)
@@ -484,6 +484,46 @@ async def test_bounds_of_what_waits(frames, size, seconds, is_overfull):
     else:
         out.send(size * b"x", 1, 0.0)
     assert out.is_overfull(seconds) is is_overfull
+
+
+class Odd:
+    """A stream that takes nothing, or breaks."""
+
+    def __init__(self, error):
+        self.error, self.written, self.is_closed = error, [], False
+
+    def closed(self):
+        return self.is_closed
+
+    def writing(self):
+        return False
+
+    def write_to_fd(self, data):
+        raise self.error
+
+    def write(self, data):
+        self.written.append(data)
+        return asyncio.get_running_loop().create_future()
+
+    def close(self, exc_info):
+        self.is_closed = exc_info
+
+
+async def test_socket_that_takes_nothing_now_is_left_to_tornado():
+    """Which writes on when there is room."""
+    stream = Odd(BlockingIOError())
+    out = outlet.Outlet(stream, lambda: None)
+    out.send(b"abc", 1, 0.0)
+    assert (stream.written, out.is_idle) == ([b"abc"], False)
+
+
+async def test_socket_that_breaks_is_closed():
+    """As Tornado would; its handler hears of that. Nothing more is written."""
+    stream = Odd(ConnectionResetError())
+    out = outlet.Outlet(stream, lambda: None)
+    out.send(b"abc", 1, 0.0)
+    out.send(b"def", 1, 0.0)
+    assert (stream.written, out.is_idle, stream.is_closed) == ([], True, True)
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536, 100_000])
