@@ -71,7 +71,7 @@ class Feed:
         self._snapshot: SessionSnapshot | None = None
         self._told_active: int | None = None
         self._told_tick = float("-inf")
-        self._holding = Holding(after_seq=0)
+        self._holding = Holding(0, is_named_later=False)
         self._timers: dict[Any, asyncio.TimerHandle] = {}
         self._has_more = False
         self._is_over = False
@@ -163,7 +163,10 @@ class Feed:
             self._wake, max_events=MAX_WAITING_EVENTS
         )
         self._snapshot = before.snapshot
-        self._holding = Holding(max((event.seq for event in before.events), default=0))
+        self._holding = Holding(
+            max((event.seq for event in before.events), default=0),
+            is_named_later=self._settings.follows_stream,
+        )
         self._told_active = None if before.snapshot is None else before.snapshot.active
         self._arrange(self._update, UPDATE_SECONDS)
         self._arrange(self._sweep, SWEEP_SECONDS)

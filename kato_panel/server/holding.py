@@ -22,10 +22,13 @@ class Holding:
     ----------
     after_seq
         The newest event that is not to be told any more.
+    is_named_later
+        Whether anybody can still name an event; if not, none waits.
     """
 
-    def __init__(self, after_seq: int) -> None:
+    def __init__(self, after_seq: int, *, is_named_later: bool) -> None:
         self._told_seq = after_seq
+        self._wait_seconds = NAMING_SECONDS if is_named_later else 0.0
         self._held: OrderedDict[int, tuple[SessionEvent, float]] = OrderedDict()
 
     def __len__(self) -> int:
@@ -37,7 +40,7 @@ class Holding:
             if event.seq in self._held:
                 self._held[event.seq] = (event, self._held[event.seq][1])
             elif event.seq > self._told_seq:
-                self._held[event.seq] = (event, tick + NAMING_SECONDS)
+                self._held[event.seq] = (event, tick + self._wait_seconds)
 
     def rest_seconds(self, tick: float) -> float | None:
         """Say how long the next one has still to wait; ``None`` if there is none."""

@@ -206,6 +206,14 @@ async def test_event_whose_name_does_not_come_is_told_within_half_a_second():
         assert await peer.settled() == []
 
 
+async def test_event_that_nobody_can_name_does_not_wait():
+    """Without KATO's stream, there is nothing to wait for."""
+    async with serving(KATO_PANEL_STREAM="off") as rig, rig.client() as peer:
+        await peer.greeted()
+        rig.tell(created(1, names=()))
+        assert counts(await peer.settled()) == [1]
+
+
 async def test_events_from_before_the_first_client_are_not_told():
     """They happened before anybody could hear of them; their names come too late as well."""
     nameless = created(1, names=())
