@@ -132,6 +132,7 @@ class Counter(asyncio.Protocol):
     def __init__(self, path="/ws"):
         self._path, self._buffer, self._is_open = path, b"", False
         self.events, self.gaps, self.since = [], [], None
+        self.beats = []  # how many events came before each heartbeat
         self.moved, self.ended = asyncio.Event(), asyncio.Event()
 
     @classmethod
@@ -199,7 +200,9 @@ class Counter(asyncio.Protocol):
             gap = GAP.search(text)
             self.gaps.append((int(gap[1]), int(gap[2])))
             self.since = int(gap[2])
-        elif b'"type":"heartbeat"' not in text and (number := EPOCH.search(text)):
+        elif b'"type":"heartbeat"' in text:
+            self.beats.append(len(self.events))
+        elif number := EPOCH.search(text):
             self.since = int(number[2])
 
     async def until(self, is_enough):

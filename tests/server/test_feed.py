@@ -252,10 +252,14 @@ async def test_answers_wait_for_what_was_missed():
             await peer.greeted()
         rig.tell(*(created(seq) for seq in range(1, 3001)))
         counter = await Counter.open(rig.port, query=f"?since={rig.hub.epoch}:0", small_buffer=True)
+        counter.transport.pause_reading()
         counter.send(b"ping")
-        await counter.until(lambda seen: len(seen.events) == 3000)
+        async with rig.client() as peer:  # when it is through, so is the ping
+            await peer.settled()
+        counter.transport.resume_reading()
+        await counter.until(lambda seen: seen.beats)
         counter.transport.abort()
-    assert counter.events == list(range(1, 3001))
+    assert (counter.events, counter.beats) == (list(range(1, 3001)), [3000])
 
 
 async def test_resuming_from_too_far_back_is_a_gap(monkeypatch):
