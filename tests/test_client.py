@@ -11,10 +11,17 @@ from kato_panel import composing, wire
 from kato_panel.client import Client, connect
 from kato_panel.errors import FeedRefused
 from kato_panel.server import endpoint, ring
+from kato_panel.server import feed as feeds
 from tests.conftest import NOON
 from tests.feed_rig import created, serving
 
 WAIT_SECONDS = 20
+
+
+@pytest.fixture(autouse=True)
+def only_what_is_told(monkeypatch):
+    """No regular update comes between, however slow the machine."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 3600)
 
 
 async def until(messages, kind):

@@ -7,16 +7,24 @@ import statistics
 import time
 from datetime import timedelta
 
+import pytest
 from websockets.asyncio.client import connect
 
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.server import endpoint
+from kato_panel.server import feed as feeds
 from kato_panel.simulator.churn import DAY_SECONDS, Churn
 from kato_panel.simulator.world import World
 from tests.conftest import NOON
 from tests.feed_rig import Counter, created, serving
 
 CHUNK = 100
+
+
+@pytest.fixture
+def only_events(monkeypatch):
+    """No regular update takes a number."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 3600)
 
 
 class Returning:
@@ -47,12 +55,14 @@ class Returning:
 
     def is_exact(self, count):
         """Whether each event came once and in order, or is covered by a gap."""
-        # Only events are published in this test: an event's count is its frame's number.
+        # Only events are published in these tests: an event's count is its frame's number.
         missing = {seq for first, last in self.gaps for seq in range(first, last + 1)}
         return self.events == [seq for seq in range(1, count + 1) if seq not in missing]
 
 
-async def test_each_event_reaches_each_client_once_across_reconnects(size, monkeypatch):
+async def test_each_event_reaches_each_client_once_across_reconnects(
+    size, only_events, monkeypatch
+):
     """What was received is what was published, or a gap says which are missing."""
     count, clients = size.n(10_000, 100_000), size.n(30, 200)
     reconnects, draw = size.n(50, 100), random.Random(7)
@@ -93,7 +103,7 @@ async def test_each_event_reaches_each_client_once_across_reconnects(size, monke
     )
 
 
-async def test_events_at_full_speed_arrive_or_are_a_gap(size):
+async def test_events_at_full_speed_arrive_or_are_a_gap(size, only_events):
     """Though nobody waits for anybody: the hub loses the oldest, and the feed says which."""
     count = size.n(20_000, 100_000)
     async with serving() as rig:

@@ -12,9 +12,16 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from kato_panel.server import endpoint
+from kato_panel.server import feed as feeds
 from tests.feed_rig import Counter, created, masked, serving
 
 FEW = ["sessions", "session_events"]
+
+
+@pytest.fixture(autouse=True)
+def only_what_is_told(monkeypatch):
+    """No regular update comes between, however slow the machine."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 3600)
 
 
 async def subscribed(peer, kind, names, **more):
