@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Tests of what has to be covered whole; the others mostly wait, and so run two at a time.
-PURE := tests/domain tests/test_messages.py tests/sources/test_payloads.py
+PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/sources/test_payloads.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run lab test proof bench lint fix screenshots clean
@@ -37,7 +37,7 @@ test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their 
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PURE)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PURE:%=--ignore %)
-	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/sources/payloads.py" --fail-under 100
+	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/composing.py,kato_panel/wire.py,kato_panel/sources/payloads.py" --fail-under 100
 
 proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of docs/reliability.md
 	KATO_PANEL_TEST_SIZE=full $(BIN)/pytest --timeout 7200
@@ -47,6 +47,7 @@ bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same ru
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python benchmarks/history.py
+	$(BIN)/python -m benchmarks.ws
 
 lint: $(VENV)/test.stamp  ## lints, types and layers only
 	$(BIN)/ruff check .
