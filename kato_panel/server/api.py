@@ -8,6 +8,7 @@ from kato_panel import bodies, messages, recording
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.events import Desk, EventsRequest
+from kato_panel.server.openapi import OpenApiRequest
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now
 
@@ -81,6 +82,7 @@ def routes(runtime: Runtime) -> list[Route]:
     return [
         (r"/healthz", HealthRequest, given),
         (r"/readyz", ReadyRequest, given),
+        (r"/api/v1/openapi\.json", OpenApiRequest, given),
         (r"/api/v1/events", EventsRequest, {**given, "desk": Desk()}),
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),
