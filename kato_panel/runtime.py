@@ -13,6 +13,7 @@ from kato_panel.domain.actions import ActionsState, judge_actions
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.ledger import Ledger
 from kato_panel.domain.named import NamedSessions
+from kato_panel.domain.tally import Tally
 from kato_panel.domain.telling import KeyedCount, PolledCount
 from kato_panel.domain.timeline import Timeline
 from kato_panel.history import History, Retention
@@ -47,6 +48,8 @@ class Runtime:
     ----------
     settings, hub, watcher, sessions, history
         The parts that others use; the last is ``None`` where none is kept.
+    tally
+        What is counted since `start`; ``None`` before.
     listens_on
         Addresses that this process serves on; ``None`` where nobody knows them.
     has_routes
@@ -64,6 +67,7 @@ class Runtime:
         self.watcher: Watcher | None = None
         self.sessions: SessionDirectory | None = None
         self.history: History | None = None
+        self.tally: Tally | None = None
         self._simulator: EmbeddedSimulator | None = None
 
     @property
@@ -124,6 +128,8 @@ class Runtime:
             )
         else:
             recorder = Recorder(self.history, has_records=ledger is not None)
+        self.tally = Tally(has_records=ledger is not None)
+        self.tally.begin(after_seq)
         timeline = Timeline(0.0)
         recalled.fill(timeline)
         if settings.session_events:
@@ -135,6 +141,7 @@ class Runtime:
             teller=teller,
             recorder=recorder,
             timeline=timeline,
+            tally=self.tally,
             overhear=None if named is None else named.overhear,
             tells_events=settings.session_events,
             off=off,

@@ -22,14 +22,16 @@ def still_runtime(**parts):
 
 
 @asynccontextmanager
-async def asking(runtime):
+async def asking(runtime, feed=None):
     """Routes of a runtime; yields a client that knows where they are."""
-    server = HTTPServer(Application(routes(runtime)))
+    server = HTTPServer(Application(routes(runtime, feed)))
     listening, port = bind_unused_port()
     server.add_socket(listening)
-    async with httpx.AsyncClient(
-        base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20
-    ) as client:
-        yield client
-    server.stop()
-    await server.close_all_connections()
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=20
+        ) as client:
+            yield client
+    finally:
+        server.stop()
+        await server.close_all_connections()

@@ -195,6 +195,11 @@ def test_examples_of_deletes_are_an_order_and_its_outcomes():
     for told in (answers[0], *answers[1]["results"]):
         outcome = Outcome(told["session_id"], Result(told["result"]), told["reason"])
         assert messages.session_outcome(outcome).model_dump(mode="json") == told
+    outcomes = [
+        Outcome(one["session_id"], Result(one["result"]), one["reason"])
+        for one in answers[1]["results"]
+    ]
+    assert messages.session_outcomes(outcomes).model_dump(mode="json") == answers[1]
 
 
 def test_every_field_of_a_message_is_explained():

@@ -8,6 +8,7 @@ from kato_panel import bodies, messages, recording
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.events import Desk, EventsRequest
+from kato_panel.server.metrics import FeedFigures, LoopLag, MetricsRequest
 from kato_panel.server.openapi import OpenApiRequest
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now
@@ -75,12 +76,22 @@ class UnknownRequest(JsonRequest):
         self.finish(messages.error("not_found", f"{self.request.path} is not known"))
 
 
-def routes(runtime: Runtime) -> list[Route]:
-    """List our routes, for the Tornado application that will have them."""
+def routes(runtime: Runtime, feed: FeedFigures | None = None) -> list[Route]:
+    """
+    List our routes, for the Tornado application that will have them.
+
+    Parameters
+    ----------
+    runtime
+        What they ask.
+    feed
+        What ``/metrics`` tells of the clients of ``/ws``, if there is one.
+    """
     runtime.has_routes = True
     given = {"runtime": runtime}
     return [
         (r"/healthz", HealthRequest, given),
+        (r"/metrics", MetricsRequest, {**given, "feed": feed, "lag": LoopLag()}),
         (r"/readyz", ReadyRequest, given),
         (r"/api/v1/openapi\.json", OpenApiRequest, given),
         (r"/api/v1/events", EventsRequest, {**given, "desk": Desk()}),

@@ -131,6 +131,13 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
             "readyz", "Say whether anything was observed yet.", bodies.Ready, refusals=(503,)
         )
     },
+    "/metrics": {
+        "get": Operation(
+            "metrics",
+            "Tell all figures, as Prometheus reads them.",
+            texts={TEXT_TYPE: {"type": "string"}},
+        )
+    },
     "/api/v1/openapi.json": {
         "get": Operation("openapi", "Give this document.", texts={JSON_TYPE: {"type": "object"}})
     },
