@@ -105,7 +105,7 @@ class RedisSource:
         try:
             yield
         except (RedisError, OSError, TimeoutError) as error:
-            raise SourceUnavailable(f"Redis is away: {_describe(error)}") from error
+            raise SourceUnavailable(f"Redis is away: {describe(error)}") from error
 
     async def run(self, tell: Tell) -> None:
         """
@@ -121,7 +121,7 @@ class RedisSource:
             try:
                 await self._visit(tell)
             except (SourceError, RedisError, OSError, TimeoutError) as error:
-                self._trouble = _describe(error)
+                self._trouble = describe(error)
                 tell(LookFailed(self.name, self._trouble, self._clock()))
             rest_seconds = RETRY_SECONDS - (self._clock().tick - began_tick)
             await asyncio.sleep(max(0.1, rest_seconds))
@@ -162,7 +162,7 @@ class RedisSource:
                 await asking.disconnect()
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Say why Redis cannot be read, in words that hold no secret."""
     match error:
         case SourceError():
