@@ -1,11 +1,11 @@
 """
 What is counted since the start: arrivals, departures with their reasons, lifetimes, polls, lag.
 
-One writer, the watcher; whoever else reads gets `Tally.figures`, a frozen value.
+One writer, the watcher; whoever else reads gets `Tally.tallied`, a frozen value.
 """
 
 from bisect import bisect_left
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -116,7 +116,7 @@ class Tally:
         self._lag = Lag()
         # Without records a reason counts once it was told: that nobody expired is not known then.
         reasons = Reason if has_records else (Reason.UNKNOWN,)
-        self.figures = Tallied(
+        self.tallied = Tallied(
             created=0,
             ended=MappingProxyType(dict.fromkeys(reasons, 0)),
             lifetimes=Spread.within(LIFETIME_SECONDS) if has_records else None,
@@ -131,7 +131,7 @@ class Tally:
         """Take an observation, and what follows from it."""
         if isinstance(observation, CountObserved):
             seconds = observation.arrived_at.tick - observation.sent_at.tick
-            self.figures = replace(self.figures, polls=self.figures.polls.add([max(0.0, seconds)]))
+            self.tallied = replace(self.tallied, polls=self.tallied.polls.add([max(0.0, seconds)]))
         if self._has_records and told.transitions:
             self._add_steps(told.transitions)
         elif told.events and not self._has_records:
@@ -140,10 +140,10 @@ class Tally:
     def add_lag(self, seconds: float) -> None:
         """Take the lag of one turn of the watcher's loop."""
         self._lag.add(seconds)
-        self.figures = replace(self.figures, lag_seconds=self._lag.seconds)
+        self.tallied = replace(self.tallied, lag_seconds=self._lag.seconds)
 
     def _add_events(self, events: Iterable[SessionEvent]) -> None:
-        created, ended = 0, Counter[Reason]()
+        created, ended = 0, dict(self.tallied.ended)
         for event in events:
             if event.seq <= self._seq:
                 continue  # told again with its names: counted before
@@ -151,31 +151,35 @@ class Tally:
             if event.kind is Kind.CREATED:
                 created += event.delta
             else:
-                ended[_reason(event.reason)] += event.delta
-        self._move(created, ended)
+                reason = _reason(event.reason)
+                ended[reason] = ended.get(reason, 0) + event.delta
+        self.tallied = replace(
+            self.tallied,
+            created=self.tallied.created + created,
+            ended=MappingProxyType(ended),
+        )
 
     def _add_steps(self, steps: Iterable[Transition]) -> None:
-        created, ended = 0, list[Record]()
-        for step in steps:  # a first look may find 100,000: one new value for all of them
-            if step.step is Step.BORN:
-                created += 1
-            elif step.step is Step.ENDED:
-                ended.append(step.record)
-        endings = (record.ending for record in ended)
-        self._move(created, Counter(ending.reason for ending in endings if ending is not None))
-        if self.figures.lifetimes is not None and ended:
-            lived = (seconds for seconds in map(_lifetime_seconds, ended) if seconds is not None)
-            self.figures = replace(self.figures, lifetimes=self.figures.lifetimes.add(lived))
-
-    def _move(self, created: int, ended: Mapping[Reason, int]) -> None:
-        if created or ended:
-            sums = Counter(self.figures.ended)
-            sums.update(ended)
-            self.figures = replace(
-                self.figures,
-                created=self.figures.created + created,
-                ended=MappingProxyType(dict(sums)),
-            )
+        # A first look may find 100,000 that neither came nor went, while the loop stands still.
+        born, ended = Step.BORN, Step.ENDED
+        moved = [step for step in steps if step.step is born or step.step is ended]
+        if not moved:
+            return
+        gone = [step.record for step in moved if step.step is ended]
+        sums = dict(self.tallied.ended)
+        for record in gone:
+            if record.ending is not None:
+                sums[record.ending.reason] += 1
+        lifetimes = self.tallied.lifetimes
+        if lifetimes is not None and gone:
+            lived = map(_lifetime_seconds, gone)
+            lifetimes = lifetimes.add(seconds for seconds in lived if seconds is not None)
+        self.tallied = replace(
+            self.tallied,
+            created=self.tallied.created + len(moved) - len(gone),
+            ended=MappingProxyType(sums),
+            lifetimes=lifetimes,
+        )
 
 
 def _reason(told: str | None) -> Reason:

@@ -143,7 +143,7 @@ class Exposition:
     @property
     def _tallied(self) -> Tallied | None:
         tally = self._runtime.tally
-        return None if tally is None else tally.figures
+        return None if tally is None else tally.tallied
 
     def _tell_churn(self, snapshot: SessionSnapshot | None) -> Iterator[Metric]:
         created = CounterMetricFamily(

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from kato_panel.domain.events import CountObserved, Kind, SessionEvent
+from kato_panel.domain.events import CountObserved, Kind, SessionEvent, SourceHeard
 from kato_panel.domain.records import Ending, Reason, Record, Step, Transition, Witness
 from kato_panel.domain.tally import LAGS, MAX_DOUBT, POLL_SECONDS, Lag, Spread, Tally
 from kato_panel.domain.telling import Told
@@ -27,13 +27,13 @@ def ended(reason=Reason.EXPIRED, created=0.0, earliest=10.0, latest=10.0):
 def test_events_are_counted_by_their_deltas():
     """An end without a reason that we know has the reason unknown."""
     tally = Tally()
-    assert dict(tally.figures.ended) == {Reason.UNKNOWN: 0}
+    assert dict(tally.tallied.ended) == {Reason.UNKNOWN: 0}
     tally.add(POLLED, Told([event(1, Kind.CREATED, 5), event(2, Kind.DESTROYED, 2)]))
     tally.add(POLLED, Told([event(3, Kind.DESTROYED, 1, "deleted")]))
     tally.add(POLLED, Told([event(4, Kind.DESTROYED, 1, "odd")]))
-    assert tally.figures.created == 5
-    assert dict(tally.figures.ended) == {Reason.UNKNOWN: 3, Reason.DELETED: 1}
-    assert tally.figures.lifetimes is None
+    assert tally.tallied.created == 5
+    assert dict(tally.tallied.ended) == {Reason.UNKNOWN: 3, Reason.DELETED: 1}
+    assert tally.tallied.lifetimes is None
 
 
 def test_event_that_is_told_again_counts_once():
@@ -42,20 +42,24 @@ def test_event_that_is_told_again_counts_once():
     tally.begin(7)
     for seq in (7, 8, 8, 9, 8):
         tally.add(POLLED, Told([event(seq, Kind.CREATED, 1)]))
-    assert tally.figures.created == 2
+    assert tally.tallied.created == 2
 
 
 def test_records_are_counted_where_they_tell():
     """What was found or amended has neither come nor gone; all reasons are known."""
     tally = Tally(has_records=True)
-    assert dict(tally.figures.ended) == dict.fromkeys(Reason, 0)
+    assert dict(tally.tallied.ended) == dict.fromkeys(Reason, 0)
     record = Record("s", NOON)
     steps = [Transition(step, record, moment(0)) for step in (Step.BORN, Step.FOUND, Step.AMENDED)]
     tally.add(POLLED, Told([event(1, Kind.CREATED, 9)], [*steps, *steps, ended()]))
-    assert tally.figures.created == 2
-    assert tally.figures.ended[Reason.EXPIRED] == 1
+    assert tally.tallied.created == 2
+    assert tally.tallied.ended[Reason.EXPIRED] == 1
     tally.add(POLLED, Told(transitions=[Transition(Step.FOUND, record, moment(0))]))
-    assert tally.figures.created == 2
+    assert tally.tallied.created == 2
+    seen = SourceHeard("redis", moment(1))
+    tally.add(seen, Told(transitions=[Transition(Step.BORN, record, moment(1))]))
+    assert tally.tallied.created == 3
+    assert sum(tally.tallied.polls.counts) == 2
 
 
 @pytest.mark.parametrize(
@@ -73,16 +77,16 @@ def test_lifetime_counts_where_both_ends_are_known(transition, seconds):
     """In the middle of a short doubt; never below 0."""
     tally = Tally(has_records=True)
     tally.add(POLLED, Told(transitions=[transition]))
-    assert sum(tally.figures.lifetimes.counts) == (seconds is not None)
-    assert tally.figures.lifetimes.sum_seconds == (seconds or 0)
+    assert sum(tally.tallied.lifetimes.counts) == (seconds is not None)
+    assert tally.tallied.lifetimes.sum_seconds == (seconds or 0)
 
 
 def test_polls_are_measured_from_question_to_answer():
     """On the clock that is never set back."""
     tally = Tally()
     tally.add(POLLED, Told())
-    assert tally.figures.polls.sum_seconds == pytest.approx(0.2)
-    assert tally.figures.polls.counts[POLL_SECONDS.index(0.25)] == 1
+    assert tally.tallied.polls.sum_seconds == pytest.approx(0.2)
+    assert tally.tallied.polls.counts[POLL_SECONDS.index(0.25)] == 1
 
 
 def test_bound_belongs_to_the_part_below_it():
@@ -106,4 +110,4 @@ def test_largest_lag_of_the_last_turns_is_told():
     assert lag.seconds == 0.5
     tally = Tally()
     tally.add_lag(0.25)
-    assert tally.figures.lag_seconds == 0.25
+    assert tally.tallied.lag_seconds == 0.25

@@ -78,3 +78,28 @@ async def test_head_is_get_without_a_body():
         assert asked.headers["content-length"] == got.headers["content-length"]
         assert (await client.head("/api/v1/sessions/bulk-delete")).status_code == 405
         assert (await client.head("/api/v1/events")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/sessions/%ff", 400),
+        ("/api/v1/sessions/%00", 503),
+        ("/api/v1/sessions/x/y", 404),
+        ("/api/v1/sessions/", 404),
+        ("/api/v1/events/", 404),
+        ("/api/v1/openapi_json", 404),
+        ("/api/v2/events", 404),
+        ("/api/v1/events?%ff=1", 422),
+        ("/api/v1/events?=&&=", 422),
+        ("/api/v1/events?limit=1&limit=x", 422),
+        ("/api/v1/events?since=" + "9" * 3_000, 422),
+    ],
+)
+async def test_odd_address_is_answered_in_the_one_form(path, status):
+    """In JSON, in words, and never with a traceback."""
+    async with asking(still_runtime()) as client:
+        answer = await client.get(path)
+    assert answer.status_code == status
+    assert set(answer.json()["error"]) <= {"code", "message", "field"}
+    assert len(answer.content) < 500

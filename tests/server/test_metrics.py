@@ -4,7 +4,9 @@ import asyncio
 from importlib.metadata import version
 from types import SimpleNamespace
 
+import httpx
 import pytest
+from bokeh.client import pull_session
 from prometheus_client.parser import text_string_to_metric_families
 
 from kato_panel.domain.events import Moment
@@ -16,7 +18,8 @@ from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.watcher import now
 from tests.asking import asking, still_runtime
 from tests.directory_rig import KATO_AWAY, running
-from tests.following import Caller
+from tests.following import Caller, Reader
+from tests.server.test_service import service_in_thread
 from tests.sources.redis_rig import RedisRig, Writer
 
 PREFIX = "kato_panel_"
@@ -93,7 +96,7 @@ async def test_figures_are_the_truth_without_redis():
     ):
         runtime.reader.until(lambda seen: seen.link == "live")
         # What is named right after the first count may be in it.
-        runtime.reader.until(lambda _: sum(runtime.tally.figures.polls.counts) >= 2)
+        runtime.reader.until(lambda _: sum(runtime.tally.tallied.polls.counts) >= 2)
         caller = Caller(simulator.url)
         made = [caller.create() for _ in range(7)]
         for session_id in made[:3]:
@@ -165,3 +168,22 @@ async def test_lag_of_the_server_s_loop_is_measured_once_somebody_asks():
             while ("loop_lag_seconds", "server") not in samples:
                 samples = await read(client)
     assert 0 <= samples["loop_lag_seconds", "server"] < 60
+
+
+def test_open_pages_are_counted():
+    """One with its socket; one that was loaded and is gone counts no more."""
+    with (
+        EmbeddedSimulator(rate=0, initial=5) as simulator,
+        service_in_thread(simulator.url) as box,
+    ):
+        url, reader = box["service"].url, Reader(box["service"].runtime.hub)
+
+        def visits():
+            text = httpx.get(url.removesuffix("/app") + "/metrics", trust_env=False).text
+            return parsed(text)["visits",]
+
+        assert visits() == 0
+        visit = pull_session(url=url)
+        assert visits() == 1
+        visit.close()
+        reader.until(lambda _: visits() == 0)
