@@ -45,8 +45,12 @@ async def test_events_come_oldest_first_a_page_at_a_time(history):
             body = (await client.get(f"{PATH}?limit=10&cursor={cursor}")).json()
             seen += [one["seq"] for one in body["events"]]
             cursor = body["next"]
+        last = body["events"][-1]["id"]
+        fill(history, [event(26, 26)])
+        later = (await client.get(f"{PATH}?cursor={last}")).json()
     assert seen == [*range(1, 26)]
     assert cursor is None
+    assert [one["seq"] for one in later["events"]] == [26]
 
 
 async def test_questions_choose_events(history):
