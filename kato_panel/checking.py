@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
-from kato_panel import config
+from kato_panel import config, resolved
 from kato_panel.config import Settings
 from kato_panel.domain.events import CountObserved, LookFailed, SourceConnected
 from kato_panel.errors import HistoryError, SourceError
@@ -81,7 +81,7 @@ def as_text(settings: Settings, places: Mapping[str, str], findings: Sequence[Fi
     settings, findings
         What is told.
     places
-        Where each setting is from; see `kato_panel.config.places`.
+        Where each setting is from; see `kato_panel.resolved.places`.
     """
     rows = list(_shown(settings, places))
     wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -115,7 +115,7 @@ def as_json(settings: Settings, places: Mapping[str, str], findings: Sequence[Fi
 
 def _shown(settings: Settings, places: Mapping[str, str]) -> list[tuple[str, str, str]]:
     return [
-        (name, config.mask(name, getattr(settings, field)), places[name])
+        (name, resolved.mask(name, getattr(settings, field)), places[name])
         for field, name in zip(Settings.model_fields, config.names(), strict=True)
     ]
 

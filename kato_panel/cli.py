@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from kato_panel import checking, config
+from kato_panel import checking, config, resolved
 from kato_panel.errors import ConfigError
 from kato_panel.flags import take_settings
 from kato_panel.runtime import Runtime
@@ -51,7 +51,7 @@ def check(*, as_json: bool, **flags: Any) -> None:
     """
     try:
         settings = config.load(flags)
-        places = config.places(flags)
+        places = resolved.places(flags)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     findings = checking.check(settings)

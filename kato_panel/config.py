@@ -220,65 +220,6 @@ def names() -> tuple[str, ...]:
     return tuple(str(field.validation_alias) for field in Settings.model_fields.values())
 
 
-def secret_names() -> frozenset[str]:
-    """Name the settings that are never shown, and have no flag."""
-    return frozenset(
-        str(field.validation_alias)
-        for field in Settings.model_fields.values()
-        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
-    )
-
-
-def places(flags: Mapping[str, Any] | None = None) -> dict[str, str]:
-    """
-    Say where each setting has its value from.
-
-    Parameters
-    ----------
-    flags
-        As for `load`.
-
-    Returns
-    -------
-    dict
-        By full name: ``flag``, ``environment``, ``.env``, ``kato_panel.toml`` or ``default``.
-    """
-    given = {name: value for name, value in (flags or {}).items() if value is not None}
-    # What is set to nothing in the environment or in .env is not set, as pydantic reads them.
-    known: tuple[tuple[str, Mapping[str, Any]], ...] = (
-        ("flag", given),
-        ("environment", {name: value for name, value in os.environ.items() if value}),
-        (ENV_FILE, {name: value for name, value in dotenv_values(ENV_FILE).items() if value}),
-        (TOML_FILE, _toml()),
-    )
-    return {
-        name: next((place for place, values in known if name in values), "default")
-        for name in names()
-    }
-
-
-def mask(name: str, value: object) -> str:
-    """
-    Write a setting's value so that it shows no secret.
-
-    Parameters
-    ----------
-    name
-        Its full name.
-    value
-        As `Settings` has it; ``None`` for none.
-    """
-    if value is None:
-        return ""
-    if name in secret_names():
-        return "(set)"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}"
-    return re.sub(r"(?<=://).*@", "…@", str(value))
-
-
 def load(flags: Mapping[str, Any] | None = None) -> Settings:
     """
     Read the settings from all their places.
@@ -308,7 +249,7 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
 def unknown_names() -> list[str]:
     """List names in the environment, ``.env`` and the file that look like ours and are not."""
     seen = [name for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.startswith(PREFIX)]
-    return sorted({*seen, *_toml()} - {*names()})
+    return sorted({*seen, *read_toml()} - {*names()})
 
 
 def split_login(url: str) -> tuple[str, dict[str, str]]:
@@ -339,7 +280,7 @@ def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
     given = next(
         (
             place[name]
-            for place in (flags, os.environ, dotenv_values(ENV_FILE), _toml())
+            for place in (flags, os.environ, dotenv_values(ENV_FILE), read_toml())
             if name in place
         ),
         None,
@@ -372,7 +313,8 @@ def _plain(number: Any) -> str:
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 
-def _toml() -> Mapping[str, Any]:
+def read_toml() -> Mapping[str, Any]:
+    """Read the settings' file; empty where there is none."""
     path = Path(TOML_FILE)
     if not path.is_file():
         return {}

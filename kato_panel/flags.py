@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 import click
 from pydantic.fields import FieldInfo
 
-from kato_panel import config
+from kato_panel import config, resolved
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,14 +28,14 @@ def take_settings(command: Command) -> Command:
     """
     for field in reversed(config.Settings.model_fields.values()):
         name = str(field.validation_alias)
-        if name not in config.secret_names():
+        if name not in resolved.secret_names():
             command = _option(name, field)(command)
     return command
 
 
 def _option(name: str, field: FieldInfo) -> Callable[[Command], Command]:
     flag = flag_of(name)
-    default = config.mask(name, field.default)
+    default = resolved.mask(name, field.default)
     text = f"{field.description}{f'  [default: {default}]' if default else ''}"
     if field.annotation is bool:
         return click.option(f"{flag}/--no-{flag.removeprefix('--')}", name, default=None, help=text)

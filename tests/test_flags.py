@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 from pydantic import Field
 
-from kato_panel import cli, config, flags
+from kato_panel import cli, config, flags, resolved
 
 COMMANDS = {"serve": cli.serve, "check": cli.check}
 
@@ -14,7 +14,7 @@ COMMANDS = {"serve": cli.serve, "check": cli.check}
 def test_each_setting_has_a_flag(command):
     """But for secrets; each gives its value under the setting's full name."""
     known = {option.name: option for option in command.params if option.name != "as_json"}
-    assert set(known) == set(config.names()) - config.secret_names()
+    assert set(known) == set(config.names()) - resolved.secret_names()
     for name, option in known.items():
         assert option.opts == [flags.flag_of(name)]
     given = command.make_context("command", []).params
@@ -38,7 +38,7 @@ def test_secret_has_no_flag(monkeypatch):
     command = click.command()(flags.take_settings(lambda **_: None))
     assert "KATO_PANEL_X" in config.names()
     assert "KATO_PANEL_X" not in {option.name for option in command.params}
-    assert config.mask("KATO_PANEL_X", "hunter2") == "(set)"
+    assert resolved.mask("KATO_PANEL_X", "hunter2") == "(set)"
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_flag_wins_and_its_place_is_told(alone, monkeypatch):
     monkeypatch.setenv("KATO_PANEL_LOG_LEVEL", "ERROR")
     monkeypatch.setenv("KATO_API_URL", "")
     given = {"KATO_PANEL_PORT": "4", "KATO_PANEL_ALLOW_ACTIONS": None}
-    settings, places = config.load(given), config.places(given)
+    settings, places = config.load(given), resolved.places(given)
     assert (settings.port, places["KATO_PANEL_PORT"]) == (4, "flag")
     assert (settings.log_level, places["KATO_PANEL_LOG_LEVEL"]) == ("ERROR", "environment")
     assert (settings.stream, places["KATO_PANEL_STREAM"]) == ("off", ".env")
     assert (settings.toast_seconds, places["KATO_PANEL_TOAST_SECONDS"]) == (5, "kato_panel.toml")
     for name in ("KATO_PANEL_HOST", "KATO_API_URL", "KATO_PANEL_ALLOW_ACTIONS"):
         assert places[name] == "default"
-    assert config.places({})["KATO_PANEL_PORT"] == "environment"
+    assert resolved.places({})["KATO_PANEL_PORT"] == "environment"
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_flag_wins_and_its_place_is_told(alone, monkeypatch):
 )
 def test_value_is_shown_without_its_login(value, shown):
     """Rather too little than a password."""
-    assert config.mask("REDIS_URL", value) == shown
+    assert resolved.mask("REDIS_URL", value) == shown
 
 
 def test_wrong_flag_is_named_with_what_is_allowed(alone):
