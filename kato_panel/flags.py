@@ -21,7 +21,7 @@ def flag_of(name: str) -> str:
 
 def take_settings(command: Command) -> Command:
     """
-    Give a command a flag for each setting, but for secrets.
+    Give a command a flag for each setting; for a secret, one that names a file that holds it.
 
     What follows a flag on the command line can be read by everybody at this machine. The command
     gets a value by each full name; ``None`` where none was given.
@@ -30,6 +30,10 @@ def take_settings(command: Command) -> Command:
         name = str(field.validation_alias)
         if name not in resolved.secret_names():
             command = _option(name, field)(command)
+        else:
+            named = name + resolved.FILE_SUFFIX
+            text = f"A file that holds {name}."
+            command = click.option(flag_of(named), named, metavar="…", help=text)(command)
     return command
 
 

@@ -3,20 +3,29 @@
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final, get_args
 
 from dotenv import dotenv_values
+from pydantic import SecretStr
 
 from kato_panel import config
 
+FILE_SUFFIX: Final = "_FILE"
+"""Of the name that says which file holds a secret."""
+
 
 def secret_names() -> frozenset[str]:
-    """Name the settings that are never shown, and have no flag."""
+    """Name the settings that are never shown, and have no flag but that of a file."""
     return frozenset(
         str(field.validation_alias)
         for field in config.Settings.model_fields.values()
-        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret")
+        if _is_secret(field.annotation)
+        or (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("secret"))
     )
+
+
+def _is_secret(annotation: object) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
 def places(flags: Mapping[str, Any] | None = None) -> dict[str, str]:
@@ -44,10 +53,16 @@ def places(flags: Mapping[str, Any] | None = None) -> dict[str, str]:
         ),
         (config.TOML_FILE, config.read_toml()),
     )
-    return {
-        name: next((place for place, values in known if name in values), "default")
-        for name in config.names()
-    }
+    secrets = secret_names()
+
+    def find(name: str) -> str | None:
+        return next((place for place, values in known if name in values), None)
+
+    def find_file(name: str) -> str | None:
+        place = find(name + FILE_SUFFIX) if name in secrets else None
+        return None if place is None else f"a file that is named in: {place}"
+
+    return {name: find(name) or find_file(name) or "default" for name in config.names()}
 
 
 def mask(name: str, value: object) -> str:

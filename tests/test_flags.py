@@ -3,7 +3,7 @@
 import click
 import pytest
 from click.testing import CliRunner
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from kato_panel import cli, config, flags, resolved
 
@@ -14,7 +14,9 @@ COMMANDS = {"serve": cli.serve, "check": cli.check}
 def test_each_setting_has_a_flag(command):
     """But for secrets; each gives its value under the setting's full name."""
     known = {option.name: option for option in command.params if option.name != "as_json"}
-    assert set(known) == set(config.names()) - resolved.secret_names()
+    secrets = resolved.secret_names()
+    files = {name + resolved.FILE_SUFFIX for name in secrets}
+    assert set(known) == (set(config.names()) - secrets) | files
     for name, option in known.items():
         assert option.opts == [flags.flag_of(name)]
     given = command.make_context("command", []).params
@@ -28,17 +30,23 @@ def test_flags_that_were_there_before_stay():
     assert {"--websocket-session-events", "--allow-actions"} <= known
 
 
-def test_secret_has_no_flag(monkeypatch):
+def test_secret_has_the_flag_of_a_file_only(alone, monkeypatch):
     """Whoever is at this machine could read it in the list of processes."""
 
     class Secretive(config.Settings):
-        token: str = Field("", validation_alias="KATO_PANEL_X", json_schema_extra={"secret": True})
+        token: SecretStr | None = Field(None, validation_alias="KATO_PANEL_X")
+        word: str = Field("", validation_alias="KATO_PANEL_Y", json_schema_extra={"secret": True})
 
     monkeypatch.setattr(config, "Settings", Secretive)
+    assert resolved.secret_names() == {"KATO_PANEL_X", "KATO_PANEL_Y"}
     command = click.command()(flags.take_settings(lambda **_: None))
-    assert "KATO_PANEL_X" in config.names()
-    assert "KATO_PANEL_X" not in {option.name for option in command.params}
-    assert resolved.mask("KATO_PANEL_X", "hunter2") == "(set)"
+    known = {option.name: option.opts for option in command.params}
+    assert not resolved.secret_names() & set(known)
+    assert known["KATO_PANEL_X_FILE"] == ["--x-file"]
+    assert resolved.mask("KATO_PANEL_X", SecretStr("hunter2")) == "(set)"
+    places = resolved.places({"KATO_PANEL_X_FILE": "x"})
+    assert places["KATO_PANEL_X"] == "a file that is named in: flag"
+    assert places["KATO_PANEL_Y"] == "default"
 
 
 @pytest.fixture
