@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from kato_panel import config
+from kato_panel import checking, config, resolved
 from kato_panel.errors import ConfigError
+from kato_panel.flags import take_settings
 from kato_panel.runtime import Runtime
 
 
@@ -17,9 +18,7 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--kato-url", "KATO_API_URL", help="Where KATO answers; without it, a demo.")
-@click.option("--host", "KATO_PANEL_HOST", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", "KATO_PANEL_PORT", help="Port to listen on, 0 for any.  [default: 5006]")
+@take_settings
 def serve(**flags: Any) -> None:
     """Serve the dashboard and the HTTP API; flags win over the environment."""
     # Panel takes its time to import; `--help` and a wrong setting should not wait for it.
@@ -38,3 +37,24 @@ def serve(**flags: Any) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(f"KATO sessions at {service.url}")
     service.run()
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@take_settings
+def check(*, as_json: bool, **flags: Any) -> None:
+    """
+    Say what is set, and whether everything that it names can be reached.
+
+    Nothing is changed anywhere. Ends with 0 if all is well, with 1 if a setting is wrong, with 2
+    if something cannot be reached, or is missing.
+    """
+    try:
+        settings = config.load(flags)
+        places = resolved.places(flags)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    findings = checking.check(settings)
+    show = checking.as_json if as_json else checking.as_text
+    click.echo(show(settings, places, findings))
+    raise click.exceptions.Exit(checking.exit_code(findings))

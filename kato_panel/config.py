@@ -255,7 +255,7 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
 def unknown_names() -> list[str]:
     """List names in the environment, ``.env`` and the file that look like ours and are not."""
     seen = [name for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.startswith(PREFIX)]
-    return sorted({*seen, *_toml()} - {*names()})
+    return sorted({*seen, *read_toml()} - {*names()})
 
 
 def split_login(url: str) -> tuple[str, dict[str, str]]:
@@ -286,7 +286,7 @@ def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
     given = next(
         (
             place[name]
-            for place in (flags, os.environ, dotenv_values(ENV_FILE), _toml())
+            for place in (flags, os.environ, dotenv_values(ENV_FILE), read_toml())
             if name in place
         ),
         None,
@@ -319,7 +319,8 @@ def _plain(number: Any) -> str:
     return str(number) if isinstance(number, int) else f"{number:g}"
 
 
-def _toml() -> Mapping[str, Any]:
+def read_toml() -> Mapping[str, Any]:
+    """Read the settings' file; empty where there is none."""
     path = Path(TOML_FILE)
     if not path.is_file():
         return {}

@@ -1,50 +1,33 @@
 """
 Our JSON: what programs and the page are told. The published form is ``docs/messages.md``.
 
-Pure: from frozen values to dictionaries and models; unknown is ``null``, never 0.
+Pure: from frozen values to dictionaries, and to the models of ``bodies.py``. Unknown is ``null``,
+never 0.
 """
 
+import json
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from kato_panel.bodies import (
+    ErrorBody,
+    LifeMark,
+    RecordedEvent,
+    RecordedEvents,
+    SessionCount,
+    SessionDetail,
+    SessionOutcome,
+    SessionOutcomes,
+    SessionPage,
+    SessionRow,
+)
 from kato_panel.domain.actions import Outcome
 from kato_panel.domain.detail import Detail
 from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.snapshot import SessionSnapshot
-
-
-class SessionCount(BaseModel):
-    """
-    The answer of ``GET /api/v1/sessions/count``.
-
-    `total_count` and `active_sessions` repeat `active_count` under the names that clients of the
-    design document's messages read.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    active_count: int | None = Field(description="Sessions alive; null if not known.")
-    total_count: int | None = Field(description="The same.")
-    active_sessions: int | None = Field(description="The same.")
-    reported_count: int | None = Field(description="Sessions as KATO reported them last.")
-    drift: int | None = Field(
-        description="Sessions KATO still counts that are gone; null where nobody can know."
-    )
-    source: str = Field(description="Which source the count comes from.")
-    age_seconds: float | None = Field(description="Age of the newest good observation.")
-    stale: bool = Field(description="Whether that is older than three poll intervals.")
-
-
-class ErrorBody(BaseModel):
-    """What went wrong, for a program (`code`) and for a person (`message`)."""
-
-    code: str
-    message: str
-    field: str | None = None
 
 
 def session_count(snapshot: SessionSnapshot | None, now: Moment) -> SessionCount:
@@ -105,67 +88,135 @@ def session_event(event: SessionEvent) -> dict[str, Any]:
     }
 
 
-def session_row(row: Row) -> dict[str, Any]:
+def session_row(row: Row) -> SessionRow:
     """Say what the list shows of one session."""
-    return {
-        "session_id": row.session_id,
-        "node_id": row.node_id,
-        "created_at": _iso(row.created_at),
-        "last_accessed": _iso(row.last_accessed),
-        "expires_at": _iso(row.expires_at),
-        "ttl_seconds": row.ttl_seconds,
-        "ttl_remaining_seconds": row.ttl_remaining_seconds,
-        "stm_length": row.stm_length,
-        "access_count": row.access_count,
-        "is_gone": row.is_gone,
-    }
+    return SessionRow(
+        session_id=row.session_id,
+        node_id=row.node_id,
+        created_at=_iso(row.created_at),
+        last_accessed=_iso(row.last_accessed),
+        expires_at=_iso(row.expires_at),
+        ttl_seconds=row.ttl_seconds,
+        ttl_remaining_seconds=row.ttl_remaining_seconds,
+        stm_length=row.stm_length,
+        access_count=row.access_count,
+        is_gone=row.is_gone,
+    )
 
 
-def session_page(page: Page) -> dict[str, Any]:
-    """Say who is on one page of the list: the answer of ``GET /api/v1/sessions``."""
-    return {
-        "sessions": [session_row(row) for row in page.rows],
-        "total": page.total,
-        "skip": page.skip,
-        "limit": page.limit,
-        "complete": page.complete,
-        "source": page.source,
-        "at": iso(page.at),
-    }
+def session_page(page: Page) -> SessionPage:
+    """Say who is on one page of the list."""
+    return SessionPage(
+        sessions=[session_row(row) for row in page.rows],
+        total=page.total,
+        skip=page.skip,
+        limit=page.limit,
+        complete=page.complete,
+        source=page.source,
+        at=iso(page.at),
+    )
 
 
-def session_detail(detail: Detail) -> dict[str, Any]:
-    """Say everything of one session: the answer of ``GET /api/v1/sessions/{id}``."""
+def session_detail(detail: Detail) -> SessionDetail:
+    """Say everything of one session."""
     reading = detail.reading
-    return {
-        "session": session_row(reading.row),
-        "value": reading.value,
-        "value_bytes": reading.value_bytes,
-        "is_cut": reading.is_cut,
-        "trouble": reading.trouble,
-        "timeline": [
-            {
-                "what": mark.what,
-                "earliest": iso(mark.earliest),
-                "latest": iso(mark.latest),
-                "how": mark.how,
-                "reason": mark.reason,
-            }
+    return SessionDetail(
+        session=session_row(reading.row),
+        value=reading.value,
+        value_bytes=reading.value_bytes,
+        is_cut=reading.is_cut,
+        trouble=reading.trouble,
+        timeline=[
+            LifeMark(
+                what=mark.what,
+                earliest=iso(mark.earliest),
+                latest=iso(mark.latest),
+                how=mark.how,
+                reason=mark.reason,
+            )
             for mark in detail.timeline
         ],
-        "source": detail.source,
-        "has_touched": detail.has_touched,
-        "at": iso(detail.at),
-    }
+        source=detail.source,
+        has_touched=detail.has_touched,
+        at=iso(detail.at),
+    )
 
 
-def session_outcome(outcome: Outcome) -> dict[str, Any]:
+def session_outcome(outcome: Outcome) -> SessionOutcome:
     """Say how a delete ended."""
-    return {
-        "session_id": outcome.session_id,
-        "result": outcome.result.value,
-        "reason": outcome.reason,
-    }
+    return SessionOutcome(
+        session_id=outcome.session_id, result=outcome.result, reason=outcome.reason
+    )
+
+
+def session_outcomes(outcomes: Iterable[Outcome]) -> SessionOutcomes:
+    """Say how each of several deletes ended."""
+    return SessionOutcomes(results=[session_outcome(outcome) for outcome in outcomes])
+
+
+def recorded_event(id: int, epoch: str, event: SessionEvent) -> RecordedEvent:  # noqa: A002 - the wire's word
+    """Say what was recorded of an event: as it was told, with its place in the history."""
+    return RecordedEvent(id=id, epoch=epoch, **session_event(event))
+
+
+def recorded_events(
+    events: Iterable[RecordedEvent], following: str | None, *, is_demo: bool
+) -> RecordedEvents:
+    """
+    Say some of the recorded events.
+
+    Parameters
+    ----------
+    events
+        Oldest first.
+    following
+        The cursor of those after them; ``None`` where there are none.
+    is_demo
+        Whether they are the demo's.
+    """
+    return RecordedEvents(events=list(events), next=following, demo=is_demo)
+
+
+EVENT_COLUMNS: Final = (
+    "timestamp",
+    "event_type",
+    "delta",
+    "previous_count",
+    "current_count",
+    "session_ids",
+    "node_ids",
+    "reason",
+    "source",
+    "after_gap_seconds",
+    "time_since_last_event",
+    "epoch",
+    "seq",
+    "id",
+    "demo",
+)
+"""Of an export."""
+
+
+def event_cells(recorded: RecordedEvent, *, is_demo: bool) -> list[str | float | None]:
+    """Give an event's cells, as `EVENT_COLUMNS` names them; lists are JSON."""
+    told = recorded.data
+    return [
+        recorded.timestamp,
+        recorded.event_type,
+        told.delta,
+        told.previous_count,
+        told.current_count,
+        json.dumps(told.session_ids, ensure_ascii=False),
+        json.dumps(told.node_ids, ensure_ascii=False),
+        told.reason,
+        told.source,
+        told.after_gap_seconds,
+        told.time_since_last_event,
+        recorded.epoch,
+        recorded.seq,
+        recorded.id,
+        is_demo,
+    ]
 
 
 def error(code: str, message: str, field: str | None = None) -> dict[str, Any]:

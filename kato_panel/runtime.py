@@ -13,6 +13,7 @@ from kato_panel.domain.actions import ActionsState, judge_actions
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.ledger import Ledger
 from kato_panel.domain.named import NamedSessions
+from kato_panel.domain.tally import Tally
 from kato_panel.domain.telling import KeyedCount, PolledCount
 from kato_panel.domain.timeline import Timeline
 from kato_panel.history import History, Retention
@@ -48,6 +49,8 @@ class Runtime:
     ----------
     settings, hub, watcher, sessions, history
         The parts that others use; the last is ``None`` where none is kept.
+    tally
+        What is counted since `start`; ``None`` before.
     listens_on
         Addresses that this process serves on; ``None`` where nobody knows them.
     has_routes
@@ -65,6 +68,7 @@ class Runtime:
         self.watcher: Watcher | None = None
         self.sessions: SessionDirectory | None = None
         self.history: History | None = None
+        self.tally: Tally | None = None
         self._simulator: EmbeddedSimulator | None = None
 
     @property
@@ -137,6 +141,8 @@ class Runtime:
                 open_records=None if ledger is None else ledger.open_records,
                 generation=generation if recalled.is_read else None,
             )
+        self.tally = Tally(has_records=ledger is not None)
+        self.tally.begin(after_seq)
         timeline = Timeline(0.0)
         recalled.fill(timeline)
         if settings.session_events:
@@ -148,6 +154,7 @@ class Runtime:
             teller=teller,
             recorder=recorder,
             timeline=timeline,
+            tally=self.tally,
             overhear=None if named is None else named.overhear,
             tells_events=settings.session_events,
             off=off,

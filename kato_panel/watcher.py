@@ -38,6 +38,7 @@ from kato_panel.domain.recent import Recent
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.tally import Tally
 from kato_panel.domain.telling import PolledCount, Standing, Told
 from kato_panel.domain.timeline import Timeline
 from kato_panel.hub import Charts, Hub
@@ -82,6 +83,8 @@ class Watcher:
         Keeps what is known; without one, nothing outlives this watcher.
     timeline
         Remembers the last day, perhaps with what an earlier run knew; by default an empty one.
+    tally
+        Counts what is learned, for whoever asks how it went.
     overhear
         Hears every observation, on this watcher's loop; has to return at once.
     tells_events
@@ -101,6 +104,7 @@ class Watcher:
         teller: Teller | None = None,
         recorder: Recorder | None = None,
         timeline: Timeline | None = None,
+        tally: Tally | None = None,
         overhear: Callable[[Observation | KeyObservation], None] | None = None,
         tells_events: bool = True,
         off: Iterable[SourceState] = (),
@@ -115,6 +119,7 @@ class Watcher:
         self._recorder = recorder
         self._record_state = () if recorder is None else (recorder.state(clock()),)
         self._week: Series | None = None
+        self._tally = Tally() if tally is None else tally
         self._overhear = overhear
         self._recent = Recent()
         self._timeline = Timeline(0.0) if timeline is None else timeline
@@ -201,6 +206,7 @@ class Watcher:
         was_failing = self._sightings.is_failing(observation.source)
         before = self._teller.standing
         told = self._teller.observe(observation)
+        self._tally.add(observation, told)
         self._sightings.note(observation)
         self._note_count(before, told)
         self._ask(observation, was_failing=was_failing)
@@ -376,7 +382,9 @@ class Watcher:
             if is_due or told != (snapshot.is_stale, self._logged_seq):
                 told_tick, told = snapshot.made_at.tick, (snapshot.is_stale, self._logged_seq)
                 self._hub.publish(snapshot, (), self._charts())
+            began_tick = monotonic()
             await asyncio.sleep(TICK_SECONDS)
+            self._tally.add_lag(monotonic() - began_tick - TICK_SECONDS)
 
     async def _draw_weeks(self, recorder: Recorder) -> None:
         """Draw the week from the record, beside this loop: it may be long."""

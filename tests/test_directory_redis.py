@@ -122,11 +122,11 @@ async def test_hostile_names_and_metadata_stay_text(rig, writer, caplog, name):
         detail = await runtime.sessions.detail(session_id)
         (row,) = page.rows
         assert row.node_id == text.replace("\ud800", "\ufffd")[:256]
-        written = json.dumps(messages.session_page(page), ensure_ascii=False).encode()
+        written = messages.session_page(page).model_dump_json().encode()
         assert json.loads(written)["sessions"][0]["node_id"] == row.node_id
         sound = text.replace("\ud800", "?")
         assert detail.reading.value["metadata"] == {sound: [sound, {"deep": sound}]}
-        json.dumps(messages.session_detail(detail), ensure_ascii=False).encode()
+        messages.session_detail(detail).model_dump_json().encode()
         runtime.reader.until(lambda _: runtime.sessions._record(session_id).node_id)
         found = await runtime.sessions.list(Query(search=row.node_id[:50].lower()))
         assert found.total == 1

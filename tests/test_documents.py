@@ -16,6 +16,7 @@ from tornado.testing import bind_unused_port
 from tornado.web import Application
 
 from kato_panel import composing, config, messages, wire
+from kato_panel.bodies import Ready
 from kato_panel.domain.actions import Outcome, Result, check_ids
 from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, SessionEvent
@@ -115,9 +116,19 @@ def test_examples_of_the_count_are_counts():
 def test_examples_of_session_event_are_what_is_told(example):
     """Read back into an event, they are told as they stand; and programs can read them."""
     assert wire.read_message(json.dumps(example)).model_dump(mode="json") == example
+    event = event_of(example)
+    assert composing.compose_session_event(event, example["epoch"], example["seq"]) == example
+    assert messages.session_event(event) == {
+        name: value for name, value in example.items() if name != "epoch"
+    }
+    assert event.current - event.previous == event.signed_delta
+
+
+def event_of(example):
+    """An event, as it was before it was told."""
     data = example["data"]
     names = zip(data["session_ids"], data["node_ids"], strict=True)
-    event = SessionEvent(
+    return SessionEvent(
         seq=example["seq"],
         kind=Kind(example["event_type"]),
         at=datetime.fromisoformat(example["timestamp"]),
@@ -130,8 +141,22 @@ def test_examples_of_session_event_are_what_is_told(example):
         after_gap_seconds=data["after_gap_seconds"],
         since_last_event_seconds=data["time_since_last_event"],
     )
-    assert composing.compose_session_event(event, example["epoch"], example["seq"]) == example
-    assert event.current - event.previous == event.signed_delta
+
+
+def test_examples_of_recorded_events_are_what_is_told():
+    """With their place, and where the next ones begin."""
+    (example,) = examples("Events")
+    told = [
+        messages.recorded_event(one["id"], one["epoch"], event_of(one)) for one in example["events"]
+    ]
+    body = messages.recorded_events(told, example["next"], is_demo=example["demo"])
+    assert body.model_dump(mode="json") == example
+    cells = messages.event_cells(told[0], is_demo=False)
+    assert len(cells) == len(messages.EVENT_COLUMNS)
+    given = {**example["events"][0], **example["events"][0]["data"], "demo": False}
+    for name, cell in zip(messages.EVENT_COLUMNS, cells, strict=True):
+        expected = given[name]
+        assert cell == (json.dumps(expected) if isinstance(expected, list) else expected)
 
 
 @pytest.mark.parametrize("example", examples("WebSocket"), ids=lambda one: one["type"])
@@ -171,7 +196,7 @@ def test_examples_of_the_list_are_pages(example):
         **{name: example[name] for name in ("total", "skip", "limit", "complete", "source")},
         at=at(example["at"]),
     )
-    assert messages.session_page(page) == example
+    assert messages.session_page(page).model_dump(mode="json") == example
 
 
 @pytest.mark.parametrize("example", examples("One session"))
@@ -184,7 +209,7 @@ def test_examples_of_one_session_are_details(example):
         for mark in example["timeline"]
     )
     detail = Detail(reading, timeline, example["source"], example["has_touched"], at(example["at"]))
-    assert messages.session_detail(detail) == example
+    assert messages.session_detail(detail).model_dump(mode="json") == example
 
 
 def test_examples_of_deletes_are_an_order_and_its_outcomes():
@@ -193,7 +218,12 @@ def test_examples_of_deletes_are_an_order_and_its_outcomes():
     assert list(check_ids(order["session_ids"])) == order["session_ids"]
     for told in (answers[0], *answers[1]["results"]):
         outcome = Outcome(told["session_id"], Result(told["result"]), told["reason"])
-        assert messages.session_outcome(outcome) == told
+        assert messages.session_outcome(outcome).model_dump(mode="json") == told
+    outcomes = [
+        Outcome(one["session_id"], Result(one["result"]), one["reason"])
+        for one in answers[1]["results"]
+    ]
+    assert messages.session_outcomes(outcomes).model_dump(mode="json") == answers[1]
 
 
 def names_in(example):
@@ -216,11 +246,10 @@ def test_every_field_of_a_message_is_explained():
     (count, _), (event, _) = examples("Count"), examples("session_event")
     (page, _), (detail, _) = examples("Sessions"), examples("One session")
     order, outcome, outcomes = examples("Deletes")
+    (events,) = examples("Events")
     fields = set(count) | set(event["data"]) | set(event) - {"type", "data"}
     fields |= set(page) | set(page["sessions"][0]) | set(detail) | set(detail["timeline"][0])
-    fields |= {name for example in examples("WebSocket") for name in names_in(example)}
-    fields |= set(wire.Alert.model_fields)
-    fields -= {"type", "data"}
+    fields |= set(events) | set(events["events"][0]) - {"type", "data"}
     assert fields | set(order) | set(outcome) | set(outcomes) == explained
 
 
@@ -247,10 +276,13 @@ async def test_examples_of_errors_and_health_are_answered(ask):
     """Word for word."""
     unknown, wrong, refused = examples("Error")
     well, sick = examples("Health")
+    _, unready = examples("Ready")
     trouble = sick["error"]["message"]
     assert await ask("GET", "/api/v1/nope") == (404, unknown)
     assert await ask("GET", "/api/v1/sessions?limit=0") == (422, wrong)
     assert await ask("POST", "/api/v1/sessions/count") == (405, refused)
     assert await ask("GET", "/healthz") == (200, well)
     assert await ask("GET", "/healthz", trouble) == (503, sick)
+    assert await ask("GET", "/readyz", "KATO: connection refused") == (503, unready)
+    assert Ready().model_dump() == examples("Ready")[0]
     assert (await ask("GET", "/api/v1/sessions/count"))[1] == examples("Count")[1]

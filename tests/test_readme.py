@@ -14,12 +14,15 @@ from click.testing import CliRunner
 
 from kato_panel import cli, messages
 from kato_panel.config import load
+from kato_panel.domain.event_query import EventQuery
 from kato_panel.domain.listing import Query
 from kato_panel.errors import QueryError
 from kato_panel.runtime import Runtime
 from kato_panel.server.api import UnknownRequest, routes
+from kato_panel.server.metrics import Exposition
 from kato_panel.simulator import control
 from kato_panel.simulator.__main__ import main as simulate
+from tests.conftest import NOON
 from tests.feed_rig import created, serving
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +70,12 @@ def asks_list(query):
     Query.read(dict(parse_qsl(query)))
 
 
+def asks_events(query):
+    """A question that the recorded events understand."""
+    asks_route("/api/v1/events")
+    EventQuery.read(dict(parse_qsl(query)), NOON)
+
+
 def asks_simulator(path):
     """A path that the simulator's control routes answer."""
     assert any(re.fullmatch(route[0], path) for route in control.ROUTES), f"{path} is no route"
@@ -98,6 +107,16 @@ COVERED_BY: dict[str, Callable[[], None]] = {
         runs_in_test, "server/test_service.py", "test_panel_serve_works_too"
     ),
     "curl http://127.0.0.1:5006/healthz": partial(asks_route, "/healthz"),
+    ".venv/bin/kato-panel check": partial(runs_subcommand, "check"),
+    "curl http://127.0.0.1:5006/readyz": partial(asks_route, "/readyz"),
+    "curl http://127.0.0.1:5006/metrics": partial(asks_route, "/metrics"),
+    "curl http://127.0.0.1:5006/api/v1/openapi.json": partial(asks_route, "/api/v1/openapi.json"),
+    "curl 'http://127.0.0.1:5006/api/v1/events?since=1h&type=session_destroyed&limit=50'": partial(
+        asks_events, "since=1h&type=session_destroyed&limit=50"
+    ),
+    "curl -o events.csv 'http://127.0.0.1:5006/api/v1/events?since=1d&format=csv'": partial(
+        asks_events, "since=1d&format=csv"
+    ),
     "curl http://127.0.0.1:5006/api/v1/sessions/count": partial(
         asks_route, "/api/v1/sessions/count"
     ),
@@ -132,6 +151,7 @@ def test_table_holds_no_command_that_the_readme_lost():
         partial(runs_in_test, "test_readme.py", "test_nothing"),
         partial(asks_route, "/api/v1/tea"),
         partial(asks_list, "tea=green"),
+        partial(asks_events, "since=tea"),
         partial(asks_simulator, "/_simulator/tea"),
         partial(runs_simulator, "--tea"),
     ],
@@ -161,6 +181,27 @@ def test_each_option_of_the_simulator_is_told():
             str(d).removesuffix(".0") for d in defaults if isinstance(d, str | int | float)
         )
         assert row.split("|")[2].strip() == (written or "none"), row
+
+
+def test_every_figure_is_told():
+    """Each that Prometheus may see, under its whole name, and no other."""
+    told = {name for line in README.splitlines() if line.startswith("| `kato_panel_")
+            for name in re.findall(r"`(kato_panel_\w+)", line.split("|")[1])}  # fmt: skip
+    exposition = Exposition(
+        Runtime(load({})), count_visits=lambda: None, feed=None, server_lag=Mute()
+    )
+    known = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in exposition.collect()
+    }
+    assert told == known
+
+
+class Mute:
+    """A loop of which nothing is known."""
+
+    def ask(self):
+        return None
 
 
 def test_python_of_the_readme_runs(monkeypatch):

@@ -18,7 +18,8 @@ FORWARDED: Final = frozenset(
 """Headers of proxies, behind which anybody may be."""
 SETTING: Final = "KATO_PANEL_ALLOW_ACTIONS"
 ID_FORM: Final = "session-, 32 hexadecimal digits, - and 10 to 16 digits"
-_ID: Final = re.compile(r"session-[0-9a-f]{32}-[0-9]{10,16}")
+ID_PATTERN: Final = "session-[0-9a-f]{32}-[0-9]{10,16}"
+_ID: Final = re.compile(ID_PATTERN)
 
 
 @dataclass(frozen=True, slots=True)

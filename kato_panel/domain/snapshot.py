@@ -1,7 +1,7 @@
 """The whole state at one instant, and what may be said about how fresh it is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from kato_panel.domain.events import Moment
@@ -80,6 +80,10 @@ class SessionSnapshot:
         if self.age_seconds is None:
             return False
         return self.age_seconds > self.stale_after_seconds or self._has_lost_keys
+
+    def is_stale_at(self, now: Moment) -> bool:
+        """Whether it is stale at a later moment, when it may not have been told anew."""
+        return replace(self, made_at=now).is_stale
 
     @property
     def link(self) -> Link:

@@ -186,7 +186,7 @@ def check_readable(connection: Connection, path: Path, owner: Owner | None) -> N
             "the service brings it there when it starts"
         )
     if owner is not None:
-        _check_owner(connection, path, owner)
+        check_owner(connection, path, owner)
 
 
 def _check(path: Path, owner: Owner, at: datetime) -> None:
@@ -196,7 +196,7 @@ def _check(path: Path, owner: Owner, at: datetime) -> None:
     try:
         with judged(), engine.connect() as connection:
             found = version(connection, path)
-            _check_owner(connection, path, owner)
+            check_owner(connection, path, owner)
             if not owner.is_demo:
                 check_pages(connection)
     finally:
@@ -221,7 +221,8 @@ def _check_absence(path: Path) -> None:
         raise Corrupt("its log was found without it")
 
 
-def _check_owner(connection: Connection, path: Path, owner: Owner) -> None:
+def check_owner(connection: Connection, path: Path, owner: Owner) -> None:
+    """Make sure that a file is this owner's; raises Refused or Corrupt if not."""
     found = connection.execute(select(schema.meta.c.key, schema.meta.c.value))
     signature = {row.key: row.value for row in found}
     is_demo = {"True": True, "False": False}.get(signature.get("is_demo", ""))

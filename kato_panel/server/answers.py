@@ -1,5 +1,6 @@
 """What all our routes have in common."""
 
+from http import HTTPStatus
 from typing import Any, Final
 
 from tornado.web import RequestHandler
@@ -43,6 +44,27 @@ class JsonRequest(RequestHandler):
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
 
+    def head(self, *path: str) -> Any:
+        """Answer as to GET; Tornado leaves the body out."""
+        return self.get(*path)
+
+    def options(self, *path: str) -> None:
+        """Say which methods there are; nothing is allowed to other sites' pages."""
+        del path
+        self.set_header("Allow", ", ".join(self.methods))
+        self.set_status(204)
+
+    @property
+    def methods(self) -> list[str]:
+        """Those that this route has."""
+        cls = type(self)
+        return [
+            name
+            for name in self.SUPPORTED_METHODS
+            if getattr(cls, "get" if name == "HEAD" else name.lower())
+            is not RequestHandler._unimplemented_method  # noqa: SLF001 - how Tornado itself tells
+        ]
+
     def refuse(self, error: KatoPanelError) -> None:
         """Say why there is no answer."""
         status, code = _ANSWERS.get(type(error), _UNAVAILABLE)
@@ -52,6 +74,8 @@ class JsonRequest(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Say in JSON what went wrong; never with a traceback."""
-        del status_code, kwargs
+        del kwargs
+        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.methods))
         code = self._reason.lower().replace(" ", "_")
         self.finish(messages.error(code, self._reason))

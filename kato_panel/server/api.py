@@ -1,16 +1,21 @@
 """The HTTP API."""
 
-from typing import Any
+from typing import Any, Final
 
 from tornado.web import RequestHandler
 
-from kato_panel import messages
+from kato_panel import bodies, messages, recording
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.endpoint import Endpoint
+from kato_panel.server.events import Desk, EventsRequest
 from kato_panel.server.feed import Feed
+from kato_panel.server.metrics import LoopLag, MetricsRequest
+from kato_panel.server.openapi import OpenApiRequest
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now
+
+NOTHING_SEEN: Final = "nothing was observed yet"
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
@@ -22,10 +27,28 @@ class HealthRequest(JsonRequest):
         """Answer."""
         trouble = self.runtime.trouble
         if trouble is None:
-            self.finish({"status": "ok"})
+            self.finish(bodies.Alive().model_dump_json())
         else:
             self.set_status(503)
             self.finish(messages.error("unhealthy", trouble))
+
+
+class ReadyRequest(JsonRequest):
+    """``GET /readyz``: 200 once any source of sessions has observed something, else 503 and why."""
+
+    def get(self) -> None:
+        """Answer."""
+        snapshot = self.runtime.hub.snapshot
+        reason = self.runtime.trouble or NOTHING_SEEN
+        if snapshot is not None:
+            sources = [source for source in snapshot.sources if source.name != recording.NAME]
+            if any(source.good_at for source in sources):
+                self.finish(bodies.Ready().model_dump_json())
+                return
+            failing = (f"{one.label}: {one.reason}" for one in sources if one.failures)
+            reason = "; ".join(failing) or reason
+        self.set_status(503)
+        self.finish(messages.error("not_ready", reason))
 
 
 class CountRequest(JsonRequest):
@@ -69,7 +92,8 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
     runtime
         What they ask.
     feed
-        By which the clients of ``/ws`` are told; without one there is no such route.
+        By which the clients of ``/ws`` are told, and of which ``/metrics`` tells; without one
+        there is no such route.
     """
     runtime.has_routes = True
     given = {"runtime": runtime}
@@ -79,6 +103,10 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
     return [
         *endpoint,
         (r"/healthz", HealthRequest, given),
+        (r"/metrics", MetricsRequest, {**given, "feed": feed, "lag": LoopLag()}),
+        (r"/readyz", ReadyRequest, given),
+        (r"/api/v1/openapi\.json", OpenApiRequest, given),
+        (r"/api/v1/events", EventsRequest, {**given, "desk": Desk()}),
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),
         (r"/api/v1/sessions/bulk-delete", BulkDeleteRequest, given),

@@ -16,6 +16,7 @@ from tornado.websocket import WebSocketClosedError
 
 from kato_panel import runtime as runtimes
 from kato_panel.errors import ConfigError
+from kato_panel.ports import probe_port
 from kato_panel.runtime import Runtime
 from kato_panel.server.api import StartPageRequest, make_feed, routes
 from kato_panel.server.static import static_routes
@@ -60,7 +61,7 @@ class Service:
         self.feed = make_feed(runtime)
         host, port = runtime.settings.host, runtime.settings.port
         try:
-            port = _probe_port(host, port)
+            port = probe_port(host, port)
             addresses = _addresses(host, port)
             self._server = get_server(
                 {PAGE: page},
@@ -169,16 +170,3 @@ def _addresses(host: str, port: int) -> tuple[str, ...]:
     """List the addresses that a name stands for, as Tornado asks for them when it listens."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     return tuple(str(place[0]) for *_, place in found)
-
-
-def _probe_port(host: str, port: int) -> int:
-    """
-    Find out whether a port can be listened on, and which one 0 stands for.
-
-    Bokeh wants to know its port before it listens, and leaves sockets open where it cannot.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        return int(probe.getsockname()[1])

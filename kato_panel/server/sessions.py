@@ -9,6 +9,7 @@ from kato_panel.domain.actions import Outcome, Result
 from kato_panel.domain.listing import Query
 from kato_panel.errors import ActionRefused, KatoPanelError, QueryError, SourceUnavailable
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.asked import read_question
 from kato_panel.server.changes import check_change
 
 MAX_ORDER_BYTES: Final = 8_192
@@ -44,26 +45,12 @@ class SessionsRequest(_DirectoryRequest):
     async def get(self) -> None:
         """Answer."""
         try:
-            query = Query.read(self._given())
+            query = Query.read(read_question(self.request))
             page = await self.directory.list(query)
         except KatoPanelError as error:
             self.refuse(error)
         else:
-            self.finish(messages.session_page(page))
-
-    def _given(self) -> dict[str, str]:
-        """
-        Read what the address says.
-
-        Tornado's own reading takes control characters away, which a node's name may hold.
-        """
-        given: dict[str, str] = {}
-        for name, values in self.request.query_arguments.items():
-            try:
-                given[name] = values[-1].decode()
-            except UnicodeDecodeError as error:
-                raise QueryError(name, values[-1].decode("latin-1"), "UTF-8") from error
-        return given
+            self.finish(messages.session_page(page).model_dump_json())
 
 
 class SessionRequest(_DirectoryRequest):
@@ -76,7 +63,7 @@ class SessionRequest(_DirectoryRequest):
         except KatoPanelError as error:
             self.refuse(error)
         else:
-            self.finish(messages.session_detail(detail))
+            self.finish(messages.session_detail(detail).model_dump_json())
 
     async def delete(self, session_id: str) -> None:
         """Delete the session."""
@@ -88,7 +75,7 @@ class SessionRequest(_DirectoryRequest):
             return
         match outcome.result:
             case Result.DELETED:
-                self.finish(messages.session_outcome(outcome))
+                self.finish(messages.session_outcome(outcome).model_dump_json())
             case Result.NOT_FOUND:
                 self.set_status(404)
                 self.finish(messages.error("not_found", "KATO knows no such session"))
@@ -108,7 +95,7 @@ class BulkDeleteRequest(_DirectoryRequest):
         except KatoPanelError as error:
             self.refuse(error)
         else:
-            self.finish({"results": [messages.session_outcome(outcome) for outcome in outcomes]})
+            self.finish(messages.session_outcomes(outcomes).model_dump_json())
 
     def _ordered(self) -> list[str]:
         kind = self.request.headers.get("Content-Type", "")

@@ -106,7 +106,7 @@ class RedisSource:
         try:
             yield
         except (RedisError, OSError, TimeoutError) as error:
-            raise SourceUnavailable(f"Redis is away: {_describe(error)}") from error
+            raise SourceUnavailable(f"Redis is away: {describe(error)}") from error
 
     async def run(self, tell: Tell) -> None:
         """
@@ -124,7 +124,7 @@ class RedisSource:
             except (SourceError, RedisError, OSError, TimeoutError) as error:
                 # What is too much to be read now will be at once, and takes long to read.
                 share = SCAN_SHARE if isinstance(error, PayloadError) else 0.0
-                self._trouble = _describe(error)
+                self._trouble = describe(error)
                 tell(LookFailed(self.name, self._trouble, self._clock()))
             spent_seconds = self._clock().tick - began_tick
             rest_seconds = max(0.1, RETRY_SECONDS - spent_seconds, share * spent_seconds)
@@ -166,7 +166,7 @@ class RedisSource:
                 await asking.disconnect()
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Say why Redis cannot be read, in words that hold no secret."""
     match error:
         case SourceError():

@@ -94,3 +94,10 @@ def test_age_is_unknown_before_the_first_observation():
     assert SessionSnapshot(moment(0)).age_seconds is None
     assert SessionSnapshot(moment(7), at=moment(3)).age_seconds == 4
     assert SessionSnapshot(moment(2), at=moment(3)).age_seconds == 0
+
+
+def test_state_that_nobody_told_anew_becomes_stale():
+    """As time goes by, whatever it was when it was made."""
+    state = SessionSnapshot(moment(0), 7, at=moment(0), stale_after_seconds=9)
+    assert not state.is_stale_at(moment(9))
+    assert state.is_stale_at(moment(9.1))

@@ -110,7 +110,7 @@ def test_routes_are_the_same_with_events_on_and_off(simulator, flag):
         "/app": 200,
         "/": 302,
         "/ws": 400,
-        "/metrics": 404,
+        "/metrics": 200,
     }
 
 

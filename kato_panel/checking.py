@@ -1,0 +1,245 @@
+"""
+``kato-panel check``: what is set and from where, and whether all that it names can be reached.
+
+It asks as the service would, once, with a time limit each, and changes nothing anywhere.
+"""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from kato_panel import config, resolved
+from kato_panel.config import Settings
+from kato_panel.domain.events import CountObserved, LookFailed, SourceConnected
+from kato_panel.errors import HistoryError, SourceError
+from kato_panel.flags import flag_of
+from kato_panel.history.inspection import inspect_place
+from kato_panel.ports import probe_port
+from kato_panel.roles import Source
+from kato_panel.sources.http import HttpSource
+from kato_panel.sources.redis_probe import SPARED, Probed, probe_redis
+from kato_panel.sources.stream import StreamSource
+from kato_panel.watcher import now
+
+Seen = TypeVar("Seen", CountObserved, SourceConnected)
+
+LIMIT_SECONDS: Final = 6.0
+INDENT: Final = "  "
+
+
+class State(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    NOTE = "note"
+    FAILED = "failed"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    What one check found.
+
+    Parameters
+    ----------
+    subject
+        What was checked.
+    state
+        How it ended; a note is worth knowing, and stops nothing.
+    words
+        What was found.
+    advice
+        What to do; empty where there is nothing.
+    """
+
+    subject: str
+    state: State
+    words: str
+    advice: str = ""
+
+
+def check(settings: Settings) -> list[Finding]:
+    """Try everything that the settings name, all at the same time."""
+    return asyncio.run(_check(settings))
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """Return 0 if all is well, 2 if something cannot be reached or is missing."""
+    return 2 if any(one.state is State.FAILED for one in findings) else 0
+
+
+def as_text(settings: Settings, places: Mapping[str, str], findings: Sequence[Finding]) -> str:
+    """
+    Write settings and findings in aligned columns.
+
+    Parameters
+    ----------
+    settings, findings
+        What is told.
+    places
+        Where each setting is from; see `kato_panel.resolved.places`.
+    """
+    rows = list(_shown(settings, places))
+    wide = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    lines = ["Settings"]
+    for name, value, place in rows:
+        lines.append(f"{INDENT}{name:<{wide[0]}}{INDENT}{value or '-':<{wide[1]}}{INDENT}{place}")
+    lines += ["", "Connections"]
+    subject_width = max(len(one.subject) for one in findings)
+    for one in findings:
+        lead = f"{INDENT}{one.state:<6}{INDENT}{one.subject:<{subject_width}}{INDENT}"
+        lines.append(lead + one.words)
+        if one.advice:
+            lines.append(" " * len(lead) + one.advice)
+    failed = sum(one.state is State.FAILED for one in findings)
+    lines += ["", f"{failed} of {len(findings)} failed" if failed else "All is well"]
+    return "\n".join(lines)
+
+
+def as_json(settings: Settings, places: Mapping[str, str], findings: Sequence[Finding]) -> str:
+    """Write the same as JSON, for programs."""
+    told = {
+        "settings": [
+            {"name": name, "value": value or None, "from": place}
+            for name, value, place in _shown(settings, places)
+        ],
+        "connections": [asdict(one) for one in findings],
+        "ok": not exit_code(findings),
+    }
+    return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _shown(settings: Settings, places: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    return [
+        (name, resolved.mask(name, getattr(settings, field)), places[name])
+        for field, name in zip(Settings.model_fields, config.names(), strict=True)
+    ]
+
+
+async def _check(settings: Settings) -> list[Finding]:
+    return list(
+        await asyncio.gather(
+            _check_kato(settings),
+            _check_stream(settings),
+            _check_redis(settings),
+            asyncio.to_thread(_check_history, settings),
+            asyncio.to_thread(_check_port, settings),
+        )
+    )
+
+
+async def _check_kato(settings: Settings) -> Finding:
+    if settings.kato_api_url is None:
+        return Finding("KATO", State.OK, "a demo is watched, for KATO_API_URL is not set")
+    url, headers = config.split_login(settings.kato_api_url)
+    seen = await _look(
+        HttpSource(url, settings.poll_interval_seconds, now, headers=headers), CountObserved
+    )
+    if isinstance(seen, LookFailed):
+        advice = f"start it, or set KATO_API_URL or {flag_of('KATO_API_URL')} to where it answers"
+        return Finding("KATO", State.FAILED, f"{url}: {seen.reason}", advice)
+    seconds = seen.arrived_at.tick - seen.sent_at.tick
+    words = f"{url} reports {seen.count} sessions, after {seconds:.3f} s"
+    if seen.is_cached:
+        return Finding("KATO", State.NOTE, f"{words}; its count may be 5 s old")
+    return Finding("KATO", State.OK, words)
+
+
+async def _check_stream(settings: Settings) -> Finding:
+    if not settings.follows_stream:
+        return Finding("Stream", State.OFF, "switched off")
+    if settings.kato_api_url is None:
+        return Finding("Stream", State.OK, "the demo has its own")
+    url, headers = config.split_login(settings.kato_api_url)
+    seen = await _look(StreamSource(url, now, headers=headers), SourceConnected)
+    if not isinstance(seen, LookFailed):
+        return Finding("Stream", State.OK, "/ws/events lets us follow")
+    # With Redis the stream is there for want of key events only.
+    state = State.FAILED if settings.redis_url is None else State.NOTE
+    advice = "without it each change is found by the next poll; KATO_PANEL_STREAM=off leaves it out"
+    return Finding("Stream", state, seen.reason, advice)
+
+
+async def _look(source: Source, good: type[Seen]) -> Seen | LookFailed:
+    """Let a source look once, until it has seen what is good or has failed."""
+    seen: asyncio.Future[Seen | LookFailed] = asyncio.get_running_loop().create_future()
+
+    def take(observation: object) -> None:
+        if isinstance(observation, good | LookFailed) and not seen.done():
+            seen.set_result(observation)
+
+    running = asyncio.create_task(source.run(take))
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await seen
+    except TimeoutError:
+        return LookFailed(source.name, f"no answer within {LIMIT_SECONDS:g} s", now())
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _check_redis(settings: Settings) -> Finding:
+    if settings.redis_url is None:
+        words = "not set: the count is KATO's own, and the list is not complete"
+        return Finding("Redis", State.OFF, words, "REDIS_URL names KATO's Redis")
+    if settings.is_demo:
+        words = "not used: the demo is watched, for KATO_API_URL is not set"
+        return Finding("Redis", State.NOTE, words)
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            probed = await probe_redis(settings.redis_url)
+    except SourceError as error:
+        advice = "start it, or correct REDIS_URL: its place, its user and its password"
+        return Finding("Redis", State.FAILED, error.reason, advice)
+    except TimeoutError:
+        return Finding("Redis", State.FAILED, f"no answer within {LIMIT_SECONDS:g} s")
+    return _judge_redis(probed)
+
+
+def _judge_redis(probed: Probed) -> Finding:
+    needed = [command for command in probed.refused if command not in SPARED]
+    if needed:
+        return Finding(
+            "Redis",
+            State.FAILED,
+            f"refuses {', '.join(needed)}",
+            "docs/settings.md names the rights that a user needs",
+        )
+    notes = [f"refuses {command}" for command in probed.refused]
+    if probed.flags is None:
+        notes.append("does not tell whether key events are on: +config|get would let it")
+    elif probed.remark:
+        notes.append(probed.remark)
+    if notes:
+        return Finding("Redis", State.NOTE, "can be read", "; ".join(notes))
+    return Finding("Redis", State.OK, "can be read, and its key events are on")
+
+
+def _check_history(settings: Settings) -> Finding:
+    if not settings.keeps_history:
+        return Finding("History", State.OFF, "switched off: nothing outlives the service")
+    upstream, _ = config.split_login(settings.kato_api_url or "http://demo")
+    try:
+        words = inspect_place(settings.history_url, upstream, is_demo=settings.is_demo)
+    except HistoryError as error:
+        advice = "let it be written, or set KATO_PANEL_HISTORY_URL to another place"
+        return Finding("History", State.FAILED, str(error), advice)
+    return Finding("History", State.OK, words)
+
+
+def _check_port(settings: Settings) -> Finding:
+    place = f"{settings.host} port {settings.port}"
+    try:
+        probe_port(settings.host, settings.port)
+    except OSError as error:
+        # The resolver's numbers are not the system's.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        advice = f"end who listens there, or choose another with {flag_of('KATO_PANEL_PORT')}"
+        return Finding("Port", State.FAILED, f"{place} cannot be used: {why}", advice)
+    return Finding("Port", State.OK, f"{place} is free")

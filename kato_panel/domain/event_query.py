@@ -1,0 +1,149 @@
+"""Which recorded events are asked for."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal, Self, get_args
+
+from kato_panel.domain.events import Kind
+from kato_panel.errors import QueryError
+
+Form = Literal["json", "csv"]
+
+MAX_EVENTS: Final = 1_000
+DEFAULT_EVENTS: Final = 100
+MAX_NODE: Final = 256
+MAX_CURSOR: Final = 2**62
+MAX_AGO_SECONDS: Final = 100 * 365 * 86_400.0
+FIELDS: Final = ("since", "until", "type", "node", "limit", "cursor", "format")
+TIME_FORM: Final = (
+    "a time with its zone, as 2026-11-23T14:00:00Z, or how long ago it was, as 90s, 5m, 2h or 1d"
+)
+
+_AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhd])", re.ASCII)
+_BLANK_ZONE: Final = re.compile(r" (\d{2}:?\d{2})$", re.ASCII)
+_UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_DIGITS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class EventQuery:
+    """
+    Which events, and how many at once.
+
+    Parameters
+    ----------
+    since, until
+        When they were detected, from `since` to before `until`; UTC.
+    kind
+        Only of this kind.
+    node
+        Only those that name this node.
+    limit
+        Events at once, from 1 to 1,000; ``None`` where none was given.
+    cursor
+        Where the answer before ended.
+    form
+        ``json`` or ``csv``.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    kind: Kind | None = None
+    node: str | None = None
+    limit: int | None = None
+    cursor: str | None = None
+    form: Form = "json"
+
+    @classmethod
+    def read(cls, given: Mapping[str, str], now: datetime) -> Self:
+        """
+        Read a query as an address has it.
+
+        Parameters
+        ----------
+        given
+            Text by field; one that is missing or empty has its default.
+        now
+            From when on *ago* is counted; UTC.
+
+        Raises
+        ------
+        QueryError
+            If a field is not known, or wrong.
+        """
+        for name, text in given.items():
+            if name not in FIELDS:
+                raise QueryError(name, text, f"one of {', '.join(FIELDS)}")
+        return cls(
+            since=_read_time("since", given.get("since"), now),
+            until=_read_time("until", given.get("until"), now),
+            kind=_read_kind(given.get("type")),
+            node=_read_node(given.get("node")),
+            limit=_read_number("limit", given.get("limit"), 1, MAX_EVENTS),
+            cursor=_read_cursor(given.get("cursor")),
+            form=_read_form(given.get("format")),
+        )
+
+
+def _read_time(field: str, text: str | None, now: datetime) -> datetime | None:
+    if not text:
+        return None
+    ago = _AGO.fullmatch(text)
+    if ago is not None:
+        seconds = float(ago[1]) * _UNIT_SECONDS[ago[2]]
+        if seconds > MAX_AGO_SECONDS:
+            raise QueryError(field, text, "at most 36500d ago")
+        return now - timedelta(seconds=seconds)
+    try:
+        # A plus that stands for itself in an address arrives as a blank.
+        at = datetime.fromisoformat(_BLANK_ZONE.sub(r"+\1", text))
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise QueryError(field, text, TIME_FORM) from error
+    raise QueryError(field, text, TIME_FORM)
+
+
+def _read_kind(text: str | None) -> Kind | None:
+    if not text:
+        return None
+    try:
+        return Kind(text)
+    except ValueError as error:
+        raise QueryError("type", text, f"one of {', '.join(Kind)}") from error
+
+
+def _read_node(text: str | None) -> str | None:
+    if text and len(text) > MAX_NODE:
+        raise QueryError("node", text, f"a text of at most {MAX_NODE} characters")
+    return text or None
+
+
+def _read_number(field: str, text: str | None, lowest: int, highest: int) -> int | None:
+    if not text:
+        return None
+    is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    if not is_number or not lowest <= int(text) <= highest:
+        given: object = int(text) if is_number else text
+        raise QueryError(field, given, f"a whole number from {lowest} to {highest}")
+    return int(text)
+
+
+def _read_cursor(text: str | None) -> str | None:
+    if not text:
+        return None
+    is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    if not is_number or int(text) > MAX_CURSOR:
+        raise QueryError("cursor", text, "`next` of the answer before")
+    return str(int(text))
+
+
+def _read_form(text: str | None) -> Form:
+    if not text:
+        return "json"
+    for form in get_args(Form):
+        if text == form:
+            return form  # type: ignore[no-any-return] # one of the literals
+    raise QueryError("format", text, f"one of {', '.join(get_args(Form))}")
