@@ -83,7 +83,7 @@ def test_search_sort_and_pages_are_the_server_s(open_tab, rig, watched):
     page = open_tab()
     see_total(page, "60 sessions")
     assert rows(page).count() == 50
-    page.get_by_role("button", name="Later").click()
+    page.get_by_role("button", name="Next").click()
     page.get_by_text("51\u201360 of 60").wait_for()
     assert rows(page).count() == 10
     page.get_by_role("button", name="Node").click()

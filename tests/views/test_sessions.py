@@ -88,7 +88,11 @@ async def test_visit_that_may_not_act_deletes_nothing(directory):
     outcome = await tell(table, "order", {"id": 3, "session_ids": [ID]})
     assert outcome == {"id": 3, "error": "Comes by proxy."}
     answer = await tell(table, "query", {"id": 4})
-    assert answer["actions"] == {"allowed": False, "reason": "comes by proxy"}
+    assert answer["actions"] == {
+        "allowed": False,
+        "reason": "comes by proxy",
+        "unrecorded": "",
+    }
     assert directory.deleted == []
 
 
