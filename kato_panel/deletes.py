@@ -14,7 +14,7 @@ from kato_panel.errors import ActionRefused, SourceError, SourceUnavailable
 logger = logging.getLogger(__name__)
 
 MAX_WHO: Final = 200
-NO_HISTORY: Final = "no history is kept"
+NO_HISTORY: Final = "the history is off"
 
 
 class Deleter(Protocol):

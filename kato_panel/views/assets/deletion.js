@@ -8,7 +8,7 @@ const MOST = 20;
 const WORDS = { deleted: "deleted", not_found: "was gone already" };
 
 const QUESTION = `<form method="dialog"><h2 id="h-question" data-ref="title"></h2><p class="quiet" role="status" data-ref="done"></p>
-  <ul data-ref="list" aria-labelledby="h-question"></ul><p class="sub" data-ref="note"></p><p class="warning" data-ref="unrecorded" hidden></p>
+  <ul data-ref="list" aria-labelledby="h-question"></ul><p class="sub" data-ref="note"></p><div class="warning" data-ref="unrecorded" hidden></div>
   <label class="field" data-ref="typing" hidden><span data-ref="ask"></span> <input type="text" inputmode="numeric" autocomplete="off" data-ref="number"></label>
   <div class="answers"><button type="button" class="plain" data-ref="no">Keep</button><button type="button" class="danger solid" data-ref="yes"></button></div></form>`;
 
@@ -98,7 +98,7 @@ export class Deletion {
       writeItem(nodes.get(who), result === "failed" ? `failed: ${clean(reason, SENTENCE)}` : WORDS[result] ?? clean(result), who));
     const title = error ? "Nothing was deleted" : `${gone} of ${pluralize(outcomes.length, "session")} gone`;
     const hasFailed = Boolean(error) || gone < outcomes.length;
-    if (!hasFailed && gone === 1 && this.shown === id) this.question.close();
+    if (!hasFailed && gone === 1 && this.shown === id && !order.isOverdue) this.question.close();
     else this.tell({ id, title, items, note: clean(error, SENTENCE), hasFailed });
     return outcomes;
   }
