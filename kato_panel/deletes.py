@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, Protocol
 
 from kato_panel.domain.actions import ActionsState, Outcome, Result
@@ -13,6 +14,7 @@ from kato_panel.errors import ActionRefused, SourceError, SourceUnavailable
 logger = logging.getLogger(__name__)
 
 MAX_WHO: Final = 200
+NO_HISTORY: Final = "the history is off"
 
 
 class Deleter(Protocol):
@@ -36,6 +38,8 @@ class Deletes:
         Says whether deletes are allowed.
     audit
         Takes each delete, on the loop that deletes; has to return at once.
+    doubt
+        Says why what `audit` takes will not be kept; empty while it will.
     """
 
     def __init__(
@@ -44,16 +48,22 @@ class Deletes:
         clock: Clock,
         judge: Callable[[], ActionsState],
         audit: Callable[[AuditEntry], None] | None = None,
+        doubt: Callable[[], str] = str,
     ) -> None:
         self._deleter = deleter
         self._clock = clock
         self._judge = judge
         self._audit = audit
+        self._doubt = doubt
 
     @property
     def state(self) -> ActionsState:
-        """Whether deletes are allowed at present, and why not."""
-        return self._judge()
+        """Whether deletes are allowed at present and why not, and whether a record is kept."""
+        return replace(self._judge(), unrecorded=self._unrecorded)
+
+    @property
+    def _unrecorded(self) -> str:
+        return NO_HISTORY if self._audit is None else self._doubt()
 
     def check(self, who: str) -> None:
         """
@@ -119,7 +129,17 @@ class Deletes:
     def _note(self, outcome: Outcome, who: str) -> None:
         result = f"{outcome.result}: {outcome.reason}" if outcome.reason else str(outcome.result)
         who = who[:MAX_WHO]
-        logger.info("delete of %r by %r: %s", outcome.session_id, who, result)
+        unrecorded = self._unrecorded
+        if unrecorded:  # then the log alone knows of it
+            logger.warning(
+                "delete of %r by %r: %s; no record is kept: %s",
+                outcome.session_id,
+                who,
+                result,
+                unrecorded,
+            )
+        else:
+            logger.info("delete of %r by %r: %s", outcome.session_id, who, result)
         if self._audit is not None:
             at = self._clock().wall
             self._audit(AuditEntry(at, who, "delete", outcome.session_id, result))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from kato_panel import recording
 from kato_panel.config import Settings, load, split_login
-from kato_panel.deletes import Deletes
+from kato_panel.deletes import NO_HISTORY, Deletes
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState, judge_actions
 from kato_panel.domain.health import Health, SourceState
@@ -160,15 +160,14 @@ class Runtime:
             off=off,
         )
         kato = KatoSessions(self.upstream, headers=login)
+        audit = None if recorder is None else recorder.audit
         self.sessions = SessionDirectory(
             self.watcher.submit,
             kato,
             now,
             kept=ledger or named,
             keys=redis,
-            deletes=Deletes(
-                kato, now, self._judge_actions, None if recorder is None else recorder.audit
-            ),
+            deletes=Deletes(kato, now, self._judge_actions, audit, self._doubt_record),
         )
         self.watcher.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
@@ -195,6 +194,15 @@ class Runtime:
 
     def _judge_actions(self) -> ActionsState:
         return judge_actions(self.listens_on, is_set=self.settings.allow_actions)
+
+    def _doubt_record(self) -> str:
+        """Say why what people do would not be found in the history later."""
+        if self.history is None:
+            return NO_HISTORY
+        status = self.history.status
+        if status.trouble is None and status.path is None:
+            return "the history is in memory alone, and ends with this service"
+        return status.trouble or ""
 
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 import time
 
@@ -315,6 +316,55 @@ async def test_delete_that_the_end_of_the_service_cuts_off_is_noted():
     with pytest.raises(asyncio.CancelledError):
         await deleting
     assert [row.result for row in audit] == ["failed: ended before the answer"]
+
+
+@pytest.mark.parametrize(
+    ("audit", "doubt", "why"),
+    [
+        (None, "", "the history is off"),
+        ([].append, "process 7 writes this history", "process 7 writes this history"),
+    ],
+)
+async def test_delete_without_a_record_is_a_warning(audit, doubt, why, caplog):
+    """The log alone knows of it then; and whoever asks is told beforehand."""
+
+    class Deleter:
+        async def delete(self, _):
+            return True
+
+    state = ActionsState(allowed=True)
+    deletes = Deletes(Deleter(), now, lambda: state, audit, lambda: doubt)
+    assert deletes.state.unrecorded == why
+    await deletes.run([UNKNOWN], "tester")
+    (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    said = line.getMessage()
+    assert said == f"delete of '{UNKNOWN}' by 'tester': deleted; no record is kept: {why}"
+
+
+@pytest.mark.parametrize(
+    ("history", "why"),
+    [("off", "the history is off"), ("sqlite://", "in memory alone")],
+)
+def test_who_may_delete_is_told_where_no_record_is_kept(simulator, history, why):
+    """Whatever the reason is."""
+    with running(
+        simulator.url, KATO_PANEL_ALLOW_ACTIONS="true", KATO_PANEL_HISTORY_URL=history
+    ) as runtime:
+        runtime.listens_on = ("127.0.0.1",)
+        assert runtime.sessions.actions.allowed
+        assert why in runtime.sessions.actions.unrecorded
+
+
+def test_second_writer_of_a_history_tells_that_its_deletes_are_not_kept(simulator, tmp_path):
+    """With the process that keeps it."""
+    settings = {
+        "KATO_PANEL_ALLOW_ACTIONS": "true",
+        "KATO_PANEL_HISTORY_URL": f"sqlite:///{tmp_path / 'history.db'}",
+    }
+    with running(simulator.url, **settings) as first, running(simulator.url, **settings) as second:
+        first.listens_on = second.listens_on = ("127.0.0.1",)
+        assert first.sessions.actions.unrecorded == ""
+        assert str(os.getpid()) in second.sessions.actions.unrecorded
 
 
 async def test_question_that_is_never_answered_ends(monkeypatch):

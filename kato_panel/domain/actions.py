@@ -33,10 +33,13 @@ class ActionsState:
         Whether it may.
     reason
         Why not; empty where it may.
+    unrecorded
+        Why no record will be kept of what is done; empty where one will.
     """
 
     allowed: bool
     reason: str = ""
+    unrecorded: str = ""
 
 
 class Result(StrEnum):

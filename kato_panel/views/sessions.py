@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
@@ -15,10 +15,21 @@ from kato_panel import messages
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState
 from kato_panel.domain.listing import Query
-from kato_panel.errors import ActionRefused, KatoPanelError, ReadWouldTouch
+from kato_panel.errors import ActionRefused, KatoPanelError, ReadWouldTouch, SessionUnknown
 from kato_panel.views.theme import join_modules, stylesheet
 
-MODULES: Final = ("words", "markup", "theme", "table", "detail", "deletion", "sessions")
+MODULES: Final = (
+    "words",
+    "markup",
+    "theme",
+    "asking",
+    "copy",
+    "tree",
+    "table",
+    "detail",
+    "deletion",
+    "sessions",
+)
 
 
 NOT_ALLOWED: Final = ActionsState(allowed=False, reason="this view may not delete")
@@ -76,7 +87,9 @@ class SessionTable(pn.viewable.Viewer):
     def _actions(self) -> ActionsState:
         """Whether the page may show what deletes: both the service and the visit have to."""
         service = self._directory.actions
-        return self._may_act if service.allowed else service
+        if not service.allowed:
+            return service
+        return replace(self._may_act, unrecorded=service.unrecorded)
 
     async def _list(self, change: Any) -> None:
         asked = _read(change.new)
@@ -103,6 +116,8 @@ class SessionTable(pn.viewable.Viewer):
             )
         except ReadWouldTouch as warning:
             answer = {"warning": _sentence(warning)}
+        except SessionUnknown as error:
+            answer = {"error": _sentence(error), "is_unknown": True}
         except KatoPanelError as error:
             answer = {"error": _sentence(error)}
         else:

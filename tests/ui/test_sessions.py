@@ -2,10 +2,12 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.sources import payloads
 from tests.following import Caller
 from tests.sources.redis_rig import RedisRig, Writer
 from tests.ui.test_access import AXE, SERIOUS, told
@@ -42,6 +44,18 @@ def open_tab(serve, kato, rig, watched):
         return watched.page
 
     return open_tab
+
+
+class DeafSocket:
+    """A page's socket whose words to the server can be lost; it is told what the server says."""
+
+    def __init__(self, page):
+        self.is_deaf = False
+        page.route_web_socket(re.compile(r"/app/ws"), self._meet)
+
+    def _meet(self, route):
+        server = route.connect_to_server()
+        route.on_message(lambda message: self.is_deaf or server.send(message))
 
 
 def rows(page):
@@ -83,7 +97,7 @@ def test_search_sort_and_pages_are_the_server_s(open_tab, rig, watched):
     page = open_tab()
     see_total(page, "60 sessions")
     assert rows(page).count() == 50
-    page.get_by_role("button", name="Later").click()
+    page.get_by_role("button", name="Next").click()
     page.get_by_text("51\u201360 of 60").wait_for()
     assert rows(page).count() == 10
     page.get_by_role("button", name="Node").click()
@@ -156,6 +170,86 @@ def test_detail_tells_a_session_s_life_and_memory(open_tab, rig, watched):
     assert watched.complaints == []
 
 
+def test_drawer_is_read_again_while_it_is_shown(open_tab, rig, watched):
+    """What is the same stays as it is; what is gone says so, and cannot be deleted any more."""
+    writer = Writer(rig)
+    value = {"node_id": "planner-7", "ttl_seconds": 60, "access_count": 7, "stm": [["a"], ["b"]]}
+    session_id = writer.create(value=json.dumps(value | {"metadata": {"deep": {"er": [1]}}}))
+    key = payloads.session_key(session_id)
+    watched.page.clock.install()
+    page = open_tab(f"&session={session_id}", KATO_PANEL_ALLOW_ACTIONS="true")
+    drawer = page.get_by_role("dialog")
+    drawer.get_by_text("its value says so").wait_for()
+    drawer.get_by_text("deep").click()
+    drawer.locator(".tree li", has_text="er").last.wait_for()
+    branch = drawer.get_by_role("group").filter(has_text="deep")
+    assert branch.get_attribute("open") is None
+    branch.locator("summary").first.focus()
+    stm = drawer.locator('[data-ref="stm"] > *').element_handle()
+    value |= {"access_count": 8, "metadata": {"deep": {"er": [1, 2]}}}
+    writer.redis.set(key, json.dumps(value), px=60_000)
+    page.clock.fast_forward(11_000)
+    drawer.get_by_role("definition").get_by_text("8", exact=True).wait_for()
+    assert branch.get_attribute("open") is None
+    is_focused = "element => element.getRootNode().activeElement === element"
+    assert branch.locator("summary").first.evaluate(is_focused)
+    writer.redis.delete(key)
+    page.clock.fast_forward(11_000)
+    drawer.get_by_text("This session is gone. Its value is shown as it was at").wait_for()
+    drawer.get_by_text("told by a key event").wait_for()
+    assert drawer.get_by_role("button", name="Delete…").is_hidden()
+    assert drawer.get_by_role("definition").filter(has_text="ended").count() == 1
+    assert stm.evaluate("element => element.isConnected")
+    assert watched.complaints == []
+
+
+def test_end_that_an_access_has_moved_is_looked_up_when_the_time_is_up(open_tab, rig, watched):
+    """A countdown that comes to nothing is no end."""
+    writer = Writer(rig)
+    session_id = writer.create("planner-7")
+    key = payloads.session_key(session_id)
+    watched.page.clock.install()
+    page = open_tab()
+    see_total(page, "1 session")
+    writer.redis.pexpire(key, 9_000)
+    rows(page).first.locator("[data-open]").click()
+    left = page.locator("dialog.drawer dd").nth(3)
+    left.get_by_text(re.compile(r"^\d s of")).wait_for()
+    writer.redis.pexpire(key, 3_600_000)
+    page.clock.fast_forward(9_000)
+    left.get_by_text(re.compile(r"^(59 min|1 h)")).wait_for()
+
+
+def test_page_whose_words_are_lost_does_not_wait_for_ever(open_tab, kato, rig, watched):
+    """Who closed the question is told all the same; a reading is asked for again."""
+    Caller(kato.url).create("planner-7")
+    watched.page.clock.install()
+    socket = DeafSocket(watched.page)
+    page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true")
+    see_total(page, "1 session")
+    rows(page).first.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Delete 1 session").click()
+    question = page.locator("dialog.question")
+    socket.is_deaf = True
+    question.get_by_role("button", name="Delete", exact=True).click()
+    question.get_by_role("button", name="Close").click()
+    question.wait_for(state="hidden")
+    page.clock.fast_forward(21_000)
+    question.get_by_text("It may have been deleted all the same").wait_for()
+    question.get_by_role("button", name="Close").click()
+    rows(page).first.locator("[data-open]").click()
+    drawer = page.locator("dialog.drawer")
+    drawer.get_by_text("Reading…").wait_for()
+    page.clock.fast_forward(21_000)
+    drawer.get_by_role("alert").get_by_text("does not answer").wait_for()
+    assert drawer.get_by_text("Reading…").is_hidden()
+    socket.is_deaf = False
+    page.clock.fast_forward(21_000)
+    drawer.get_by_role("definition").filter(has_text="planner-7").wait_for()
+    assert drawer.get_by_role("alert").is_hidden()
+    assert Writer(rig).live() == 1
+
+
 def test_session_that_nobody_knows_is_told_so(open_tab):
     """An address may be old."""
     page = open_tab(f"&session=session-{'0' * 32}-1764000000000")
@@ -221,6 +315,22 @@ def test_several_are_deleted_only_when_their_number_is_typed(open_tab, kato, rig
     assert Writer(rig).live() == 0
 
 
+def test_question_names_every_session_by_the_server_s_clock(open_tab, rig, watched):
+    """With node and age; and it says so where no record will be kept."""
+    writer = Writer(rig)
+    for number in range(12):
+        writer.create(f"node-{number:02}")
+    watched.page.clock.install(time=datetime.now(UTC) + timedelta(days=1))
+    page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true", KATO_PANEL_HISTORY_URL="off")
+    see_total(page, "12 sessions")
+    page.get_by_label("Select all on this page").check()
+    page.get_by_role("button", name="Delete 12 sessions").click()
+    items = page.locator("dialog.question li").all_inner_texts()
+    assert len({item.split()[0] for item in items}) == 12
+    assert all(re.search(r"\d+ (s|min) old", item) for item in items)
+    page.get_by_text("No record of this will be kept: the history is off.").wait_for()
+
+
 def test_failed_deletion_says_why(open_tab, kato, rig):
     """And the session stays in the list."""
     caller = Caller(kato.url)
@@ -234,6 +344,51 @@ def test_failed_deletion_says_why(open_tab, kato, rig):
     question.get_by_role("button", name="Delete", exact=True).click()
     question.get_by_text("failed:").wait_for()
     assert Writer(rig).live() == 1
+
+
+def test_failure_is_told_to_who_closed_the_question(open_tab, kato, rig):
+    """Once it is known."""
+    caller = Caller(kato.url)
+    caller.create("planner-7")
+    page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true")
+    see_total(page, "1 session")
+    caller.order("faults", path="/sessions/*", method="DELETE", status=500, delay_seconds=1)
+    rows(page).first.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Delete 1 session").click()
+    question = page.locator("dialog.question")
+    question.get_by_role("button", name="Delete", exact=True).click()
+    question.get_by_role("button", name="Close").click()
+    question.get_by_text("failed:").wait_for()
+    assert Writer(rig).live() == 1
+
+
+def test_copy_says_how_it_went(open_tab, rig, watched):
+    """Over plain http a page has no clipboard: then by a selection, else by hand."""
+    session_id = Writer(rig).create("planner-7")
+    watched.page.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'clipboard', { get: () => undefined })"
+    )
+    page = open_tab()
+    copy = page.get_by_role("button", name="Copy the id")
+    copy.click()
+    page.get_by_role("status").get_by_text("copied", exact=True).wait_for()
+    page.get_by_role("searchbox").focus()
+    page.keyboard.press("Control+V")
+    assert page.get_by_role("searchbox").input_value() == session_id
+    page.evaluate("document.execCommand = () => false")
+    copy.click()
+    page.get_by_role("status").get_by_text("select it and copy it by hand").wait_for()
+    page.get_by_text(session_id, exact=True).wait_for()
+
+
+def test_node_without_a_visible_letter_is_not_one_that_nobody_knows(open_tab, rig):
+    """The dash is for that alone."""
+    writer = Writer(rig)
+    writer.create("\u3164\u200b")
+    writer.create(value="{}")
+    page = open_tab()
+    see_total(page, "2 sessions")
+    assert sorted(nodes(page)) == ["(no visible name)", "—"]
 
 
 def test_forged_message_deletes_nothing(open_tab, kato, rig):
@@ -286,6 +441,7 @@ def test_without_redis_the_list_is_what_the_stream_has_named(serve, simulator, c
     before = caller.asked()
     drawer.get_by_role("button", name="Read it once").click()
     drawer.get_by_role("definition").filter(has_text="planner-7").wait_for()
+    drawer.get_by_text(re.compile(r"as of \d\d:\d\d:\d\d")).wait_for()
     assert before != caller.asked()
 
 

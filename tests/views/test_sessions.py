@@ -8,7 +8,7 @@ import pytest
 
 from kato_panel.domain.actions import ActionsState, Outcome, Result
 from kato_panel.domain.listing import Page, Row
-from kato_panel.errors import SourceUnavailable
+from kato_panel.errors import SessionUnknown, SourceUnavailable
 from kato_panel.views.sessions import SessionTable
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -32,6 +32,9 @@ class Directory:
     async def nodes(self):
         return (("planner-7", 1),)
 
+    async def detail(self, session_id, *, may_touch):
+        raise SessionUnknown(session_id)
+
     async def delete(self, session_ids, who):
         self.deleted.append((tuple(session_ids), who))
         return tuple(Outcome(one, Result.DELETED) for one in session_ids)
@@ -46,8 +49,8 @@ async def tell(table, name, question):
     """Ask as the page does; return what it is answered."""
     change = SimpleNamespace(new=json.dumps(question))
     table._board.param.update(**{name: change.new})
-    answers = {"query": "answer", "order": "outcome"}
-    asks = {"query": table._list, "order": table._delete}
+    answers = {"query": "answer", "wanted": "found", "order": "outcome"}
+    asks = {"query": table._list, "wanted": table._find, "order": table._delete}
     await asks[name](change)
     return json.loads(getattr(table._board, answers[name]))
 
@@ -82,13 +85,32 @@ async def test_list_that_cannot_be_read_is_no_empty_list(directory):
     assert answer == {"id": 2, "error": "Redis is away."}
 
 
+async def test_session_that_nobody_knows_is_told_from_a_failure_to_look(directory):
+    """A drawer that showed it then says that it is gone."""
+    found = await tell(SessionTable(directory), "wanted", {"id": 5, "session_id": ID})
+    assert found["is_unknown"] is True
+    assert "not known" in found["error"]
+
+
+async def test_visit_that_may_act_is_told_where_no_record_is_kept(directory):
+    """Before it deletes."""
+    directory.actions = ActionsState(allowed=True, unrecorded="the history is off")
+    table = SessionTable(directory, may_act=ActionsState(allowed=True))
+    answer = await tell(table, "query", {"id": 6})
+    assert answer["actions"] == {"allowed": True, "reason": "", "unrecorded": "the history is off"}
+
+
 async def test_visit_that_may_not_act_deletes_nothing(directory):
     """Whatever its page sends, and though the service itself may."""
     table = SessionTable(directory, may_act=ActionsState(allowed=False, reason="comes by proxy"))
     outcome = await tell(table, "order", {"id": 3, "session_ids": [ID]})
     assert outcome == {"id": 3, "error": "Comes by proxy."}
     answer = await tell(table, "query", {"id": 4})
-    assert answer["actions"] == {"allowed": False, "reason": "comes by proxy"}
+    assert answer["actions"] == {
+        "allowed": False,
+        "reason": "comes by proxy",
+        "unrecorded": "",
+    }
     assert directory.deleted == []
 
 

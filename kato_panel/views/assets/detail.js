@@ -1,18 +1,19 @@
 /** One session in a drawer: its value, its time left, and what is known of its life. */
 
-import { SENTENCE, clean, isDate, isNumber, pluralize, readFromAddress, setInAddress, shortenId, writeCount, writeDay, writeLong } from "./words.js";
+import { SENTENCE, clean, isDate, isNumber, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeDay, writeLong, writeTime } from "./words.js";
 import { findRefs, icon, make, setHidden, setText } from "./markup.js";
+import { NO_ANSWER, PATIENCE_SECONDS, REFRESH_SECONDS, secondsSince, serverTime } from "./asking.js";
+import { Tree } from "./tree.js";
 
 const SESSION_KEY = "session";
 const ID = /^session-[0-9a-f]{32}-\d{10,16}$/;
-const MAX_ITEMS = 200; // of one list or object of a value that are shown
-const TEXT_CHARACTERS = 2_000;
 
-const DRAWER = `<div class="hd"><h2 id="h-detail">Session</h2><span class="sp"></span>
+const DRAWER = `<div class="hd"><h2 id="h-detail">Session</h2><span class="key" data-ref="asOf"></span><span class="sp"></span>
   <button class="danger" type="button" data-ref="remove" hidden>Delete…</button>
   <button class="icon" type="button" data-ref="close" aria-label="Close">${icon("M6 6l12 12M18 6 6 18")}</button></div>
   <p class="id"><code data-ref="id"></code></p>
   <p class="failure" data-ref="failure" role="alert" hidden></p>
+  <p class="ended" data-ref="ended" role="status"></p>
   <div class="warning" data-ref="warning" hidden><p data-ref="warningText"></p><button type="button" class="plain" data-ref="touch">Read it once</button></div>
   <p class="key" data-ref="waiting">Reading…</p>
   <p class="sub" data-ref="note" hidden></p>
@@ -25,17 +26,19 @@ const DRAWER = `<div class="hd"><h2 id="h-detail">Session</h2><span class="sp"><
   </div>`;
 
 export class Detail {
+  /** `ask` is handed a question and gives its number; `confirm` is handed rows, actions and the server's time. */
   constructor({ drawer }, ask, confirm) {
     this.drawer = drawer;
     this.ask = ask;
     drawer.innerHTML = DRAWER; // only ever the constant above
     this.refs = findRefs(drawer);
+    this.trees = { stm: new Tree(this.refs.stm, 0), metadata: new Tree(this.refs.metadata, 1), rest: new Tree(this.refs.rest, 0) };
     this.refs.close.addEventListener("click", () => drawer.close());
-    this.refs.touch.addEventListener("click", () => this.load(true));
-    this.refs.remove.addEventListener("click", () => this.found && confirm([this.row], this.found.actions.allowed));
+    this.refs.touch.addEventListener("click", () => this.begin(true));
+    this.refs.remove.addEventListener("click", () => this.found && confirm([this.row], this.found.actions, this.now()));
     drawer.addEventListener("pointerdown", ({ clientX }) => clientX < drawer.getBoundingClientRect().left && drawer.close());
     drawer.addEventListener("close", () => {
-      this.id = null;
+      Object.assign(this, { id: null, asked: null });
       setInAddress({ [SESSION_KEY]: null });
     });
   }
@@ -49,10 +52,10 @@ export class Detail {
 
   open(id) {
     if (this.id === id) return;
-    Object.assign(this, { id, found: null });
+    this.id = id;
     setInAddress({ [SESSION_KEY]: id }, { isStep: readFromAddress(SESSION_KEY) === null });
     setText(this.refs.id, id);
-    this.load(false);
+    this.begin(false);
     if (!this.drawer.open) this.drawer.showModal();
   }
 
@@ -61,61 +64,139 @@ export class Detail {
     if (this.id === id) this.drawer.close();
   }
 
-  load(mayTouch) {
+  /** Read the session anew, without what was shown before. */
+  begin(mayTouch) {
     const { refs } = this;
+    Object.assign(this, { found: null, row: null, value: null, valueAt: null, repeats: false, endAsked: null });
     for (const part of [refs.failure, refs.warning, refs.content, refs.remove, refs.note]) setHidden(part, true);
+    for (const text of [refs.asOf, refs.ended]) setText(text, "");
+    for (const tree of Object.values(this.trees)) tree.clear();
     setHidden(refs.waiting, false);
-    this.asked = this.ask({ session_id: this.id, may_touch: mayTouch });
+    this.drawer.scrollTop = 0;
+    this.load(mayTouch);
+  }
+
+  load(mayTouch) {
+    this.asked = { id: this.ask({ session_id: this.id, may_touch: mayTouch }), at: performance.now(), mayTouch, isOverdue: false };
+  }
+
+  tick() {
+    if (!this.drawer.open) return;
+    if (this.asked) this.loseWith(this.asked);
+    else if (this.repeats && (secondsSince(this.answeredAt) > REFRESH_SECONDS || this.isUp())) this.load(false);
+    this.paintFacts();
+  }
+
+  /** Lose patience with a question: what moves a session's life is not asked again by itself. */
+  loseWith(asked) {
+    if (asked.isOverdue || secondsSince(asked.at) <= PATIENCE_SECONDS) return;
+    const { refs } = this;
+    asked.isOverdue = true;
+    setHidden(refs.waiting, true);
+    setText(refs.failure, asked.mayTouch ? `${NO_ANSWER} The session may have been read all the same.` : NO_ANSWER);
+    setHidden(refs.failure, false);
+    if (asked.mayTouch) setHidden(refs.warning, false);
+    else this.load(false);
+  }
+
+  /** Say, once for each end that was told, whether that has come: an access may have moved it. */
+  isUp() {
+    const end = this.row?.expires_at;
+    if (this.row?.is_gone || !isDate(end) || end === this.endAsked || new Date(end).getTime() > this.now()) return false;
+    this.endAsked = end;
+    return true;
+  }
+
+  /** The server's time, in milliseconds. */
+  now() {
+    return serverTime(this.found.at, this.takenAt);
   }
 
   take(text) {
     const found = JSON.parse(text);
-    if (found.id !== this.asked) return;
+    if (found.id !== this.asked?.id) return;
     const { refs } = this;
+    const isLost = Boolean(found.is_unknown && this.found); // it was here, and even its record is gone
+    this.repeats = !this.asked.mayTouch && !found.warning;
+    Object.assign(this, { asked: null, answeredAt: performance.now() });
     setHidden(refs.waiting, true);
-    setHidden(refs.failure, !found.error);
-    setText(refs.failure, clean(found.error, SENTENCE));
+    setText(refs.failure, isLost ? "" : clean(found.error, SENTENCE));
+    setHidden(refs.failure, !found.error || isLost);
     setHidden(refs.warning, !found.warning);
-    setText(refs.warningText, clean(found.warning, SENTENCE));
-    setHidden(refs.content, !found.reading);
-    if (!found.reading) return;
-    const { row, value, trouble, is_cut: isCut } = found.reading;
-    Object.assign(this, { found, row, takenAt: performance.now() });
-    setHidden(refs.remove, !found.actions?.allowed || row.is_gone);
-    setHidden(refs.note, !(trouble || isCut || found.has_touched));
-    setText(refs.note, [clean(trouble, SENTENCE), isCut && "The value is long: what is left out is marked.", found.has_touched && "KATO's own read has given this session its whole time to live again."].filter(Boolean).join(" "));
-    const { stm, metadata, ...rest } = value ?? {};
-    refs.stm.replaceChildren(grow(stm, 0));
-    refs.metadata.replaceChildren(grow(metadata, 1));
-    refs.rest.replaceChildren(grow(value ? rest : undefined, 0));
-    refs.timeline.replaceChildren(...found.timeline.map(writeMark));
-    this.tick();
+    if (found.warning) setText(refs.warningText, clean(found.warning, SENTENCE));
+    if (found.reading) this.show(found);
+    else if (isLost) this.row.is_gone = true;
+    this.paintEnd();
+    this.paintFacts();
   }
 
-  tick() {
-    if (!this.drawer.open || !this.found) return;
-    const { row, found: { at } } = this;
-    const now = new Date(at).getTime() + performance.now() - this.takenAt;
+  show(found) {
+    const { refs, trees } = this;
+    const { row, value, trouble, is_cut: isCut } = found.reading;
+    Object.assign(this, { found, takenAt: performance.now() });
+    if (!row.is_gone) Object.assign(this, { row, value, valueAt: found.at });
+    else this.row = { ...this.row, ...Object.fromEntries(Object.entries(row).filter(([, known]) => known !== null)) };
+    setText(refs.asOf, `as of ${writeTime(found.at)}`);
+    setHidden(refs.note, !(trouble || isCut || found.has_touched));
+    setText(refs.note, [clean(trouble, SENTENCE), isCut && "The value is long: what is left out is marked.", found.has_touched && "KATO's own read has given this session its whole time to live again."].filter(Boolean).join(" "));
+    const { scrollTop } = this.drawer;
+    const { stm, metadata, ...rest } = this.value ?? {};
+    trees.stm.show(stm);
+    trees.metadata.show(metadata);
+    trees.rest.show(this.value ? rest : undefined);
+    this.paintTimeline(found.timeline);
+    setHidden(refs.content, false);
+    this.drawer.scrollTop = scrollTop;
+  }
+
+  /** What is gone stays as it was last seen, and says so. */
+  paintEnd() {
+    const { refs, row, found } = this;
+    const isGone = Boolean(row?.is_gone);
+    setText(refs.ended, !isGone ? "" : `This session is gone.${this.value ? ` Its value is shown as it was at ${writeTime(this.valueAt)}.` : ""}`);
+    const mayRemove = Boolean(row && !isGone && found.actions?.allowed);
+    if (!mayRemove && this.drawer.getRootNode().activeElement === refs.remove) refs.close.focus();
+    setHidden(refs.remove, !mayRemove);
+  }
+
+  paintTimeline(marks) {
+    const text = JSON.stringify(marks);
+    if (text !== this.timelineText) this.refs.timeline.replaceChildren(...marks.map(writeMark));
+    this.timelineText = text;
+  }
+
+  paintFacts() {
+    const { row, found } = this;
+    if (!row) return;
+    const now = this.now();
     const since = (time) => (isDate(time) ? `${writeDay(time)} · ${writeLong((now - new Date(time).getTime()) / 1_000)} ago` : "—");
-    const left = isDate(row.expires_at) ? (new Date(row.expires_at).getTime() - now) / 1_000 : null;
     const facts = {
-      Node: clean(row.node_id) || "—",
+      Node: nameNode(row.node_id),
       Created: since(row.created_at),
       "Last access": since(row.last_accessed),
-      "Time left": row.is_gone ? "ended" : left === null ? "—" : left > 0 ? `${writeLong(left)}${isNumber(row.ttl_seconds) ? ` of ${writeLong(row.ttl_seconds)}` : ""}` : "about to end",
+      "Time left": writeLeft(row, now, found.source),
       STM: isNumber(row.stm_length) ? pluralize(row.stm_length, "event") : "—",
       Accesses: isNumber(row.access_count) ? writeCount(row.access_count) : "—",
     };
     const { facts: list } = this.refs;
-    for (const [at2, [name, text]] of Object.entries(facts).entries()) {
-      if (list.children.length <= 2 * at2) list.append(make("dt", ""), make("dd", ""));
-      setText(list.children[2 * at2], name);
-      setText(list.children[2 * at2 + 1], text);
+    for (const [place, [name, text]] of Object.entries(facts).entries()) {
+      if (list.children.length <= 2 * place) list.append(make("dt", ""), make("dd", ""));
+      setText(list.children[2 * place], name);
+      setText(list.children[2 * place + 1], text);
     }
   }
 }
 
+function writeLeft({ is_gone: isGone, expires_at: expires, ttl_seconds: ttl }, now, source) {
+  if (isGone) return "ended";
+  if (!isDate(expires)) return "—";
+  const left = (new Date(expires).getTime() - now) / 1_000;
+  if (left > 0) return `${writeLong(left)}${isNumber(ttl) ? ` of ${writeLong(ttl)}` : ""}`;
+  return source === "redis" ? "about to end" : "over, unless somebody accessed it since";
+}
+
 const MARKS_OF = { created: "created", accessed: "last access", seen: "last seen", expires: "ends, if nobody accesses it", ended: "ended" };
+const KNOWN_BY = { "key event": "told by a key event", stream: "told by KATO's stream", scan: "known from a scan", value: "its value says so" };
 
 function writeMark({ what, earliest, latest, how, reason }) {
   const item = make("li", "");
@@ -124,58 +205,7 @@ function writeMark({ what, earliest, latest, how, reason }) {
   const words = make("span", "");
   words.textContent = what === "ended" && reason !== "unknown" ? clean(reason) : MARKS_OF[what] ?? clean(what);
   const source = make("span", "key");
-  source.textContent = how ? `by ${clean(how)}` : "";
+  source.textContent = how ? KNOWN_BY[how] ?? clean(how) : "";
   item.append(time, words, source);
   return item;
-}
-
-/** Grow a tree of a JSON value; as many levels are open as `open` says. All of it is text. */
-function grow(value, open) {
-  if (value === undefined) return leaf("not known");
-  if (value === null || typeof value !== "object") return leaf(typeof value === "string" ? bound(value) : JSON.stringify(value));
-  const items = Array.isArray(value) ? value.map((item, at) => [String(at), item]) : Object.entries(value);
-  if (!items.length) return leaf(Array.isArray(value) ? "empty list" : "nothing");
-  const branch = make("ul", "");
-  for (const [name, item] of items.slice(0, MAX_ITEMS)) branch.append(twig(name, item, open));
-  if (items.length > MAX_ITEMS) {
-    const more = make("li", "key");
-    more.textContent = `and ${writeCount(items.length - MAX_ITEMS)} more`;
-    branch.append(more);
-  }
-  return branch;
-}
-
-function twig(name, item, open) {
-  const row = make("li", "");
-  const label = make("bdi", "name");
-  label.textContent = clean(name);
-  if (item === null || typeof item !== "object" || !Object.keys(item).length) {
-    row.append(label, grow(item, 0));
-    return row;
-  }
-  const details = make("details", "");
-  const summary = make("summary", "");
-  const size = make("span", "key");
-  size.textContent = pluralize(Object.keys(item).length, "item");
-  summary.append(label, size);
-  details.append(summary);
-  const fill = () => details.childElementCount > 1 || details.append(grow(item, open - 1)); // deep ones when opened
-  details.addEventListener("toggle", fill);
-  if (open > 0) {
-    details.open = true;
-    fill();
-  }
-  row.append(details);
-  return row;
-}
-
-function leaf(text) {
-  const element = make("bdi", "leaf");
-  element.textContent = text;
-  return element;
-}
-
-function bound(text) {
-  const sound = text.slice(0, TEXT_CHARACTERS).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "\u00b7");
-  return text.length > TEXT_CHARACTERS ? `${sound}… (${writeCount(text.length)} characters)` : sound;
 }

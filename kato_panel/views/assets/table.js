@@ -1,7 +1,7 @@
 /** The list's markup, and how a row's cells are written. */
 
-import { clean, isDate, isNumber, shortenId, writeCount, writeDay } from "./words.js";
-import { icon, setAttribute, setText, setTitle } from "./markup.js";
+import { isDate, isNumber, nameNode, shortenId, writeCount, writeDay, writeLong } from "./words.js";
+import { icon, setAttribute, setHidden, setText, setTitle } from "./markup.js";
 
 const COPY_ICON = icon("M9 9h10v11H9zM5 15V4h10");
 const head = (name, title, sort, className = "") => `<th scope="col" class="${name} ${className}"${sort ? ' aria-sort="none"' : ""}>${
@@ -37,18 +37,19 @@ export const buildList = (limits) => `
   <div class="nothing" data-ref="nothing">${icon("M4 6h16M4 12h16M4 18h9")}<p data-ref="nothingWhy">Reading the sessions…</p></div>
   <div class="pager"><span class="key" data-ref="range"></span><span class="sp"></span>
     <label class="field"><span class="key">Rows</span> <select data-ref="limit">${limits.map((limit) => `<option>${limit}</option>`).join("")}</select></label>
-    <button type="button" class="plain" data-ref="earlier" disabled>← Earlier</button><button type="button" class="plain" data-ref="later" disabled>Later →</button></div>
+    <button type="button" class="plain" data-ref="previous" disabled>← Previous</button><button type="button" class="plain" data-ref="next" disabled>Next →</button></div>
 </section>
+<div class="said"><span role="status" data-ref="said"></span><code data-ref="saidId" hidden></code></div>
 <dialog class="drawer" data-ref="drawer" aria-labelledby="h-detail"></dialog>
 <dialog class="question" data-ref="question" aria-labelledby="h-question"></dialog>`;
 
 /** How the parts of a row are written that do not change with time alone. */
 export const CELLS = {
   pick(cell, { node_id: node, session_id: id }) {
-    setText(cell.querySelector(".quiet"), `Select ${shortenId(id)} of ${clean(node) || "a node not known"}`);
+    setText(cell.querySelector(".quiet"), `Select ${shortenId(id)} of ${nameNode(node, "a node not known")}`);
   },
   node(cell, { node_id: node }) {
-    const text = clean(node) || "—";
+    const text = nameNode(node);
     setText(cell.firstElementChild, text);
     setTitle(cell, text);
   },
@@ -69,3 +70,24 @@ export const CELLS = {
     setText(cell, isNumber(count) ? writeCount(count) : "—");
   },
 };
+
+/** Write what changes with time alone; `now` is the server's, in milliseconds. */
+export function paintTimes(cells, row, now) {
+  const since = (time) => (isDate(time) ? Math.max(0, (now - new Date(time).getTime()) / 1_000) : null);
+  setText(cells.age, writeLong(since(row.created_at)));
+  const idle = since(row.last_accessed);
+  setText(cells.access, idle === null ? "—" : writeLong(idle));
+  paintLeft(cells.left, row, now);
+}
+
+/** Paint the time that is left as a bar of the whole time to live, and in words. */
+function paintLeft(cell, { expires_at: expires, ttl_seconds: ttl, is_gone: isGone }, now) {
+  const [bar, text] = cell.firstElementChild.children;
+  const left = isDate(expires) ? (new Date(expires).getTime() - now) / 1_000 : null;
+  const share = left === null || !isNumber(ttl) || ttl <= 0 ? null : Math.min(1, Math.max(0, left / ttl));
+  setHidden(bar, share === null);
+  if (share !== null) bar.firstElementChild.style.width = `${(100 * share).toFixed(1)}%`;
+  bar.classList.toggle("low", share !== null && share < 0.15);
+  // Whoever accessed it since may have moved its end: only the next look can tell.
+  setText(text, isGone ? "ended" : left === null ? "—" : left <= 0 ? "about to end" : writeLong(left));
+}

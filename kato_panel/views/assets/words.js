@@ -80,6 +80,13 @@ export function clean(text, most = NAME_CHARACTERS) {
   return kept.length > most ? `${kept.slice(0, most - 1).join("")}…` : kept.join("");
 }
 
+/** Name a node; one of invisible characters alone is not one that nobody knows. */
+export function nameNode(node, unknown = "—") {
+  if (node === null || node === undefined) return unknown;
+  const name = clean(node);
+  return /[^\s\u2800\p{Default_Ignorable_Code_Point}]/u.test(name) ? name : "(no visible name)";
+}
+
 /** Say who came or went: nodes, else the sessions' ids, shortened, else that nobody saw. */
 export function describeNames({ node_ids: nodes, session_ids: ids }, count) {
   const told = (ids ?? []).map((id, at) => clean(nodes?.[at]) || shortenId(id));
