@@ -249,7 +249,10 @@ def test_every_field_of_a_message_is_explained():
     (events,) = examples("Events")
     fields = set(count) | set(event["data"]) | set(event) - {"type", "data"}
     fields |= set(page) | set(page["sessions"][0]) | set(detail) | set(detail["timeline"][0])
-    fields |= set(events) | set(events["events"][0]) - {"type", "data"}
+    fields |= set(events) | set(events["events"][0])
+    fields |= {name for example in examples("WebSocket") for name in names_in(example)}
+    fields |= set(wire.Alert.model_fields)
+    fields -= {"type", "data"}
     assert fields | set(order) | set(outcome) | set(outcomes) == explained
 
 
