@@ -172,7 +172,13 @@ class Runtime:
         return recall(self.history.reader, now().wall)
 
     def _judge_actions(self) -> ActionsState:
-        return judge_actions(self.listens_on, is_set=self.settings.allow_actions)
+        settings = self.settings
+        return judge_actions(
+            self.listens_on,
+            is_set=settings.allow_actions,
+            has_login=settings.has_login,
+            is_anonymous=settings.allow_anonymous,
+        )
 
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""

@@ -7,6 +7,7 @@ from tornado.web import RequestHandler
 from kato_panel import messages
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.guard import guard_of, guarded
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now
 
@@ -57,7 +58,7 @@ def routes(runtime: Runtime) -> list[Route]:
     """List our routes, for the Tornado application that will have them."""
     runtime.has_routes = True
     given = {"runtime": runtime}
-    return [
+    listed: list[Route] = [
         (r"/healthz", HealthRequest, given),
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),
@@ -65,3 +66,4 @@ def routes(runtime: Runtime) -> list[Route]:
         (r"/api/v1/sessions/([^/]+)", SessionRequest, given),
         (r"/api/.*", UnknownRequest, given),
     ]
+    return guarded(listed, guard_of(runtime))

@@ -86,6 +86,8 @@ def _make(place: Path) -> bytes:
             os.link(draft, place)
         except FileExistsError:
             return _read(place) or secret
+        except OSError:  # a file system without links
+            draft.replace(place)
     finally:
         draft.unlink(missing_ok=True)
     return secret

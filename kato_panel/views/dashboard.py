@@ -1,6 +1,6 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
-import html
+from collections.abc import Iterable
 from typing import Any
 
 import panel as pn
@@ -8,15 +8,23 @@ from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
 from kato_panel import runtime as runtimes
 from kato_panel.domain.actions import ActionsState, judge_request
+from kato_panel.domain.text import safe
 from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
 from kato_panel.views.live import LiveView
+from kato_panel.views.nonces import MARK, mark_scripts
 from kato_panel.views.sessions import SessionTable
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
 from kato_panel.views.turns import in_turns_of
 
 TITLE = "KATO sessions"
+SENTENCE = 500
+"""Characters of a reason that are shown."""
+LOCKED = (
+    "A token or a password is set, and panel serve cannot ask for it.",
+    "kato-panel serve can: start that instead.",
+)
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
 
 
@@ -88,7 +96,7 @@ class Visit:
     def __init__(self, runtime: Runtime, doc: Any) -> None:
         self._models = Models()
         self._subscription = self._models.follow(runtime, in_turns_of(doc, self._apply))
-        self.view = LivePage(self._models, runtime, _judge_visit(doc))
+        self.view = LivePage(self._models, runtime, _judge_visit(runtime, doc))
         doc.on_session_destroyed(self._end)
         pn.state.onload(self.view.show_chart)
 
@@ -100,8 +108,10 @@ class Visit:
         self.view.close()
 
 
-def _judge_visit(doc: Any) -> ActionsState:
-    """Say whether a visit is one of a person at this machine."""
+def _judge_visit(runtime: Runtime, doc: Any) -> ActionsState:
+    """Say whether a visit is one of a person who is logged in, or else at this machine."""
+    if runtime.settings.has_login:
+        return ActionsState(True)  # or there would be no visit
     headers = getattr(doc.session_context.request, "headers", {})
     host = next((value for name, value in headers.items() if name.lower() == "host"), "")
     return judge_request(host, headers)
@@ -120,6 +130,8 @@ def page() -> Any:
     doc.title = TITLE
     doc.template = TEMPLATE
     doc.template_variables["colours"] = {"light": LIGHT, "dark": DARK}
+    doc.template_variables["mark"] = MARK
+    doc.template_variables["mark_scripts"] = mark_scripts
     # Panel takes this from the request of the page; a visit that a browser brings back after the
     # server's restart has none, and would ask Panel's content network for its stylesheets.
     doc.template_variables["dist_url"] = get_dist_path()
@@ -127,18 +139,35 @@ def page() -> Any:
     try:
         runtime = runtimes.current()
     except ConfigError as error:
-        return _refusal(error)
+        noun = "One setting is"
+        if len(error.problems) > 1:
+            noun = f"{len(error.problems)} settings are"
+        end = "Nothing is watched until this is mended and the service is started again."
+        return _refusal(f"{noun} wrong", error.problems, end)
+    if _is_locked(runtime):
+        return _refusal("This dashboard is locked", LOCKED, "Nothing is shown here until then.")
     return Visit(runtime, doc).view
 
 
-def _refusal(error: ConfigError) -> Any:
-    """Draw what is wrong with the settings."""
-    noun = "One setting is" if len(error.problems) == 1 else f"{len(error.problems)} settings are"
-    items = "".join(f"<li>{html.escape(problem)}</li>" for problem in error.problems)
+def _is_locked(runtime: Runtime) -> bool:
+    """
+    Say whether a login is set that nobody here asks for.
+
+    Plain ``panel serve`` listens on every address, and knows nothing of our settings; where it has
+    a login of its own, whoever sees this page has passed it.
+    """
+    return (
+        runtime.settings.has_login
+        and runtime.listens_on is None
+        and pn.state.user in {None, "guest"}
+    )
+
+
+def _refusal(title: str, reasons: Iterable[str], end: str) -> Any:
+    """Draw why there is no dashboard."""
+    items = "".join(f"<li>{safe(reason, SENTENCE)}</li>" for reason in reasons)
     card = (
         '<div class="kato page"><main class="refusal card" role="alert">'
-        f"<h1>{noun} wrong</h1><ul>{items}</ul>"
-        "<p>Nothing is watched until this is mended and the service is started again.</p>"
-        "</main></div>"
+        f"<h1>{safe(title)}</h1><ul>{items}</ul><p>{safe(end)}</p></main></div>"
     )
     return pn.pane.HTML(card, stylesheets=[stylesheet()], sizing_mode="stretch_width")
