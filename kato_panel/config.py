@@ -127,10 +127,16 @@ class Settings(BaseSettings):
     )
 
     kato_api_url: Url | None = _named(
-        "KATO_API_URL", None, "Where KATO answers; without it the embedded simulator is watched."
+        "KATO_API_URL",
+        None,
+        "Where KATO answers; without it the embedded simulator is watched.",
+        repr=False,
     )
     redis_url: RedisUrl | None = _named(
-        "REDIS_URL", None, "KATO's Redis: each session is then known, and the count is exact."
+        "REDIS_URL",
+        None,
+        "KATO's Redis: each session is then known, and the count is exact.",
+        repr=False,
     )
     redis_enables_events: bool = _named(
         "KATO_PANEL_REDIS_ENABLE_EVENTS", False, "Turn on key events in that Redis, if off."

@@ -131,7 +131,11 @@ class Guard:
         path = request.path.removeprefix(prefix)
         if path in OPEN:
             return None
-        return self._judge_place(request) or self._judge_visitor(request, path)
+        refusal = self._judge_place(request) or self._judge_visitor(request, path)
+        if refusal is None and request.method == "OPTIONS":
+            # What a browser asks before another site's script may call: none may.
+            return Refusal(405, "method_not_allowed", "OPTIONS is answered by no route")
+        return refusal
 
     def _judge_place(self, request: HTTPServerRequest) -> Refusal | None:
         """Refuse who comes by a name that is not ours, or from another site's page."""
@@ -141,7 +145,11 @@ class Guard:
         if not is_from_here(request, self._origins):
             return _forbid("Origin must be this service's own address")
         site = request.headers.get("Sec-Fetch-Site", "none")
-        is_opened = request.method in SAFE and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        is_opened = (
+            request.method in SAFE
+            and request.headers.get("Sec-Fetch-Mode") == "navigate"
+            and "Upgrade" not in request.headers
+        )
         is_listed = "Origin" in request.headers  # or it would have been refused above
         if site not in {"none", "same-origin"} and not is_opened and not is_listed:
             return _forbid("this request comes from another site's page")
@@ -157,7 +165,8 @@ class Guard:
             return None
         if self.credentials.visitor_of(request) is not None:
             return None
-        if path in PAGES and request.method in {"GET", "HEAD"}:
+        is_person = "Authorization" not in request.headers
+        if is_person and path in PAGES and request.method in {"GET", "HEAD"}:
             up = "../" * (path.count("/") - 1)
             back = quote(request.uri.removeprefix("/"), safe="") if request.uri else ""
             where = {"Location": f"{up}{LOGIN[1:]}?next={back}"}

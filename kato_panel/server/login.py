@@ -93,6 +93,7 @@ def choose_target(wanted: str) -> str:
     wanted
         Relative to the login; anything else is the dashboard.
     """
+    wanted = wanted.removeprefix("./")
     if not wanted or len(wanted) > MAX_NEXT or wanted.startswith("/"):
         return DASHBOARD
     if not _PRINTABLE.fullmatch(wanted):

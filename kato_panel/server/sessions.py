@@ -29,9 +29,9 @@ class _DirectoryRequest(JsonRequest):
 
     def check_allowed(self) -> None:
         """Refuse whoever may not change anything, before their order is read."""
-        guard_of(self.runtime).check_change(self.request)
         if not self.directory.actions.allowed:
             raise ActionRefused(self.directory.actions.reason)
+        guard_of(self.runtime).check_change(self.request)
 
     async def delete_sessions(self, session_ids: list[str]) -> tuple[Outcome, ...]:
         """Delete for whoever sent this request."""

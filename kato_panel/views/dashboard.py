@@ -66,7 +66,9 @@ class LivePage(LiveView):
             self._board.body = self._bodies["sessions"]
 
     def _features(self) -> dict[str, bool]:
-        return {**super()._features(), "api": self._runtime.has_routes}
+        runtime = self._runtime
+        can_log_out = runtime.settings.has_login and runtime.listens_on is not None
+        return {**super()._features(), "api": runtime.has_routes, "logout": can_log_out}
 
     def _settings(self) -> dict[str, float]:
         settings = self._runtime.settings
