@@ -51,7 +51,7 @@ def derive(secret: bytes, *purpose: str) -> bytes:
 
 
 def _read(place: Path) -> bytes | None:
-    """Read a secret that is whole and nobody else's; ``None`` where there is none."""
+    """Read a secret that is whole and nobody else's; ``None`` where there is none, or no more."""
     try:
         descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     except FileNotFoundError:
@@ -59,12 +59,14 @@ def _read(place: Path) -> bytes | None:
     with os.fdopen(descriptor, "rb") as file:
         if os.name == "posix" and os.fstat(descriptor).st_mode & 0o077:
             # Whoever else may have read it could sign what he likes.
-            logger.warning("others could read the signing secret in %s: it is made anew", place)
-            return None
-        content = file.read(SECRET_BYTES + 1)
-    if len(content) == SECRET_BYTES:
-        return content
-    logger.warning("the signing secret in %s is damaged: it is made anew", place)
+            trouble = "could be read by others"
+        else:
+            content = file.read(SECRET_BYTES + 1)
+            if len(content) == SECRET_BYTES:
+                return content
+            trouble = "is damaged"
+    logger.warning("the signing secret in %s %s: it is made anew", place, trouble)
+    place.unlink(missing_ok=True)
     return None
 
 
@@ -79,9 +81,6 @@ def _make(place: Path) -> bytes:
             file.write(secret)
             file.flush()
             os.fsync(descriptor)
-        if place.exists():  # and is none that can be used
-            draft.replace(place)
-            return secret
         try:
             os.link(draft, place)
         except FileExistsError:
