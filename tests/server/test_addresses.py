@@ -3,7 +3,7 @@
 from ipaddress import ip_network
 
 import pytest
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from kato_panel.server.addresses import find_client, is_own_name, name_in
 
@@ -61,7 +61,8 @@ def test_own_names_are_addresses_and_what_is_listed(name, bound, is_own):
 
 def request(peer, **headers):
     given = HTTPHeaders({name.replace("_", "-"): value for name, value in headers.items()})
-    found = HTTPServerRequest(method="GET", uri="/", headers=given, host="h")
+    line = RequestStartLine("GET", "/", "HTTP/1.1")
+    found = HTTPServerRequest(start_line=line, headers=given, host="h")
     found.remote_ip, found.protocol = peer, "http"
     return found
 
