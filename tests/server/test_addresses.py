@@ -60,9 +60,11 @@ def test_own_names_are_addresses_and_what_is_listed(name, bound, is_own):
 
 
 def request(peer, **headers):
-    given = HTTPHeaders({name.replace("_", "-"): value for name, value in headers.items()})
+    given = HTTPHeaders(
+        {"Host": "h"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    )
     line = RequestStartLine("GET", "/", "HTTP/1.1")
-    found = HTTPServerRequest(start_line=line, headers=given, host="h")
+    found = HTTPServerRequest(start_line=line, headers=given)
     found.remote_ip, found.protocol = peer, "http"
     return found
 

@@ -14,7 +14,7 @@ TOKEN = "a-token-that-nobody-guesses"
 
 def request(**headers):
     line = RequestStartLine("GET", "/", "HTTP/1.1")
-    return HTTPServerRequest(start_line=line, headers=HTTPHeaders(headers), host="h")
+    return HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": "h", **headers}))
 
 
 @pytest.fixture
