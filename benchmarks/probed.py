@@ -82,7 +82,7 @@ def main():
     threading.Thread(target=answer, args=(selector,), daemon=True).start()
     runtime = Runtime(config.load({"KATO_PANEL_PORT": 0}))
     build = {"page": page, "empty": build_empty_page}[sys.argv[1]]
-    service = Service(runtime, build, unused_seconds=UNUSED_SECONDS)
+    service = Service(runtime, build, unused_seconds=UNUSED_SECONDS, pages_per_second=1_000)
     print(service.url, flush=True)
     service.run()
 
