@@ -145,7 +145,9 @@ class Settings(BaseSettings):
         "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
     )
     allow_actions: bool = _named(
-        "KATO_PANEL_ALLOW_ACTIONS", False, "Let people delete sessions, while on loopback only."
+        "KATO_PANEL_ALLOW_ACTIONS",
+        False,
+        "Let people delete sessions: who is logged in, or is at this machine.",
     )
     auth_token: Token | None = _named(
         "KATO_PANEL_AUTH_TOKEN", None, "Locks everything: people log in with it, programs send it."

@@ -5,7 +5,7 @@ In ``kato-panel serve`` it stands before the router, so that it judges Panel's r
 ours, and whatever somebody adds. Our own routes bring it along wherever they are mounted.
 """
 
-import logging
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -23,8 +23,6 @@ from kato_panel.server.addresses import find_client, is_from_here, is_own_name, 
 from kato_panel.server.credentials import Credentials
 from kato_panel.server.limits import Bucket, Throttle
 from kato_panel.server.secret import keep_secret, usual_place
-
-logger = logging.getLogger(__name__)
 
 OPEN: Final = frozenset({"/healthz"})
 """Answers everybody, by whatever name: it tells nothing, and whoever asks may have no token."""
@@ -216,20 +214,12 @@ class Guard:
             refusal = self.judge(request, application.prefix)
             path = request.path.removeprefix(application.prefix)
             if refusal is None and path in COSTLY and not pages.take():
-                refusal = BUSY
+                refusal = _busy()
             if refusal is None:
                 return route(request, **options)
             return application.get_handler_delegate(request, Refused, {"refusal": refusal})
 
         application.find_handler = find_handler
-
-
-BUSY: Final = Refusal(
-    503,
-    "busy",
-    "many pages are opened at once: this one comes by itself in 2 s",
-    {"Retry-After": "2", "Refresh": "2"},
-)
 
 
 class Refused(RequestHandler):
@@ -289,6 +279,13 @@ def guard_of(runtime: Runtime) -> Guard:
     if runtime not in _guards:
         _guards[runtime] = Guard(runtime, keep_secret(usual_place()))
     return _guards[runtime]
+
+
+def _busy() -> Refusal:
+    """Say that too many pages are being opened; browsers come back, and not all at once."""
+    seconds = str(2 + secrets.randbelow(4))
+    wait = {"Retry-After": seconds, "Refresh": seconds}
+    return Refusal(503, "busy", f"many pages are being opened: come back in {seconds} s", wait)
 
 
 def _forbid(message: str) -> Refusal:

@@ -419,7 +419,8 @@ def test_pages_are_opened_at_a_bounded_rate(simulator):
         assert door.ask("GET", "/api/v1/sessions/count").status_code == 200
     assert answers[:8] == [400] * 8
     assert 503 in answers
-    assert (busy.status_code, busy.headers["Retry-After"]) == (503, "2")
+    assert busy.status_code == 503
+    assert 2 <= int(busy.headers["Retry-After"]) <= 5
 
 
 def test_page_s_session_is_nobody_s_to_choose(locked):
