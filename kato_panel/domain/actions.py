@@ -16,6 +16,8 @@ FORWARDED: Final = frozenset(
     {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"}
 )
 """Headers of proxies, behind which anybody may be."""
+VISITOR: Final = "Kato-Panel-Visitor"
+"""Header that says who is logged in; set by the guard, and by nobody else."""
 SETTING: Final = "KATO_PANEL_ALLOW_ACTIONS"
 ANONYMOUS: Final = "KATO_PANEL_ALLOW_ANONYMOUS"
 ID_FORM: Final = "session-, 32 hexadecimal digits, - and 10 to 16 digits"

@@ -13,6 +13,7 @@ from kato_panel.server.secret import derive
 
 LOGIN_DAYS: Final = 7
 COOKIE: Final = "kato_panel_login"
+"""Begins the cookie's name; its end tells services of one host with other tokens apart."""
 BY_TOKEN: Final = "token"  # noqa: S105 - a visitor's name
 BY_PASSWORD: Final = "password"  # noqa: S105 - the same
 
@@ -32,6 +33,10 @@ class Credentials:
     ----------
     has_users
         Whether a password alone is not enough.
+    has_token
+        Whether programs have something to send.
+    cookie_name
+        Of the cookie that stands for a login.
     """
 
     def __init__(self, settings: Settings, secret: bytes) -> None:
@@ -43,6 +48,7 @@ class Credentials:
         self.has_token = token is not None
         shown = (f"{user}:{digest.hex()}" for user, digest in self._passwords.items())
         self._key = derive(secret, "login", (self._token or b"").hex(), *shown)
+        self.cookie_name = f"{COOKIE}_{derive(self._key, 'name').hex()[:8]}"
 
     def check(self, user: str, given: str) -> str | None:
         """
@@ -72,7 +78,7 @@ class Credentials:
 
     def write_cookie(self, visitor: str) -> str:
         """Write the cookie's value for a visitor."""
-        return create_signed_value(self._key, COOKIE, visitor).decode()
+        return create_signed_value(self._key, self.cookie_name, visitor).decode()
 
     def visitor_of(self, request: HTTPServerRequest) -> str | None:
         """Say who sent a request, by its bearer token or its cookie; ``None`` if that is nobody."""
@@ -82,10 +88,12 @@ class Credentials:
                 _digest(given.strip()), self._token
             )
             return BY_TOKEN if is_right else None
-        cookie = request.cookies.get(COOKIE)
+        cookie = request.cookies.get(self.cookie_name)
         if cookie is None:
             return None
-        named = decode_signed_value(self._key, COOKIE, cookie.value, max_age_days=LOGIN_DAYS)
+        named = decode_signed_value(
+            self._key, self.cookie_name, cookie.value, max_age_days=LOGIN_DAYS
+        )
         return None if named is None else named.decode()
 
 

@@ -16,7 +16,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
 from kato_panel import messages
-from kato_panel.domain.actions import is_loopback, judge_request
+from kato_panel.domain.actions import VISITOR, is_loopback, judge_request
 from kato_panel.errors import ActionRefused
 from kato_panel.runtime import Runtime
 from kato_panel.server.addresses import find_client, is_from_here, is_own_name, name_in
@@ -130,6 +130,7 @@ class Guard:
         if path in OPEN:
             return None
         refusal = self._judge_place(request) or self._judge_visitor(request, path)
+        request.headers[VISITOR] = self._name(request)  # whatever it was that came
         if refusal is None and request.method == "OPTIONS":
             # What a browser asks before another site's script may call: none may.
             return Refusal(405, "method_not_allowed", "OPTIONS is answered by no route")
@@ -175,6 +176,11 @@ class Guard:
             "log in, or send Authorization: Bearer with the token",
             {"WWW-Authenticate": 'Bearer realm="kato-panel"'},
         )
+
+    def _name(self, request: HTTPServerRequest) -> str:
+        """Say in whose name a page acts that is asked for now."""
+        visitor = self.visitor_of(request)
+        return quote(f"{visitor}, from {request.remote_ip}" if visitor else "", safe=" ,.:")
 
     def check_change(self, request: HTTPServerRequest) -> None:
         """

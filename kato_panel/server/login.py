@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from tornado.web import RequestHandler
 
 from kato_panel.domain.text import safe
-from kato_panel.server.credentials import COOKIE, LOGIN_DAYS, Credentials
+from kato_panel.server.credentials import LOGIN_DAYS, Credentials
 from kato_panel.server.guard import LOGIN, LOGOUT, Guard, guarded
 from kato_panel.views.nonces import MARK
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, variables
@@ -52,7 +52,7 @@ class LoginRequest(RequestHandler):
             self._show(target, "That is not right.")
             return
         self.set_cookie(
-            COOKIE,
+            self._credentials.cookie_name,
             self._credentials.write_cookie(visitor),
             httponly=True,
             samesite="Lax",
@@ -70,9 +70,13 @@ class LoginRequest(RequestHandler):
 class LogoutRequest(RequestHandler):
     """``POST /logout``."""
 
+    def initialize(self, credentials: Credentials) -> None:
+        """Take what the route was made with."""
+        self._credentials = credentials
+
     def post(self) -> None:
         """Take the cookie away, and show the login."""
-        self.clear_cookie(COOKIE, httponly=True, samesite="Lax")
+        self.clear_cookie(self._credentials.cookie_name, httponly=True, samesite="Lax")
         self.redirect(LOGIN[1:], status=303)
 
 
@@ -80,8 +84,12 @@ def login_routes(guard: Guard) -> list[Any]:
     """List the routes of the login; none where there is none."""
     if guard.credentials is None:
         return []
-    given = {"guard": guard, "credentials": guard.credentials}
-    return guarded([(LOGIN, LoginRequest, given), (LOGOUT, LogoutRequest)], guard)
+    credentials = {"credentials": guard.credentials}
+    listed = [
+        (LOGIN, LoginRequest, {"guard": guard, **credentials}),
+        (LOGOUT, LogoutRequest, credentials),
+    ]
+    return guarded(listed, guard)
 
 
 def choose_target(wanted: str) -> str:

@@ -15,7 +15,7 @@ from tornado.websocket import WebSocketClosedError
 
 from kato_panel import runtime as runtimes
 from kato_panel.config import Settings
-from kato_panel.domain.actions import FORWARDED, is_loopback
+from kato_panel.domain.actions import FORWARDED, VISITOR, is_loopback
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
 from kato_panel.server.addresses import origin_host
@@ -38,8 +38,8 @@ MAX_MESSAGE_BYTES = 1_048_576
 MAX_BODY_BYTES = 65_536
 MAX_HEADER_BYTES = 65_536
 PING_SECONDS = 15
-KEPT_HEADERS: Final = ["Host", *sorted(name.title() for name in FORWARDED)]
-"""What a page's token keeps of the request: a page can be read by its scripts, a login must not."""
+KEPT_HEADERS: Final = ["Host", VISITOR, *sorted(name.title() for name in FORWARDED)]
+"""What a page's token keeps of the request: its scripts can read that, and must not a login."""
 
 
 class Service:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 import panel as pn
 from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
 from kato_panel import runtime as runtimes
-from kato_panel.domain.actions import ActionsState, judge_request
+from kato_panel.domain.actions import VISITOR, ActionsState, judge_request
 from kato_panel.domain.text import safe
 from kato_panel.errors import ConfigError
 from kato_panel.models import Models
@@ -41,13 +42,18 @@ class LivePage(LiveView):
         be asked while the page's socket is down.
     may_act
         Whether this visit may change anything upstream, if the service may.
+    who
+        In whose name it does so.
     """
 
     is_page = True
 
-    def __init__(self, models: Models, runtime: Runtime, may_act: ActionsState) -> None:
+    def __init__(
+        self, models: Models, runtime: Runtime, may_act: ActionsState, who: str = "page"
+    ) -> None:
         self._runtime = runtime
         self._may_act = may_act
+        self._who = who
         self._bodies: dict[str, pn.viewable.Viewer] = {}
         super().__init__(models)
         self._board.param.watch(self._choose, "tab")
@@ -62,7 +68,9 @@ class LivePage(LiveView):
         sessions = self._runtime.sessions
         if chosen.new == "sessions" and sessions is not None:
             if "sessions" not in self._bodies:
-                self._bodies["sessions"] = SessionTable(sessions, may_act=self._may_act)
+                self._bodies["sessions"] = SessionTable(
+                    sessions, may_act=self._may_act, who=self._who
+                )
             self._board.body = self._bodies["sessions"]
 
     def _features(self) -> dict[str, bool]:
@@ -98,7 +106,9 @@ class Visit:
     def __init__(self, runtime: Runtime, doc: Any) -> None:
         self._models = Models()
         self._subscription = self._models.follow(runtime, in_turns_of(doc, self._apply))
-        self.view = LivePage(self._models, runtime, _judge_visit(runtime, doc))
+        self.view = LivePage(
+            self._models, runtime, _judge_visit(runtime, doc), _name_visitor(runtime, doc)
+        )
         doc.on_session_destroyed(self._end)
         pn.state.onload(self.view.show_chart)
 
@@ -115,8 +125,19 @@ def _judge_visit(runtime: Runtime, doc: Any) -> ActionsState:
     if runtime.settings.has_login:
         return ActionsState(True)  # or there would be no visit
     headers = getattr(doc.session_context.request, "headers", {})
-    host = next((value for name, value in headers.items() if name.lower() == "host"), "")
-    return judge_request(host, headers)
+    return judge_request(_read_header(doc, "Host"), headers)
+
+
+def _name_visitor(runtime: Runtime, doc: Any) -> str:
+    """Say in whose name a visit acts; in the full service only the guard writes who that is."""
+    visitor = unquote(_read_header(doc, VISITOR)) if runtime.listens_on else ""
+    return f"page, {visitor}" if visitor else "page"
+
+
+def _read_header(doc: Any, wanted: str) -> str:
+    headers = getattr(doc.session_context.request, "headers", {})
+    found = (value for name, value in headers.items() if name.lower() == wanted.lower())
+    return str(next(found, ""))
 
 
 def page() -> Any:

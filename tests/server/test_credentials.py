@@ -7,7 +7,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from kato_panel.config import load
 from kato_panel.errors import ConfigError
-from kato_panel.server.credentials import COOKIE, Credentials
+from kato_panel.server.credentials import Credentials
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -61,7 +61,7 @@ def test_token_and_users_go_together(users):
 def test_cookie_stands_for_its_visitor_until_something_changes(users):
     """Another secret or another token makes it worthless."""
     known = credentials(BASIC_AUTH=users, AUTH_TOKEN=TOKEN)
-    cookie = f'{COOKIE}="{known.write_cookie("user anna")}"'
+    cookie = f'{known.cookie_name}="{known.write_cookie("user anna")}"'
     assert known.visitor_of(request(Cookie=cookie)) == "user anna"
     for other in (
         credentials(b"t", BASIC_AUTH=users, AUTH_TOKEN=TOKEN),
@@ -69,7 +69,11 @@ def test_cookie_stands_for_its_visitor_until_something_changes(users):
         credentials(AUTH_TOKEN=TOKEN),
     ):
         assert other.visitor_of(request(Cookie=cookie)) is None
-    for forged in (cookie.replace("dXNlciBhbm5h", "dXNlciBib2Ig"), f"{COOKIE}=anna", f"{COOKIE}="):
+    for forged in (
+        cookie.replace("dXNlciBhbm5h", "dXNlciBib2Ig"),
+        f"{known.cookie_name}=anna",
+        f"{known.cookie_name}=",
+    ):
         assert known.visitor_of(request(Cookie=forged)) is None
 
 

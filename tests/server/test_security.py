@@ -19,9 +19,9 @@ from bokeh.util.token import generate_jwt_token, generate_session_id
 from tornado.routing import PathMatches
 
 from kato_panel.config import load
+from kato_panel.domain.actions import VISITOR
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
-from kato_panel.server.credentials import COOKIE
 from kato_panel.server.secret import usual_place
 from kato_panel.server.service import Service
 from kato_panel.simulator import EmbeddedSimulator
@@ -56,6 +56,7 @@ class Door:
         self.service = box["service"]
         self.base = self.service.url.removesuffix("/app")
         self.port = urlsplit(self.base).port
+        self._cookie = None
 
     def ask(self, verb, path, **options):
         return httpx.request(verb, self.base + path, trust_env=False, **options)
@@ -92,7 +93,9 @@ class Door:
         return self.ask("POST", "/login", data={"secret": secret, **more})
 
     def cookie(self):
-        return {"Cookie": f"{COOKIE}={self.log_in().cookies[COOKIE].strip(chr(34))}"}
+        if self._cookie is None:  # tries are limited
+            self._cookie = {"Cookie": self.log_in().headers["Set-Cookie"].partition(";")[0]}
+        return dict(self._cookie)
 
 
 def bearer(token):
@@ -184,13 +187,20 @@ def test_every_route_of_the_live_router_is_in_the_table(locked):
     assert {*patterns(application.default_router)} | {None} == {*TABLE}
 
 
+def wrong_cookie(door):
+    """A right cookie with another signature."""
+    name, _, value = door.cookie()["Cookie"].partition("=")
+    head, _, signature = value.strip('"').rpartition("|")
+    return f'{name}="{head}|{signature[::-1]}"'
+
+
 @pytest.mark.parametrize("visitor", ["nobody", "wrong token", "wrong cookie", "cookie", "token"])
 def test_every_route_and_verb_answers_as_the_table_says(locked, visitor):
     """Nothing but the named routes answers whoever shows nothing."""
     headers = {
         "nobody": {},
         "wrong token": bearer(TOKEN + "x"),
-        "wrong cookie": {"Cookie": f"{COOKIE}=2|1:0|10:1|16:{COOKIE}|4:dG9r|00"},
+        "wrong cookie": {"Cookie": wrong_cookie(locked)},
         "token": bearer(TOKEN),
     }.get(visitor) or (locked.cookie() if visitor == "cookie" else {})
     is_in, has_token = visitor in {"cookie", "token"}, "token" in visitor
@@ -275,6 +285,17 @@ def test_socket_of_a_locked_service_asks_for_login_and_origin(locked):
     assert locked.socket({"Origin": EVIL} | bearer(TOKEN)) == 403
 
 
+@pytest.mark.parametrize(
+    "door", [{"KATO_PANEL_ALLOWED_ORIGINS": "https://other.example"}], indirect=True
+)
+def test_site_that_is_listed_may_open_sockets(door):
+    """Nobody else may; and it needs a login as everybody does."""
+    listed = {"Origin": "https://other.example", "Sec-Fetch-Site": "cross-site"}
+    assert door.socket(listed | bearer(TOKEN)) == 101
+    assert door.socket(listed) == 401
+    assert door.socket(listed | {"Origin": "https://other.example:8443"} | bearer(TOKEN)) == 403
+
+
 def test_health_answers_by_any_name(locked):
     """Who asks for it knows no name, and has no token."""
     assert locked.raw("GET", "/healthz", {"Host": "10.0.0.7"})[0] == 200
@@ -294,7 +315,7 @@ def test_login_leads_to_the_page_and_back_out(locked):
     assert TOKEN not in cookie
     left = locked.ask("POST", "/logout", headers=locked.cookie())
     assert left.headers["Location"] == "login"
-    assert f'{COOKIE}=""' in left.headers["Set-Cookie"]
+    assert left.headers["Set-Cookie"].startswith(cookie.partition("=")[0] + '=""')
 
 
 @pytest.mark.parametrize(
@@ -355,7 +376,7 @@ def test_proxy_that_is_trusted_speaks_for_others(door):
 
 
 @pytest.mark.parametrize("door", [{"KATO_PANEL_ALLOW_ACTIONS": "true"}], indirect=True)
-def test_whoever_is_logged_in_may_delete_from_anywhere(door, simulator):
+def test_whoever_is_logged_in_may_delete_from_anywhere(door, simulator, caplog):
     """By a proxy too: the login says who it is, and the audit keeps it."""
     away = {"X-Forwarded-For": "192.0.2.1"}
     session_id = Caller(simulator.url).create()
@@ -364,7 +385,9 @@ def test_whoever_is_logged_in_may_delete_from_anywhere(door, simulator):
     assert (
         door.ask("DELETE", path, headers=away | {"Origin": EVIL} | door.cookie()).status_code == 403
     )
-    assert door.ask("DELETE", path, headers=away | bearer(TOKEN)).status_code == 200
+    with caplog.at_level(logging.INFO):
+        assert door.ask("DELETE", path, headers=away | bearer(TOKEN)).status_code == 200
+    assert f"delete of '{session_id}' by 'api, token, from 127.0.0.1': deleted" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -461,13 +484,14 @@ def opens(door, token):
 
 def test_page_tells_its_scripts_no_login(locked):
     """What a page knows of its own request is its host, and no cookie and no token."""
-    page_ = locked.ask("GET", "/app", headers=locked.cookie() | bearer(TOKEN)).text
+    page_ = locked.ask("GET", "/app", headers=locked.cookie() | bearer(TOKEN) | {VISITOR: "x"}).text
     (token,) = re.findall(r'"token":"([^"]+)"', page_)
     body = token.partition(".")[0]
     told = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
     hidden = told.pop("__bk__zlib_", "")
     told |= json.loads(zlib.decompress(base64.urlsafe_b64decode(hidden + "=" * (-len(hidden) % 4))))
-    assert told["headers"] == {"Host": f"127.0.0.1:{locked.port}"}
+    visitor = "token, from 127.0.0.1"
+    assert told["headers"] == {"Host": f"127.0.0.1:{locked.port}", VISITOR: visitor}
     assert told["cookies"] == {}
 
 
