@@ -82,7 +82,8 @@ class SafeHeaders(OutputTransform):
         del finishing
         for name, value in ALWAYS.items():
             headers[name] = value
-        headers.setdefault("Cache-Control", "no-store")
+        if "Last-Modified" not in headers:  # as files have, which are no secret
+            headers.setdefault("Cache-Control", "no-store")
         for name in [name for name in headers if name.startswith("Access-Control-")]:
             del headers[name]  # Bokeh lets every site read a page's token
         headers.pop("Server", None)

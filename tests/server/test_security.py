@@ -508,6 +508,16 @@ def test_scripts_of_a_page_carry_its_nonce_alone(locked):
     assert len(nonces) == 3
 
 
+def test_answers_are_not_kept_and_files_are(locked):
+    """What is told is of the moment; what Panel is made of is loaded once."""
+    for path in ("/app", "/login", "/api/v1/sessions/count", "/nothing"):
+        assert locked.ask("GET", path, headers=bearer(TOKEN)).headers["Cache-Control"] == "no-store"
+    file = locked.ask("GET", "/static/js/bokeh.min.js", headers=bearer(TOKEN))
+    assert "no-store" not in file.headers.get("Cache-Control", "")
+    again = {**bearer(TOKEN), "If-None-Match": file.headers["Etag"]}
+    assert locked.ask("GET", "/static/js/bokeh.min.js", headers=again).status_code == 304
+
+
 def test_logins_outlive_a_restart_and_end_with_their_token(simulator, locked):
     """The secret is kept, for this user alone."""
     assert stat.S_IMODE(usual_place().stat().st_mode) == 0o600
