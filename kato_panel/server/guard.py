@@ -141,7 +141,7 @@ class Guard:
         name = name_in(request.headers.get("Host", ""))
         if name is None or not is_own_name(name, self._runtime.listens_on, self._names):
             return _forbid("Host must be this service's own, or be in KATO_PANEL_ALLOWED_HOSTS")
-        if not is_from_here(request, self._origins):
+        if not is_from_here(request, self._origins if request.method in SAFE else ()):
             return _forbid("Origin must be this service's own address")
         site = request.headers.get("Sec-Fetch-Site", "none")
         is_opened = (

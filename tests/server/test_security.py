@@ -293,6 +293,8 @@ def test_site_that_is_listed_may_open_sockets(door):
     listed = {"Origin": "https://other.example", "Sec-Fetch-Site": "cross-site"}
     assert door.socket(listed | bearer(TOKEN)) == 101
     assert door.socket(listed) == 401
+    changing = door.ask("POST", "/logout", headers=listed | bearer(TOKEN))
+    assert changing.status_code == 403
     assert door.socket(listed | {"Origin": "https://other.example:8443"} | bearer(TOKEN)) == 403
 
 

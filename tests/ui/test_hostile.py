@@ -32,8 +32,11 @@ ALIVE = """async (payloads) => {
     document.body.append(frame);
     return frame;
   });
-  await new Promise((resolve) => setTimeout(resolve, 1500));
-  return frames.filter((frame) => frame.contentWindow.__x === 1).length + (window.__x ? 1 : 0);
+  const count = () => frames.filter((frame) => frame.contentWindow.__x === 1).length;
+  for (let turn = 0; turn < 100 && count() < 45; turn += 1) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return count();
 }"""
 # What the server would send, with every text in it replaced: each place gets each text once.
 SWAP = """async ([payloads, names, rounds]) => {
