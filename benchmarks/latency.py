@@ -32,6 +32,8 @@ from websockets.typing import Subprotocol
 
 AIMS = {0: 50, 3: None, 20: 100}
 PAUSE_SECONDS = 0.12
+BUSY = 503
+TRIES = 20
 OBSERVE = """() => {
   const figure = [...document.querySelectorAll("*")].map((e) => e.shadowRoot).filter(Boolean)
     .map((root) => root.querySelector('[data-figure="active"]')).find(Boolean);
@@ -52,7 +54,13 @@ async def be_client(url, patches):
     nothing to a visit that has not.
     """
     async with httpx.AsyncClient(trust_env=False) as client:
-        html = (await client.get(url)).text
+        answer = await client.get(url)
+        for _ in range(TRIES):
+            if answer.status_code != BUSY:
+                break
+            await asyncio.sleep(float(answer.headers["Retry-After"]))
+            answer = await client.get(url)
+        html = answer.text
     token = re.search(r'"token":"([^"]+)"', html)[1]
     pull = Protocol().create("PULL-DOC-REQ")
     ready = Protocol().create(
@@ -76,7 +84,7 @@ async def be_clients(url, count):
     """Hold so many visits open until killed."""
     patches = {"n": 0}
     clients = [asyncio.create_task(be_client(url, patches)) for _ in range(count)]
-    await asyncio.sleep(4)
+    await asyncio.sleep(4 + count)  # a few pages a second may be opened
     assert patches["n"] >= count, f"{patches['n']} patches for {count} clients: they hear nothing"
     print("ready", flush=True)
     await asyncio.gather(*clients)

@@ -30,7 +30,7 @@ def serve(**flags: Any) -> None:
         logging.basicConfig(
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
-        for chatty in ("httpx", "httpcore", "bokeh", "tornado.access"):
+        for chatty in ("httpx", "httpcore", "websockets", "bokeh", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
         service = Service(Runtime(settings), page)
     except ConfigError as error:

@@ -11,12 +11,13 @@ import re
 import tomllib
 from base64 import b64encode
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -24,6 +25,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from kato_panel import allowed
+from kato_panel.allowed import Network
 from kato_panel.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -33,6 +36,13 @@ TOML_FILE: Final = "kato_panel.toml"
 ENV_FILE: Final = ".env"
 MAX_PORT: Final = 65_535
 HISTORY_OFF: Final = "off"
+SECRETS: Final = (
+    *("KATO_API_URL", "REDIS_URL"),
+    *("KATO_PANEL_AUTH_TOKEN", "KATO_PANEL_BASIC_AUTH"),
+)
+"""Settings that may hold a password; each may also be the content of a file."""
+FILE_SUFFIX: Final = "_FILE"
+MAX_SECRET_BYTES: Final = 4_096
 
 
 def _check_url(url: str) -> str:
@@ -86,6 +96,8 @@ def _check_history_url(url: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_check_url)]
+Token = Annotated[SecretStr, AfterValidator(allowed.check_token)]
+Passwords = Annotated[SecretStr, AfterValidator(allowed.check_passwords)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 HistoryUrl = Annotated[str, AfterValidator(_check_history_url)]
 
@@ -115,10 +127,16 @@ class Settings(BaseSettings):
     )
 
     kato_api_url: Url | None = _named(
-        "KATO_API_URL", None, "Where KATO answers; without it the embedded simulator is watched."
+        "KATO_API_URL",
+        None,
+        "Where KATO answers; without it the embedded simulator is watched.",
+        repr=False,
     )
     redis_url: RedisUrl | None = _named(
-        "REDIS_URL", None, "KATO's Redis: each session is then known, and the count is exact."
+        "REDIS_URL",
+        None,
+        "KATO's Redis: each session is then known, and the count is exact.",
+        repr=False,
     )
     redis_enables_events: bool = _named(
         "KATO_PANEL_REDIS_ENABLE_EVENTS", False, "Turn on key events in that Redis, if off."
@@ -133,7 +151,29 @@ class Settings(BaseSettings):
         "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
     )
     allow_actions: bool = _named(
-        "KATO_PANEL_ALLOW_ACTIONS", False, "Let people delete sessions, while on loopback only."
+        "KATO_PANEL_ALLOW_ACTIONS",
+        False,
+        "Let people delete sessions: who is logged in, or is at this machine.",
+    )
+    auth_token: Token | None = _named(
+        "KATO_PANEL_AUTH_TOKEN", None, "Locks everything: people log in with it, programs send it."
+    )
+    basic_auth: Passwords | None = _named(
+        "KATO_PANEL_BASIC_AUTH", None, "Locks everything: a password, or a JSON file of users."
+    )
+    allow_anonymous: bool = _named(
+        "KATO_PANEL_ALLOW_ANONYMOUS",
+        False,
+        "Let everybody look without a login, and change nothing.",
+    )
+    allowed_hosts: Annotated[str, AfterValidator(allowed.check_hosts)] = _named(
+        "KATO_PANEL_ALLOWED_HOSTS", "", "Names it is reached by, beside its own addresses."
+    )
+    allowed_origins: Annotated[str, AfterValidator(allowed.check_origins)] = _named(
+        "KATO_PANEL_ALLOWED_ORIGINS", "", "Other sites whose pages may open its sockets."
+    )
+    trusted_proxies: Annotated[str, AfterValidator(allowed.check_networks)] = _named(
+        "KATO_PANEL_TRUSTED_PROXIES", "", "Proxies whose X-Forwarded-For and -Proto are believed."
     )
     host: str = _named(
         "KATO_PANEL_HOST", "127.0.0.1", "Address to listen on.", min_length=1, max_length=253
@@ -211,6 +251,26 @@ class Settings(BaseSettings):
         return self.kato_api_url is None
 
     @property
+    def has_login(self) -> bool:
+        """Whether nobody gets in without a token or a password."""
+        return self.auth_token is not None or self.basic_auth is not None
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Names that this service is reached by, beside its own addresses."""
+        return frozenset(name.lower().strip("[]") for name in allowed.split(self.allowed_hosts))
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Origins of other sites whose pages may open sockets here."""
+        return frozenset(origin.lower() for origin in allowed.split(self.allowed_origins))
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """Networks of the proxies that are believed."""
+        return tuple(ip_network(network) for network in allowed.split(self.trusted_proxies))
+
+    @property
     def keeps_history(self) -> bool:
         """Whether there is a history, if only in memory."""
         return self.history_url != HISTORY_OFF
@@ -245,17 +305,64 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
         for name in unknown_names():
             nearest = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
             logger.warning("setting %s is not known; did you mean %s?", name, nearest[0])
-        return Settings(**given)
+        secrets, problems = _read_secrets(given)
+        settings = None
+        try:
+            settings = Settings(**{**given, **secrets})
+        except ValidationError as error:
+            problems += [_sentence(problem, given) for problem in error.errors()]
+        if settings is not None and settings.allow_anonymous and settings.has_login:
+            problems.append(
+                "KATO_PANEL_ALLOW_ANONYMOUS is true, must be false where a login is set"
+            )
     except UnicodeDecodeError as error:
         raise ConfigError([f"{ENV_FILE} cannot be read: {error}"]) from error
-    except ValidationError as error:
-        raise ConfigError([_sentence(problem, given) for problem in error.errors()]) from error
+    if settings is None or problems:
+        raise ConfigError(problems)
+    return settings
+
+
+def _places(flags: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """List where settings are looked up, the strongest first."""
+    return (flags, os.environ, dotenv_values(ENV_FILE), read_toml())
+
+
+def _given(name: str, flags: Mapping[str, Any]) -> Any:
+    """Find what was given for a setting; ``None`` where nothing was."""
+    return next((place[name] for place in _places(flags) if place.get(name) is not None), None)
+
+
+def _read_secrets(flags: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+    """Read the secrets that are given as files; say what is wrong with those that cannot be."""
+    found: dict[str, str] = {}
+    problems: list[str] = []
+    for name in SECRETS:
+        path = _given(name + FILE_SUFFIX, flags)
+        if not path:
+            continue
+        if _given(name, flags):
+            problems.append(f"{name} and {name}{FILE_SUFFIX} are both set, must be one of them")
+            continue
+        try:
+            content = Path(str(path)).read_bytes()[: MAX_SECRET_BYTES + 1]
+            text = content.decode().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "it is no text"
+            problems.append(f"{name}{FILE_SUFFIX} is {str(path)!r}, which cannot be read: {why}")
+            continue
+        if not text or len(content) > MAX_SECRET_BYTES:
+            size = f"must hold 1 to {MAX_SECRET_BYTES} bytes"
+            problems.append(f"{name}{FILE_SUFFIX} is {str(path)!r}, {size}")
+            continue
+        found[name] = text
+    return found, problems
 
 
 def unknown_names() -> list[str]:
     """List names in the environment, ``.env`` and the file that look like ours and are not."""
     seen = [name for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.startswith(PREFIX)]
-    return sorted({*seen, *read_toml()} - {*names()})
+    files = {name + FILE_SUFFIX for name in SECRETS}
+    return sorted({*seen, *read_toml()} - {*names()} - files)
 
 
 def split_login(url: str) -> tuple[str, dict[str, str]]:
@@ -283,14 +390,11 @@ def split_login(url: str) -> tuple[str, dict[str, str]]:
 
 def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
     name = str(problem["loc"][0])
-    given = next(
-        (
-            place[name]
-            for place in (flags, os.environ, dotenv_values(ENV_FILE), read_toml())
-            if name in place
-        ),
-        None,
-    )
+    given = _given(name, flags)
+    if name in SECRETS and (given is None or name.startswith(PREFIX)):
+        file = _given(name + FILE_SUFFIX, flags)
+        source = "that is set" if file is None else f"in the file {str(file)!r}"
+        return f"{name} {source} is wrong, {_allowed(name, problem)}"
     # Whatever stands before an @ may be a password, however odd the address.
     shown = re.sub(r".*@", "…@", given) if isinstance(given, str) else given
     if name == "REDIS_URL":  # whose query may hold one too

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import html
 import logging
 import queue
 import sys
@@ -21,6 +20,7 @@ import pandas as pd
 from kato_panel import runtime as runtimes
 from kato_panel.cells import drop_what_cells_showed
 from kato_panel.config import load, split_login
+from kato_panel.domain.text import safe
 from kato_panel.frames import count_frame, event_frame
 from kato_panel.history import MEMORY, OFF
 from kato_panel.hub import Subscription
@@ -281,7 +281,7 @@ class Monitor:
             "live view": ".view()",
         }
         cells = "".join(
-            f"<tr><th style='text-align:left'>{name}</th><td>{html.escape(str(value))}</td></tr>"
+            f"<tr><th style='text-align:left'>{name}</th><td>{safe(value)}</td></tr>"
             for name, value in rows.items()
         )
         return f"<table>{cells}</table>"

@@ -193,7 +193,13 @@ class Runtime:
         return recall(self.history.reader, now().wall)
 
     def _judge_actions(self) -> ActionsState:
-        return judge_actions(self.listens_on, is_set=self.settings.allow_actions)
+        settings = self.settings
+        return judge_actions(
+            self.listens_on,
+            is_set=settings.allow_actions,
+            has_login=settings.has_login,
+            is_anonymous=settings.allow_anonymous,
+        )
 
     def _doubt_record(self) -> str:
         """Say why what people do would not be found in the history later."""

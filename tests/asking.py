@@ -1,24 +1,29 @@
 """Our routes on a socket of their own, for tests that ask them."""
 
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
 
 import httpx
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
-from kato_panel.hub import Hub
+from kato_panel.config import load
+from kato_panel.runtime import Runtime
 from kato_panel.server.api import routes
+
+
+class StillRuntime(Runtime):
+    """One that does not run, and whose trouble a test says."""
+
+    trouble = None
 
 
 def still_runtime(**parts):
     """A runtime that watches nothing, with the parts that a test gives it."""
-    settings = SimpleNamespace(is_demo=False)
-    return SimpleNamespace(
-        **{"trouble": None, "hub": Hub(), "sessions": None, "history": None, "settings": settings}
-        | parts
-    )
+    runtime = StillRuntime(load({"KATO_API_URL": "http://127.0.0.1:1"}))
+    for name, part in parts.items():
+        setattr(runtime, name, part)
+    return runtime
 
 
 @asynccontextmanager

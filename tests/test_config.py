@@ -205,3 +205,79 @@ def test_large_bounds_are_written_out():
     """Nobody sets a size in powers of ten."""
     with pytest.raises(ConfigError, match="whole number from 1048576 to 1099511627776"):
         config.load({"KATO_PANEL_HISTORY_MAX_BYTES": "1"})
+
+
+def test_secret_is_read_from_its_file(tmp_path, monkeypatch):
+    """With or without a line's end; whatever place names it."""
+    (tmp_path / "redis").write_text("redis://:hunter2@redis\n")
+    (tmp_path / "token").write_text("a-token-of-some-length")
+    (tmp_path / ".env").write_text("KATO_PANEL_AUTH_TOKEN_FILE=token\n")
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "redis"))
+    settings = config.load()
+    assert settings.redis_url == "redis://:hunter2@redis"
+    assert settings.auth_token.get_secret_value() == "a-token-of-some-length"
+    assert settings.has_login
+    assert config.unknown_names() == []
+
+
+def test_secret_s_file_that_is_wrong_is_named_and_not_told(tmp_path, monkeypatch):
+    """Together with whatever else is wrong."""
+    (tmp_path / "url").write_text("redis:/hunter2")
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("REDIS_URL_FILE", "url")
+    monkeypatch.setenv("KATO_API_URL_FILE", "empty")
+    monkeypatch.setenv("KATO_PANEL_AUTH_TOKEN_FILE", "nowhere")
+    monkeypatch.setenv("KATO_PANEL_BASIC_AUTH_FILE", "binary")
+    monkeypatch.setenv("KATO_PANEL_PORT", "x")
+    with pytest.raises(ConfigError) as caught:
+        config.load()
+    text = str(caught.value)
+    assert "REDIS_URL in the file 'url' is wrong, must be redis://" in text
+    assert "KATO_API_URL_FILE is 'empty', must hold 1 to 4096 bytes" in text
+    assert "AUTH_TOKEN_FILE is 'nowhere', which cannot be read: No such file" in text
+    assert "BASIC_AUTH_FILE is 'binary', which cannot be read: it is no text" in text
+    assert "KATO_PANEL_PORT is 'x'" in text
+    assert "hunter2" not in text
+
+
+def test_secret_is_given_once(tmp_path, monkeypatch):
+    """As itself or as a file."""
+    (tmp_path / "url").write_text("http://kato")
+    monkeypatch.setenv("KATO_API_URL", "http://kato")
+    monkeypatch.setenv("KATO_API_URL_FILE", "url")
+    with pytest.raises(ConfigError, match="KATO_API_URL and KATO_API_URL_FILE are both set"):
+        config.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("AUTH_TOKEN", "short", "at least 16 printable ASCII"),
+        ("AUTH_TOKEN", "with blanks in its midst", "at least 16 printable ASCII"),
+        ("AUTH_TOKEN", "übermäßig-lang-und-gut", "at least 16 printable ASCII"),
+        ("BASIC_AUTH", "short", "at least 8 characters"),
+        ("ALLOWED_HOSTS", "*", "names or addresses without port"),
+        ("ALLOWED_HOSTS", "kato:80", "names or addresses without port"),
+        ("ALLOWED_ORIGINS", "kato.example", "addresses as https://name:port"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks as 10.0.0.0/8"),
+    ],
+)
+def test_lock_that_would_not_hold_is_refused(name, value, allowed):
+    """With what is allowed."""
+    with pytest.raises(ConfigError, match=allowed):
+        config.load({f"KATO_PANEL_{name}": value})
+
+
+def test_lists_of_the_doors_are_read():
+    """Separated by commas, without regard to case."""
+    settings = config.load(
+        {
+            "KATO_PANEL_ALLOWED_HOSTS": "Kato.Example, [::1]",
+            "KATO_PANEL_ALLOWED_ORIGINS": "https://Other.example:8443",
+            "KATO_PANEL_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+        }
+    )
+    assert settings.hosts == {"kato.example", "::1"}
+    assert settings.origins == {"https://other.example:8443"}
+    assert [str(network) for network in settings.proxies] == ["10.0.0.0/8", "::1/128"]

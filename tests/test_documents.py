@@ -5,7 +5,6 @@ import re
 import tomllib
 from datetime import datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import get_args
 
 import httpx
@@ -22,7 +21,7 @@ from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.snapshot import SessionSnapshot
-from kato_panel.hub import Hub
+from kato_panel.runtime import Runtime
 from kato_panel.server.api import routes
 from tests.conftest import moment
 
@@ -75,7 +74,8 @@ def test_named_settings_exist(document):
     """Nobody is told to set what nobody reads."""
     text = document.read_text(encoding="utf-8")
     named = set(re.findall(r"\b(?:KATO_PANEL|WEBSOCKET)_[A-Z_]+[A-Z]\b", text))
-    assert named <= {*config.names(), *TEST_SETTINGS}
+    files = {name + config.FILE_SUFFIX for name in config.SECRETS}
+    assert named <= {*config.names(), *files, *TEST_SETTINGS}
 
 
 def test_table_of_reliability_has_its_place():
@@ -256,10 +256,16 @@ def test_every_field_of_a_message_is_explained():
     assert fields | set(order) | set(outcome) | set(outcomes) == explained
 
 
+class StillRuntime(Runtime):
+    """One that does not run, and whose trouble a test says."""
+
+    trouble = None
+
+
 @pytest.fixture
 async def ask():
     """Our routes on a socket of their own, with a watcher that runs or not."""
-    runtime = SimpleNamespace(trouble=None, hub=Hub(), sessions=None)
+    runtime = StillRuntime(config.load())
     server = HTTPServer(Application(routes(runtime)))
     listening, port = bind_unused_port()
     server.add_socket(listening)

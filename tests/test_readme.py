@@ -60,7 +60,9 @@ def runs_in_test(module, function):
 
 def asks_route(path):
     """A path that one of our routes answers."""
-    known = [route[0] for route in routes(Runtime(load({}))) if route[1] is not UnknownRequest]
+    known = [
+        route[0] for route in routes(Runtime(load({}))) if not issubclass(route[1], UnknownRequest)
+    ]
     assert any(re.fullmatch(pattern, path) for pattern in known), f"{path} is no route"
 
 

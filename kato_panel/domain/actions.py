@@ -16,7 +16,10 @@ FORWARDED: Final = frozenset(
     {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"}
 )
 """Headers of proxies, behind which anybody may be."""
+VISITOR: Final = "Kato-Panel-Visitor"
+"""Header that says who is logged in; set by the guard, and by nobody else."""
 SETTING: Final = "KATO_PANEL_ALLOW_ACTIONS"
+ANONYMOUS: Final = "KATO_PANEL_ALLOW_ANONYMOUS"
 ID_FORM: Final = "session-, 32 hexadecimal digits, - and 10 to 16 digits"
 ID_PATTERN: Final = "session-[0-9a-f]{32}-[0-9]{10,16}"
 _ID: Final = re.compile(ID_PATTERN)
@@ -70,7 +73,13 @@ class Outcome:
     reason: str = ""
 
 
-def judge_actions(addresses: Sequence[str] | None, *, is_set: bool) -> ActionsState:
+def judge_actions(
+    addresses: Sequence[str] | None,
+    *,
+    is_set: bool,
+    has_login: bool = False,
+    is_anonymous: bool = False,
+) -> ActionsState:
     """
     Say whether actions are allowed.
 
@@ -80,9 +89,17 @@ def judge_actions(addresses: Sequence[str] | None, *, is_set: bool) -> ActionsSt
         Where this process listens; ``None`` where nobody knows.
     is_set
         Whether the setting allows them.
+    has_login
+        Whether whoever asks has logged in: then it does not matter from where.
+    is_anonymous
+        Whether everybody is let in without a login.
     """
     if not is_set:
         return ActionsState(False, f"{SETTING} is false")
+    if is_anonymous:
+        return ActionsState(False, f"{ANONYMOUS} is true: everybody may look, and nobody delete")
+    if has_login:
+        return ActionsState(True)
     if not addresses:
         return ActionsState(
             False, "only kato-panel serve knows where it listens, and nothing else may delete"
@@ -97,7 +114,7 @@ def judge_actions(addresses: Sequence[str] | None, *, is_set: bool) -> ActionsSt
 
 def judge_request(host: str, header_names: Iterable[str]) -> ActionsState:
     """
-    Say whether whoever asked is a person at this machine, until there are logins.
+    Say whether whoever asked is a person at this machine, where there is no login.
 
     Parameters
     ----------

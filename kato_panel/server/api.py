@@ -10,6 +10,7 @@ from kato_panel.server.answers import JsonRequest
 from kato_panel.server.endpoint import Endpoint
 from kato_panel.server.events import Desk, EventsRequest
 from kato_panel.server.feed import Feed
+from kato_panel.server.guard import guard_of, guarded
 from kato_panel.server.metrics import LoopLag, MetricsRequest
 from kato_panel.server.openapi import OpenApiRequest
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
@@ -100,7 +101,7 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
     endpoint: list[Route] = []
     if feed is not None:
         endpoint.append((r"/ws", Endpoint, {**given, "feed": feed}))
-    return [
+    listed: list[Route] = [
         *endpoint,
         (r"/healthz", HealthRequest, given),
         (r"/metrics", MetricsRequest, {**given, "feed": feed, "lag": LoopLag()}),
@@ -113,3 +114,4 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
         (r"/api/v1/sessions/([^/]+)", SessionRequest, given),
         (r"/api/.*", UnknownRequest, given),
     ]
+    return guarded(listed, guard_of(runtime))

@@ -3,22 +3,28 @@
 import asyncio
 import gc
 import logging
-import secrets
 import signal
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from panel.io.server import get_server
 from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClosedError
 
 from kato_panel import runtime as runtimes
+from kato_panel.config import Settings
+from kato_panel.domain.actions import FORWARDED, VISITOR, is_loopback
 from kato_panel.errors import ConfigError
 from kato_panel.ports import probe_port
 from kato_panel.runtime import Runtime
+from kato_panel.server.addresses import origin_host
 from kato_panel.server.api import StartPageRequest, make_feed, routes
+from kato_panel.server.guard import PAGES_PER_SECOND, guard_of
+from kato_panel.server.headers import transform
+from kato_panel.server.login import login_routes
+from kato_panel.server.secret import derive, keep_secret, usual_place
 from kato_panel.server.static import static_routes
 
 logger = logging.getLogger(__name__)
@@ -28,6 +34,13 @@ TOKEN_SECONDS = 86_400
 """A page that was asleep for a day may still come back."""
 UNUSED_SECONDS = 15.0
 FIRST_LOOK_SECONDS = 30.0
+MAX_MESSAGE_BYTES = 1_048_576
+"""Of one that a page sends."""
+MAX_BODY_BYTES = 65_536
+MAX_HEADER_BYTES = 65_536
+PING_SECONDS = 15
+KEPT_HEADERS: Final = ["Host", VISITOR, *sorted(name.title() for name in FORWARDED)]
+"""What a page's token keeps of the request: its scripts can read that, and must not a login."""
 
 
 class Service:
@@ -42,6 +55,10 @@ class Service:
         Builds the page for one visit.
     unused_seconds
         How long a visit without a socket is kept for its return.
+    has_policy
+        Whether pages have a content security policy.
+    pages_per_second
+        How many pages may be opened in the long run.
 
     Attributes
     ----------
@@ -51,18 +68,26 @@ class Service:
     Raises
     ------
     ConfigError
-        If it cannot listen where it should.
+        If it cannot listen where it should, or must not.
     """
 
     def __init__(
-        self, runtime: Runtime, page: Callable[[], Any], *, unused_seconds: float = UNUSED_SECONDS
+        self,
+        runtime: Runtime,
+        page: Callable[[], Any],
+        *,
+        unused_seconds: float = UNUSED_SECONDS,
+        has_policy: bool = True,
+        pages_per_second: float = PAGES_PER_SECOND,
     ) -> None:
         self.runtime = runtime
         self.feed = make_feed(runtime)
         host, port = runtime.settings.host, runtime.settings.port
+        guard = guard_of(runtime)
         try:
             port = probe_port(host, port)
             addresses = _addresses(host, port)
+            _check_width(addresses, runtime.settings)
             self._server = get_server(
                 {PAGE: page},
                 port=port,
@@ -70,17 +95,32 @@ class Service:
                 title="KATO sessions",
                 extra_patterns=[
                     (r"/", StartPageRequest, {"runtime": runtime}),
+                    *login_routes(guard),
                     *routes(runtime, self.feed),
                     *static_routes(),
                 ],
                 session_token_expiration=TOKEN_SECONDS,
                 unused_session_lifetime_milliseconds=int(1000 * unused_seconds),
                 check_unused_sessions_milliseconds=int(1000 * unused_seconds),
-                websocket_origin=_origins(host, port),
-                # Where deletes are allowed, a page's token says for sure how the page was asked
-                # for; a restart makes the tokens of before worthless, and pages load anew.
-                sign_sessions=runtime.settings.allow_actions,
-                secret_key=secrets.token_bytes(32),
+                websocket_origin=[
+                    *_origins(host, port),
+                    *map(origin_host, sorted(runtime.settings.origins)),
+                ],
+                # A page's token then says for sure how the page was asked for, and nobody chooses
+                # a page's session. The secret is kept, so that pages live on over a restart.
+                sign_sessions=True,
+                secret_key=derive(keep_secret(usual_place()), "pages"),
+                include_headers=KEPT_HEADERS,
+                include_cookies=[],
+                websocket_max_message_size=MAX_MESSAGE_BYTES,
+                websocket_ping_interval=PING_SECONDS,
+                websocket_ping_timeout=PING_SECONDS,
+                cross_origin_protection=True,
+                trusted_origins=sorted(runtime.settings.origins),
+                http_server_kwargs={
+                    "max_body_size": MAX_BODY_BYTES,
+                    "max_header_size": MAX_HEADER_BYTES,
+                },
             )
         except OSError as error:
             # Bokeh's error and the resolver's have no `strerror` of their own in all cases.
@@ -88,6 +128,9 @@ class Service:
             problem = f"KATO_PANEL_PORT is {port} on {host}, which cannot be used: {why}"
             way_out = "choose another with --port, or PORT= for make"
             raise ConfigError([f"{problem}; {way_out}"]) from error
+        application = self._server._tornado  # noqa: SLF001 - Bokeh has no other way to it
+        application.add_transform(transform(has_policy=has_policy))
+        guard.install(application, pages_per_second=pages_per_second)
         runtime.listens_on = addresses
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{PAGE}"
 
@@ -164,6 +207,18 @@ def _origins(host: str, port: int) -> list[str]:
     """
     names = {host, "localhost"} if host in {"127.0.0.1", "::1"} else {host}
     return [f"{name}:{port}" for name in sorted(names) if ":" not in name] or [f"localhost:{port}"]
+
+
+def _check_width(addresses: tuple[str, ...], settings: Settings) -> None:
+    """Refuse to be reached from other machines while everybody would get in."""
+    outside = [address for address in addresses if not is_loopback(address)]
+    if outside and not settings.has_login and not settings.allow_anonymous:
+        problem = f"KATO_PANEL_HOST is {settings.host}, which other machines reach"
+        way_out = (
+            "set KATO_PANEL_AUTH_TOKEN or KATO_PANEL_BASIC_AUTH, or let everybody look, and change "
+            "nothing, with KATO_PANEL_ALLOW_ANONYMOUS=true"
+        )
+        raise ConfigError([f"{problem}, must be on loopback, as 127.0.0.1 is; or {way_out}"])
 
 
 def _addresses(host: str, port: int) -> tuple[str, ...]:

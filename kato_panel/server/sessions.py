@@ -10,7 +10,7 @@ from kato_panel.domain.listing import Query
 from kato_panel.errors import ActionRefused, KatoPanelError, QueryError, SourceUnavailable
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.asked import read_question
-from kato_panel.server.changes import check_change
+from kato_panel.server.guard import guard_of
 
 MAX_ORDER_BYTES: Final = 8_192
 """20 ids take 1.2 kB."""
@@ -30,13 +30,15 @@ class _DirectoryRequest(JsonRequest):
 
     def check_allowed(self) -> None:
         """Refuse whoever may not change anything, before their order is read."""
-        check_change(self.request)
         if not self.directory.actions.allowed:
             raise ActionRefused(self.directory.actions.reason)
+        guard_of(self.runtime).check_change(self.request)
 
     async def delete_sessions(self, session_ids: list[str]) -> tuple[Outcome, ...]:
         """Delete for whoever sent this request."""
-        return await self.directory.delete(session_ids, f"api, from {self.request.remote_ip}")
+        visitor = guard_of(self.runtime).visitor_of(self.request)
+        who = f"api, {visitor}" if visitor else "api"
+        return await self.directory.delete(session_ids, f"{who}, from {self.request.remote_ip}")
 
 
 class SessionsRequest(_DirectoryRequest):

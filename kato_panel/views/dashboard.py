@@ -1,22 +1,31 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
-import html
+from collections.abc import Iterable
 from typing import Any
+from urllib.parse import unquote
 
 import panel as pn
 from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
 from kato_panel import runtime as runtimes
-from kato_panel.domain.actions import ActionsState, judge_request
+from kato_panel.domain.actions import VISITOR, ActionsState, judge_request
+from kato_panel.domain.text import safe
 from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
 from kato_panel.views.live import LiveView
+from kato_panel.views.nonces import MARK, mark_scripts
 from kato_panel.views.sessions import SessionTable
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
 from kato_panel.views.turns import in_turns_of
 
 TITLE = "KATO sessions"
+SENTENCE = 500
+"""Characters of a reason that are shown."""
+LOCKED = (
+    "A token or a password is set, and panel serve cannot ask for it.",
+    "kato-panel serve can: start that instead.",
+)
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
 
 
@@ -33,13 +42,18 @@ class LivePage(LiveView):
         be asked while the page's socket is down.
     may_act
         Whether this visit may change anything upstream, if the service may.
+    who
+        In whose name it does so.
     """
 
     is_page = True
 
-    def __init__(self, models: Models, runtime: Runtime, may_act: ActionsState) -> None:
+    def __init__(
+        self, models: Models, runtime: Runtime, may_act: ActionsState, who: str = "page"
+    ) -> None:
         self._runtime = runtime
         self._may_act = may_act
+        self._who = who
         self._bodies: dict[str, pn.viewable.Viewer] = {}
         super().__init__(models)
         self._board.param.watch(self._choose, "tab")
@@ -54,11 +68,15 @@ class LivePage(LiveView):
         sessions = self._runtime.sessions
         if chosen.new == "sessions" and sessions is not None:
             if "sessions" not in self._bodies:
-                self._bodies["sessions"] = SessionTable(sessions, may_act=self._may_act)
+                self._bodies["sessions"] = SessionTable(
+                    sessions, may_act=self._may_act, who=self._who
+                )
             self._board.body = self._bodies["sessions"]
 
     def _features(self) -> dict[str, bool]:
-        return {**super()._features(), "api": self._runtime.has_routes}
+        runtime = self._runtime
+        can_log_out = runtime.settings.has_login and runtime.listens_on is not None
+        return {**super()._features(), "api": runtime.has_routes, "logout": can_log_out}
 
     def _settings(self) -> dict[str, float]:
         settings = self._runtime.settings
@@ -88,7 +106,9 @@ class Visit:
     def __init__(self, runtime: Runtime, doc: Any) -> None:
         self._models = Models()
         self._subscription = self._models.follow(runtime, in_turns_of(doc, self._apply))
-        self.view = LivePage(self._models, runtime, _judge_visit(doc))
+        self.view = LivePage(
+            self._models, runtime, _judge_visit(runtime, doc), _name_visitor(runtime, doc)
+        )
         doc.on_session_destroyed(self._end)
         pn.state.onload(self.view.show_chart)
 
@@ -100,11 +120,24 @@ class Visit:
         self.view.close()
 
 
-def _judge_visit(doc: Any) -> ActionsState:
-    """Say whether a visit is one of a person at this machine."""
+def _judge_visit(runtime: Runtime, doc: Any) -> ActionsState:
+    """Say whether a visit is one of a person who is logged in, or else at this machine."""
+    if runtime.settings.has_login:
+        return ActionsState(True)  # or there would be no visit
     headers = getattr(doc.session_context.request, "headers", {})
-    host = next((value for name, value in headers.items() if name.lower() == "host"), "")
-    return judge_request(host, headers)
+    return judge_request(_read_header(doc, "Host"), headers)
+
+
+def _name_visitor(runtime: Runtime, doc: Any) -> str:
+    """Say in whose name a visit acts; in the full service only the guard writes who that is."""
+    visitor = unquote(_read_header(doc, VISITOR)) if runtime.listens_on else ""
+    return f"page, {visitor}" if visitor else "page"
+
+
+def _read_header(doc: Any, wanted: str) -> str:
+    headers = getattr(doc.session_context.request, "headers", {})
+    found = (value for name, value in headers.items() if name.lower() == wanted.lower())
+    return str(next(found, ""))
 
 
 def page() -> Any:
@@ -120,6 +153,8 @@ def page() -> Any:
     doc.title = TITLE
     doc.template = TEMPLATE
     doc.template_variables["colours"] = {"light": LIGHT, "dark": DARK}
+    doc.template_variables["mark"] = MARK
+    doc.template_variables["mark_scripts"] = mark_scripts
     # Panel takes this from the request of the page; a visit that a browser brings back after the
     # server's restart has none, and would ask Panel's content network for its stylesheets.
     doc.template_variables["dist_url"] = get_dist_path()
@@ -127,18 +162,35 @@ def page() -> Any:
     try:
         runtime = runtimes.current()
     except ConfigError as error:
-        return _refusal(error)
+        noun = "One setting is"
+        if len(error.problems) > 1:
+            noun = f"{len(error.problems)} settings are"
+        end = "Nothing is watched until this is mended and the service is started again."
+        return _refusal(f"{noun} wrong", error.problems, end)
+    if _is_locked(runtime):
+        return _refusal("This dashboard is locked", LOCKED, "Nothing is shown here until then.")
     return Visit(runtime, doc).view
 
 
-def _refusal(error: ConfigError) -> Any:
-    """Draw what is wrong with the settings."""
-    noun = "One setting is" if len(error.problems) == 1 else f"{len(error.problems)} settings are"
-    items = "".join(f"<li>{html.escape(problem)}</li>" for problem in error.problems)
+def _is_locked(runtime: Runtime) -> bool:
+    """
+    Say whether a login is set that nobody here asks for.
+
+    Plain ``panel serve`` listens on every address, and knows nothing of our settings; where it has
+    a login of its own, whoever sees this page has passed it.
+    """
+    return (
+        runtime.settings.has_login
+        and runtime.listens_on is None
+        and pn.state.user in {None, "guest"}
+    )
+
+
+def _refusal(title: str, reasons: Iterable[str], end: str) -> Any:
+    """Draw why there is no dashboard."""
+    items = "".join(f"<li>{safe(reason, SENTENCE)}</li>" for reason in reasons)
     card = (
         '<div class="kato page"><main class="refusal card" role="alert">'
-        f"<h1>{noun} wrong</h1><ul>{items}</ul>"
-        "<p>Nothing is watched until this is mended and the service is started again.</p>"
-        "</main></div>"
+        f"<h1>{safe(title)}</h1><ul>{items}</ul><p>{safe(end)}</p></main></div>"
     )
     return pn.pane.HTML(card, stylesheets=[stylesheet()], sizing_mode="stretch_width")

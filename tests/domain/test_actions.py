@@ -115,3 +115,12 @@ def test_only_a_person_at_this_machine_may_act(host, names, reason):
     judged = judge_request(host, names)
     assert judged.allowed is (reason == "")
     assert reason in judged.reason
+
+
+def test_login_allows_from_anywhere_and_anonymous_visits_from_nowhere():
+    """Whoever is logged in is known; whoever is not, is not, even at this machine."""
+    assert judge_actions(["0.0.0.0"], is_set=True, has_login=True).allowed
+    assert judge_actions(None, is_set=True, has_login=True).allowed
+    assert not judge_actions(["127.0.0.1"], is_set=False, has_login=True).allowed
+    refused = judge_actions(["127.0.0.1"], is_set=True, is_anonymous=True)
+    assert (refused.allowed, "nobody delete" in refused.reason) == (False, True)

@@ -58,9 +58,11 @@ async def test_who_is_not_ready_says_why():
     ],
 )
 async def test_route_tells_its_methods(path, methods):
-    """To OPTIONS, and to whoever uses another one; other sites' pages are told nothing."""
+    """To OPTIONS, and to whoever uses another one; other sites' pages are refused."""
     async with asking(still_runtime()) as client:
-        told = await client.options(path, headers={"Origin": "http://evil.example"})
+        evil = await client.options(path, headers={"Origin": "http://evil.example"})
+        assert evil.status_code == (204 if path == "/healthz" else 403)
+        told = await client.options(path)
         assert (told.status_code, told.headers["allow"], told.content) == (204, methods, b"")
         assert not [name for name in told.headers if name.startswith("access-control")]
         for method in ("PATCH", "TRACE", "BREW"):

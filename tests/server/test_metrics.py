@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import httpx
 import pytest
-from bokeh.client import pull_session
 from prometheus_client.parser import text_string_to_metric_families
 
 from kato_panel.domain.events import Moment
@@ -170,7 +169,7 @@ async def test_lag_of_the_server_s_loop_is_measured_once_somebody_asks():
     assert 0 <= samples["loop_lag_seconds", "server"] < 60
 
 
-def test_open_pages_are_counted():
+def test_open_pages_are_counted(chromium):
     """One with its socket; one that was loaded and is gone counts no more."""
     with (
         EmbeddedSimulator(rate=0, initial=5) as simulator,
@@ -183,7 +182,10 @@ def test_open_pages_are_counted():
             return parsed(text)["visits",]
 
         assert visits() == 0
-        visit = pull_session(url=url)
+        context = chromium.new_context()
+        tab = context.new_page()
+        tab.goto(url)
+        tab.wait_for_selector('[data-figure="active"]')
         assert visits() == 1
-        visit.close()
+        context.close()
         reader.until(lambda _: visits() == 0)

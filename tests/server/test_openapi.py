@@ -28,7 +28,7 @@ def served():
             if getattr(request, method) is not RequestHandler._unimplemented_method
         }
         for pattern, request, _ in routes(Runtime(load({})))
-        if request is not UnknownRequest
+        if not issubclass(request, UnknownRequest)
     }
 
 

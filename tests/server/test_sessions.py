@@ -11,7 +11,7 @@ from tornado.web import Application
 
 from kato_panel.domain.listing import Page, Query, Row
 from kato_panel.errors import PayloadError, SourceUnavailable
-from kato_panel.server import sessions
+from kato_panel.server import guard
 from kato_panel.server.api import routes
 from kato_panel.simulator import EmbeddedSimulator
 from tests.conftest import NOON
@@ -295,13 +295,7 @@ async def test_request_from_another_machine_deletes_nothing(simulator, caller, m
     """Even where the socket would have let it in."""
     async with asking(simulator.url) as ask:
         session_id = caller.create()
-        checked = sessions.check_change
-
-        def check(request):
-            request.remote_ip = "192.0.2.7"
-            checked(request)
-
-        monkeypatch.setattr(sessions, "check_change", check)
+        monkeypatch.setattr(guard, "find_client", lambda *_: ("192.0.2.7", "http"))
         status, body = await ask("DELETE", f"{PATH}/{session_id}")
         assert status == 403
         assert "another machine" in body["error"]["message"]

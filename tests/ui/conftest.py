@@ -85,13 +85,13 @@ def panel_serve(tmp_path):
     """Start plain ``panel serve`` of a script, ours if none is given; it ends with the test."""
     started = []
 
-    def start(script="app.py", **settings):
+    def start(script="app.py", *flags, **settings):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "panel", "serve", str(script), "--port", str(port)],
+                [sys.executable, "-m", "panel", "serve", str(script), "--port", str(port), *flags],
                 env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **settings},
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -178,6 +178,7 @@ class Visit {
     this.shown = { isBad: mark[0] === "bad" };
     setHidden(refs.demo, !payload.demo);
     setHidden(refs.hint, !isPage || payload.features.api);
+    if (refs.logout) setHidden(refs.logout, !payload.features.logout);
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);

@@ -1,0 +1,101 @@
+"""What the settings that lock the doors may be: secrets, names, origins and networks."""
+
+import json
+import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+MIN_TOKEN: Final = 16
+MIN_PASSWORD: Final = 8
+Network = IPv4Network | IPv6Network
+
+
+def check_token(token: SecretStr) -> SecretStr:
+    """Refuse a token that can be guessed, or that no header can carry."""
+    text = token.get_secret_value()
+    if len(text) < MIN_TOKEN or not text.isascii() or not all("!" <= sign <= "~" for sign in text):
+        raise ValueError(f"must be at least {MIN_TOKEN} printable ASCII characters without blanks")
+    return token
+
+
+def check_passwords(given: SecretStr) -> SecretStr:
+    """Refuse a password that is short, and a file that holds no users."""
+    read_passwords(given.get_secret_value())
+    return given
+
+
+def read_passwords(given: str) -> dict[str, str]:
+    """
+    Read who may log in with which password.
+
+    Parameters
+    ----------
+    given
+        A password, or the path of a JSON file with a password for each user.
+
+    Returns
+    -------
+    dict of str to str
+        Password of each user; of the user with the empty name, where there is but one password.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    allowed = (
+        f"must be a password of at least {MIN_PASSWORD} characters, "
+        "or a JSON file of users with such passwords"
+    )
+    try:
+        is_file = Path(given).is_file()
+        users = json.loads(Path(given).read_text(encoding="utf-8")) if is_file else {"": given}
+    except (OSError, ValueError) as error:
+        raise ValueError(allowed) from error
+    is_sound = (
+        isinstance(users, dict)
+        and users
+        and all(isinstance(one, str) and len(one) >= MIN_PASSWORD for one in users.values())
+        and not (is_file and "" in users)
+    )
+    if not is_sound:
+        raise ValueError(allowed)
+    return users
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Read a list that is separated by commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def check_hosts(text: str) -> str:
+    """Refuse what is no list of names."""
+    for name in split(text):
+        if not re.fullmatch(
+            r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\]", name
+        ):
+            raise ValueError("must be names or addresses without port, separated by commas")
+    return text
+
+
+def check_origins(text: str) -> str:
+    """Refuse what is no list of origins."""
+    for origin in split(text):
+        if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", origin):
+            raise ValueError("must be addresses as https://name:port, separated by commas")
+    return text
+
+
+def check_networks(text: str) -> str:
+    """Refuse what is no list of networks."""
+    for network in split(text):
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise ValueError(
+                "must be addresses or networks as 10.0.0.0/8, separated by commas"
+            ) from error
+    return text
