@@ -41,6 +41,7 @@ SMALL: dict[str, Any] = {"viewport": {"width": 1120, "height": 760}, "color_sche
 WATCHED_SECONDS = 150
 """Long enough for rates, a full feed and a chart with a shape."""
 HOW: dict[str, Any] = {"?tab=sessions&theme=dark": {"color_scheme": "dark"}}
+TOKEN = "only-for-a-picture"  # nothing real is behind it
 FAST = {"KATO_PANEL_POLL_INTERVAL_SECONDS": "0.5", "KATO_PANEL_FALLBACK_INTERVAL_SECONDS": "1"}
 
 
@@ -80,7 +81,7 @@ class Camera:
         self._context = browser.new_context(**(how or SMALL))
         self._sockets: list[Any] = []
         self._is_cut = False
-        self._context.route_web_socket("**/ws", self._meet)
+        self._context.route_web_socket(re.compile(r"/app/ws(\?|$)"), self._meet)
         self.page: Page = self._context.new_page()
         self.page.goto(url)
 
@@ -326,6 +327,30 @@ def wrong_settings(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+def locked(browser: Browser, path: Path) -> None:
+    """A service with a token: nothing is told before somebody logs in."""
+    with serving(KATO_PANEL_AUTH_TOKEN=TOKEN) as url:
+        Camera(browser, url).shoot(path)
+
+
+def locked_phone(browser: Browser, path: Path) -> None:
+    """The same in the dark, on a phone, after a wrong try."""
+    with serving(KATO_PANEL_AUTH_TOKEN=TOKEN) as url:
+        camera = Camera(browser, url, **{**PHONE, "color_scheme": "dark"})
+        camera.page.get_by_label("Access token").fill("not this one")
+        camera.page.get_by_role("button", name="Log in").click()
+        camera.see("not right")
+        camera.shoot(path)
+
+
+def locked_page_alone(browser: Browser, path: Path) -> None:
+    """Plain ``panel serve`` with a token: the page says how to start the full service."""
+    with serving_page_alone(KATO_PANEL_AUTH_TOKEN=TOKEN) as url:
+        camera = Camera(browser, url)
+        camera.see("kato-panel serve")
+        camera.shoot(path)
+
+
 def drift(browser: Browser, path: Path) -> None:
     """With KATO's Redis: live keys are counted, and KATO's own number is explained."""
     with watching_keys(browser, address="") as (camera, redis):
@@ -406,6 +431,7 @@ def sessions_incomplete(browser: Browser, path: Path) -> None:
 GALLERY = (
     *(connecting, never_reached, empty, polling, stale, unreachable, suspect, gap),
     *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
+    *(locked, locked_phone, locked_page_alone),
     *(drift, key_events_off, sessions, sessions_dark, session_detail, deletion),
     *(redis_away, sessions_incomplete),
 )
