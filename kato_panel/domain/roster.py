@@ -10,12 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from kato_panel.domain.container_readings import ContainerReading, Counters
 from kato_panel.domain.containers import (
     ContainerFigures,
-    ContainerReading,
     ContainersSeen,
     ContainerState,
-    Counters,
     Of,
     share,
     total,
