@@ -78,10 +78,12 @@ class EngineCalls:
                 **options,
             )
         except (DockerException, OSError, ValueError) as error:
-            raise SourceUnavailable(f"DOCKER_HOST cannot be used: {_bound(error)}") from error
+            words = _bound(error).replace(self.host, self._place)
+            raise SourceUnavailable(f"DOCKER_HOST cannot be used: {words}") from error
         # What libraries do for the open web: see docs/decisions/0006.
         self._client.trust_env = False
         self._client.headers["Accept-Encoding"] = "identity"
+        self._try_socket()
 
     def get(
         self, path: str, query: Mapping[str, str] | None = None, *, until_tick: float | None = None
@@ -165,6 +167,18 @@ class EngineCalls:
         self.hang_up()
         self._client.close()
 
+    def _try_socket(self) -> None:
+        """Connect once, where it is a socket: docker-py forgets to close one that fails to."""
+        if not self._client.base_url.startswith("http+docker://localhost"):
+            return
+        with socket.socket(socket.AF_UNIX) as line:
+            line.settimeout(self._deadline_seconds)
+            try:
+                line.connect(self._place)
+            except OSError as error:
+                self._client.close()
+                raise self._translate(error) from error
+
     @property
     def _silence(self) -> str:
         return f"no answer within {self._deadline_seconds:g} s"
@@ -226,7 +240,7 @@ class EngineCalls:
         """Where the engine is, without a password."""
         parts = urlsplit(self.host)
         if parts.scheme in {"unix", "http+unix"}:
-            return f"/{(parts.netloc + parts.path).lstrip('/')}"[:120]
+            return f"/{(parts.netloc + parts.path).lstrip('/')}"
         return ascii(self.host.rpartition("@")[2].removeprefix(f"{parts.scheme}://"))[1:-1][:120]
 
     def _translate(self, error: Exception) -> SourceUnavailable:
