@@ -221,7 +221,7 @@ def _span_seconds(
         return None
     by_engine = now.read_seconds - before.read_seconds
     by_us = reading.at.tick - past.at.tick
-    if by_engine <= 0 or abs(by_engine - by_us) > CLOCK_TOLERANCE_SECONDS:
+    if by_engine < MIN_SPAN_SECONDS / 2 or abs(by_engine - by_us) > CLOCK_TOLERANCE_SECONDS:
         return None
     return by_engine
 

@@ -114,18 +114,23 @@ class DockerSource:
         """
         # What an earlier run of this source left on its way ends by itself.
         self._errands, self._late = Errands("kato-panel-docker"), {}
-        while True:
-            try:
-                # It reads certificates, so it is made anew after a failure, and on a thread.
-                calls = await self._ask("engine", self._connect)
-                await self._visit(calls, tell)
-            except SourceError as error:
-                self._failures += 1
-                tell(LookFailed(self.name, error.reason, self._clock()))
-            longest: float = self._interval_seconds * 2 ** min(self._failures, 10)
-            await self._rest(
-                PROMPTED_SECONDS, max(1.0, min(MAX_BACKOFF_SECONDS, longest) * self._draw())
-            )
+        try:
+            while True:
+                await self._try_visit(tell)
+                longest: float = self._interval_seconds * 2 ** min(self._failures, 10)
+                wait_seconds = min(MAX_BACKOFF_SECONDS, longest) * self._draw()
+                await self._rest(PROMPTED_SECONDS, max(1.0, wait_seconds))
+        finally:
+            await self._errands.wait(STOP_SECONDS)
+
+    async def _try_visit(self, tell: Tell) -> None:
+        try:
+            # It reads certificates, so it is made anew after a failure, and on a thread.
+            calls = await self._ask("engine", self._connect)
+            await self._visit(calls, tell)
+        except SourceError as error:
+            self._failures += 1
+            tell(LookFailed(self.name, error.reason, self._clock()))
 
     async def _ask(self, key: str, work: Callable[[], T]) -> T:
         """Do what all else waits for; not longer than the deadline, whatever its thread does."""

@@ -18,6 +18,7 @@ from kato_panel.sources.engine_words import (
     MAX_NAME,
     NANOSECONDS,
     decode,
+    make_sound,
     read_health,
     read_instant,
     read_labels,
@@ -135,11 +136,11 @@ def reading(listed: Listed, answer: object, at: Moment) -> ContainerReading:
     status = read_state(state.get("Status"))
     is_over = status in {ContainerState.EXITED, ContainerState.DEAD}
     memory = read_whole(host.get("Memory"))
-    name = read_text(told.get("Name"))
+    name = told.get("Name")
     return ContainerReading(
         at=at,
         container_id=listed.container_id,
-        name=name.removeprefix("/") if name else listed.name,
+        name=make_sound(name.removeprefix("/")) if name and isinstance(name, str) else listed.name,
         image=listed.image,
         state=listed.state if status is ContainerState.UNKNOWN else status,
         health=read_health(read_object(state.get("Health")).get("Status")),

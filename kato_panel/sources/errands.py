@@ -53,6 +53,7 @@ class Errands:
         self._under_way[key] = loop.create_future()
 
         def settle(values: list[T], error: SourceError | None) -> None:
+            thread.join()  # to call us was the last that it did
             self._under_way.pop(key).set_result(None)
             if answer.cancelled():
                 return
@@ -73,7 +74,10 @@ class Errands:
                 with contextlib.suppress(RuntimeError):  # the loop has ended before us
                     loop.call_soon_threadsafe(settle, values, failure)
 
-        threading.Thread(target=work_and_tell, name=f"{self._name}-{key[:12]}", daemon=True).start()
+        thread = threading.Thread(
+            target=work_and_tell, name=f"{self._name}-{key[:12]}", daemon=True
+        )
+        thread.start()
         return answer
 
     async def wait(self, seconds: float) -> None:
