@@ -35,15 +35,9 @@ from kato_panel.sources.errands import Errands
 T = TypeVar("T")
 Tell = Callable[[ContainerObservation], None]
 
-DEADLINE_SECONDS: Final = 2.0
-"""For the list; and for all that is asked of one container in one look."""
 GRACE_SECONDS: Final = 0.25
-"""So much longer a thread is waited for: its own deadline comes first, and says why."""
-SILENCE: Final = f"no answer within {DEADLINE_SECONDS:g} s"
-SLOW_SECONDS: Final = 1.0
-"""A container that takes longer is not waited for at the next look."""
-STOP_SECONDS: Final = 2.5
-"""For the end of the threads, which end by their own deadlines."""
+SLOW_SHARE: Final = 0.5
+"""A container that takes more of its deadline is not waited for at the next look."""
 MAX_CONTAINERS: Final = 32
 """That are watched, and so threads at a time, beside the one that hears events."""
 MAX_BACKOFF_SECONDS: Final = 10.0
@@ -68,6 +62,8 @@ class DockerSource:
         As ``docker`` reads it: ``DOCKER_HOST``, ``DOCKER_TLS_VERIFY``, ``DOCKER_CERT_PATH``.
     interval_seconds
         Between the starts of two looks, while they succeed.
+    deadline_seconds
+        For the list; and for all that is asked of one container in one look.
     draw
         A number from 0 to 1, for the jitter of the backoff.
     """
@@ -82,12 +78,14 @@ class DockerSource:
         environment: Mapping[str, str],
         *,
         interval_seconds: float = 3.0,
+        deadline_seconds: float = 2.0,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._wanted = wanted
         self._clock = clock
         self._environment = environment
         self._interval_seconds = interval_seconds
+        self._deadline_seconds = deadline_seconds
         self._draw = draw
         self._asked = asyncio.Event()
         self._errands = Errands("kato-panel-docker")
@@ -121,7 +119,7 @@ class DockerSource:
                 wait_seconds = min(MAX_BACKOFF_SECONDS, longest) * self._draw()
                 await self._rest(PROMPTED_SECONDS, max(1.0, wait_seconds))
         finally:
-            await self._errands.wait(STOP_SECONDS)
+            await self._errands.wait(self._patience_seconds)
 
     async def _try_visit(self, tell: Tell) -> None:
         try:
@@ -132,17 +130,26 @@ class DockerSource:
             self._failures += 1
             tell(LookFailed(self.name, error.reason, self._clock()))
 
+    @property
+    def _patience_seconds(self) -> float:
+        """For a thread, which ends by its own deadline, and says why."""
+        return self._deadline_seconds + GRACE_SECONDS
+
+    @property
+    def _silence(self) -> str:
+        return f"no answer within {self._deadline_seconds:g} s"
+
     async def _ask(self, key: str, work: Callable[[], T]) -> T:
         """Do what all else waits for; not longer than the deadline, whatever its thread does."""
         try:
-            async with asyncio.timeout(DEADLINE_SECONDS + GRACE_SECONDS):
+            async with asyncio.timeout(self._patience_seconds):
                 return await self._errands.send(key, work)
         except TimeoutError as error:
-            raise SourceUnavailable(SILENCE) from error
+            raise SourceUnavailable(self._silence) from error
 
     def _connect(self) -> EngineCalls:
         # One connection for each container, one for the list, and one for events.
-        return EngineCalls(self._environment, DEADLINE_SECONDS, MAX_CONTAINERS + 2)
+        return EngineCalls(self._environment, self._deadline_seconds, MAX_CONTAINERS + 2)
 
     async def _visit(self, calls: EngineCalls, tell: Tell) -> None:
         """Look again and again, until the list cannot be had; then raise why."""
@@ -160,7 +167,7 @@ class DockerSource:
         finally:
             listening.cancel()
             calls.close()
-            await self._errands.wait(STOP_SECONDS)
+            await self._errands.wait(self._patience_seconds)
 
     async def _rest(self, least_seconds: float, seconds: float) -> None:
         """Wait so long; `prompt` shortens it, but not below the least."""
@@ -196,7 +203,7 @@ class DockerSource:
             if self._errands.is_under_way(one.container_id):
                 if before is not None:
                     self._late[one.container_id] = before
-                readings.append(self._silence(one).reading)
+                readings.append(self._give_up(one).reading)
                 continue
             answer = self._errands.send(one.container_id, partial(self._read, calls, one))
             if before is not None and before.done() and before.result().is_slow:
@@ -206,22 +213,18 @@ class DockerSource:
                 asked.append((one, answer))
         if asked:
             answers = [answer for _, answer in asked]
-            await asyncio.wait(answers, timeout=DEADLINE_SECONDS + GRACE_SECONDS)
+            await asyncio.wait(answers, timeout=self._patience_seconds)
         for one, answer in asked:
-            is_here = answer.done()
-            readings.append(
-                answer.result().reading
-                if is_here
-                else _without_figures(one, self._clock(), SILENCE)
-            )
-            if not is_here or answer.result().is_slow:
+            told = answer.result() if answer.done() else self._give_up(one)
+            readings.append(told.reading)
+            if told.is_slow:
                 self._late[one.container_id] = answer
         return [reading for reading in readings if reading is not None]
 
     def _read(self, calls: EngineCalls, listed: Listed) -> "_Answer":
         """Ask for all of one container; on a thread of its own."""
         began = self._clock().tick
-        until_tick = monotonic() + DEADLINE_SECONDS
+        until_tick = monotonic() + self._deadline_seconds
         reading: ContainerReading | None
         try:
             path = engine_payloads.container_path(listed.container_id)
@@ -233,7 +236,8 @@ class DockerSource:
             reading = None
         except SourceError as error:
             reading = _without_figures(listed, self._clock(), error.reason)
-        return _Answer(reading, is_slow=self._clock().tick - began > SLOW_SECONDS)
+        spent_seconds = self._clock().tick - began
+        return _Answer(reading, is_slow=spent_seconds > SLOW_SHARE * self._deadline_seconds)
 
     def _read_counters(
         self, calls: EngineCalls, reading: ContainerReading, described: object, until_tick: float
@@ -253,8 +257,8 @@ class DockerSource:
             return replace(reading, trouble=error.reason)
         return replace(reading, at=self._clock(), counters=counters)
 
-    def _silence(self, listed: Listed) -> "_Answer":
-        return _Answer(_without_figures(listed, self._clock(), SILENCE), is_slow=True)
+    def _give_up(self, listed: Listed) -> "_Answer":
+        return _Answer(_without_figures(listed, self._clock(), self._silence), is_slow=True)
 
     def _remark(self, found: int, readings: Iterable[ContainerReading]) -> str:
         """Say what there is to say about a look that succeeded."""

@@ -24,7 +24,7 @@ from kato_panel.domain.containers import (
 )
 from kato_panel.domain.events import LookFailed
 from kato_panel.sources import engine_calls
-from kato_panel.sources.docker import DEADLINE_SECONDS, MAX_CONTAINERS, DockerSource
+from kato_panel.sources.docker import MAX_CONTAINERS, DockerSource
 from kato_panel.watcher import now
 from tests.engine import IDLE, Engine
 from tests.fake_engine import FakeContainer, FakeEngine, answering, hang, late, trickling
@@ -38,9 +38,14 @@ TOLD_SECONDS = 5.0
 class Watch:
     """A source that runs, and all it has told; a context manager that ends it."""
 
-    def __init__(self, environment, wanted=KATO, interval_seconds=0.5):
+    def __init__(self, environment, wanted=KATO, *, interval_seconds=0.5, deadline_seconds=2.0):
         self.source = DockerSource(
-            wanted, now, environment, interval_seconds=interval_seconds, draw=lambda: 0.1
+            wanted,
+            now,
+            environment,
+            interval_seconds=interval_seconds,
+            deadline_seconds=deadline_seconds,
+            draw=lambda: 0.1,
         )
         self.told = []
         self._more = asyncio.Event()
@@ -138,14 +143,14 @@ def read_engine(engine, name, seconds) -> tuple[float, float]:
 async def test_figures_are_the_engines_own(engine, size):
     """Processor time of one that burns a share, memory of one that holds some, within 10 %."""
     async with Watch(engine.environment, interval_seconds=1.0) as watch:
-        await watch.look(lambda figures: figures.cpu_percent is not None)
-        watch.told.clear()
+        await watch.look()
         seconds = size.n(9, 60)
         asked = [
             asyncio.to_thread(read_engine, engine, name, seconds) for name in ("kato", "kato-redis")
         ]
         (cpu, _), (_, memory) = await asyncio.gather(*asked)
-        looks = watch.looks
+        # The first look, and one within the second after it, know no rate.
+        looks = [one for one in watch.looks if figures_of(one, "kato").cpu_percent is not None]
     burning = fmean(figures_of(look, "kato").cpu_percent for look in looks)
     holding = fmean(figures_of(look, "kato-redis").memory_bytes for look in looks)
     assert cpu > 5
@@ -270,31 +275,50 @@ async def test_only_reads(fake):
         assert call.startswith(("GET /containers/", "GET /events?"))
 
 
-async def test_hung_container_delays_no_other(fake):
+async def test_hung_container_delays_no_other(fake, size):
     """Only the look at which it began; then its own figures are missing, and it says why."""
-    async with Watch(fake.environment) as watch:
+    async with Watch(fake.environment, deadline_seconds=1.0) as watch:
         await watch.look(lambda figures: figures.cpu_percent is not None)
         with fake.odd("/b2/stats", hang):
             await watch.look(lambda figures: figures.trouble, name="kato-redis")
             gaps, before = [], time.monotonic()
-            for _ in range(6):
+            for _ in range(size.n(3, 100)):
                 hung = await watch.look(name="kato-redis")
                 gaps.append(time.monotonic() - before)
                 before = time.monotonic()
                 assert figures_of(watch.looks[-1], "kato").cpu_percent == pytest.approx(50, abs=5)
-                assert (hung.cpu_percent, hung.trouble) == (None, "no answer within 2 s")
+                assert (hung.cpu_percent, hung.trouble) == (None, "no answer within 1 s")
                 assert watch.looks[-1].remark == "1 of 2 cannot be read"
-            assert max(gaps) < 1.0
+            assert max(gaps) < 0.9
         well = await watch.look(lambda figures: not figures.trouble, name="kato-redis")
         assert well.cpu_percent == pytest.approx(50, abs=10)
         assert watch.failures == []
 
 
+async def test_thread_that_does_not_come_back_is_not_sent_again(fake):
+    """The head of an answer may trickle for longer than any time-out, which begins anew."""
+
+    async def trickle(writer):
+        for letter in b"HTTP":
+            writer.write(bytes([letter]))
+            await writer.drain()
+            await asyncio.sleep(0.3)
+        writer.transport.abort()
+
+    with fake.odd("/b2/json", trickle):
+        async with Watch(fake.environment, deadline_seconds=0.4, interval_seconds=0.1) as watch:
+            await watch.look(lambda figures: figures.trouble, name="kato-redis")
+            await watch.look(lambda figures: figures.trouble, name="kato-redis")
+            assert figures_of(watch.looks[-1], "kato").trouble == ""
+            assert sum("/b2/json" in call for call in fake.calls) == 1
+        assert [name for name in threads() if name.endswith("b2")] == []
+
+
 async def test_slow_container_is_told_one_look_later(fake):
     """Old engines take a second and more for each; the others do not wait for it."""
-    later = late(1.2, lambda writer: fake._answer("/containers/b2/stats", writer))
+    later = late(0.6, lambda writer: fake._answer("/containers/b2/stats", writer))
     with fake.odd("/b2/stats", later):
-        async with Watch(fake.environment, interval_seconds=1.5) as watch:
+        async with Watch(fake.environment, deadline_seconds=1.0) as watch:
             figures = await watch.look(lambda one: one.cpu_percent is not None, name="kato-redis")
     assert figures.cpu_percent == pytest.approx(50, abs=5)
     assert figures.trouble == ""
@@ -302,9 +326,9 @@ async def test_slow_container_is_told_one_look_later(fake):
 
 async def test_slow_container_that_stopped_is_not_told_as_running(fake):
     """What the list says of it is newer."""
-    later = late(1.2, lambda writer: fake._answer("/containers/b2/stats", writer))
+    later = late(0.6, lambda writer: fake._answer("/containers/b2/stats", writer))
     with fake.odd("/b2/stats", later):
-        async with Watch(fake.environment) as watch:
+        async with Watch(fake.environment, deadline_seconds=1.0) as watch:
             await watch.look(lambda one: one.memory_bytes is not None, name="kato-redis")
             fake.containers["b2"].state = "exited"
             await watch.look(lambda one: one.state is ContainerState.EXITED, name="kato-redis")
@@ -323,14 +347,14 @@ async def test_loop_turns_while_the_engine_hangs(fake):
             lags.append(loop.time() - began - 0.01)
 
     with fake.odd("/", late(5, hang)):
-        async with Watch(fake.environment) as watch:
+        async with Watch(fake.environment, deadline_seconds=1.0) as watch:
             measuring = asyncio.create_task(measure())
             failed = await watch.wait(lambda one: isinstance(one, LookFailed))
             measuring.cancel()
-            assert failed.reason == "no answer within 2 s"
+            assert failed.reason == "no answer within 1 s"
             assert failed.source == "docker"
             began = time.monotonic()
-    assert time.monotonic() - began < DEADLINE_SECONDS + 1
+    assert time.monotonic() - began < 3
     assert sorted(lags)[int(len(lags) * 0.95)] < 0.1
 
 
@@ -344,14 +368,14 @@ async def test_loop_turns_while_the_engine_hangs(fake):
         (answering(500, {"message": "no\x1bway"}), "answers 500 to GET /containers/json: no"),
         (answering(302, b"", "Location: /elsewhere\r\n"), "answers 302 to GET /containers/json"),
         (answering(403, b"<html>"), "a socket proxy has to allow CONTAINERS"),
-        (trickling(0.1), "no answer within 2 s"),
-        (hang, "no answer within 2 s"),
+        (trickling(0.1), "no answer within 0.5 s"),
+        (hang, "no answer within 0.5 s"),
     ],
 )
 async def test_list_that_cannot_be_had_is_a_failed_look(fake, answer, reason):
     """In words an operator understands; and it is found again when it is back."""
     with fake.odd("/containers/json", answer):
-        async with Watch(fake.environment) as watch:
+        async with Watch(fake.environment, deadline_seconds=0.5) as watch:
             failed = await watch.wait(lambda one: isinstance(one, LookFailed))
             assert reason in failed.reason
             assert failed.reason.isprintable()
@@ -359,7 +383,7 @@ async def test_list_that_cannot_be_had_is_a_failed_look(fake, answer, reason):
     assert not any("/elsewhere" in call for call in fake.calls)
 
 
-@pytest.mark.filterwarnings("ignore:.*unclosed <socket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:.*<socket.socket fd=:pytest.PytestUnraisableExceptionWarning")
 async def test_engine_that_goes_away_is_found_again(fake):
     """What was known of its containers goes on; nobody is gone because it was."""
     async with Watch(fake.environment) as watch:
@@ -445,7 +469,7 @@ async def test_engine_is_reached_over_tcp(fake):
 async def test_vanished_container_is_gone_since_then(fake):
     """In the midst of a look, and after it."""
     async with Watch(fake.environment) as watch:
-        await watch.look(lambda figures: figures.cpu_percent is not None)
+        await watch.look()
         with fake.odd("/a1/json", answering(404, {"message": "No such container: a1"})):
             gone = await watch.look(lambda figures: figures.state is ContainerState.GONE)
         await watch.look(lambda figures: figures.is_running)
@@ -576,13 +600,13 @@ async def test_events_of_strangers_are_not_told(fake):
         (answering(403, b""), "a socket proxy has to allow EVENTS"),
         (answering(200, b"garbage\n"), "answer is not JSON"),
         (answering(200, b"x" * ((1 << 20) + 1)), "event is longer than 1 MiB"),
-        (hang, "no answer within 2 s"),
+        (hang, "no answer within 0.5 s"),
     ],
 )
 async def test_without_events_looks_go_on(fake, answer, reason):
     """OOM kills are unknown then, where none was ever followed; and it is said why."""
     with fake.odd("/events", answer):
-        async with Watch(fake.environment) as watch:
+        async with Watch(fake.environment, deadline_seconds=0.5) as watch:
             seen = await watch.wait(
                 lambda one: isinstance(one, ContainersSeen) and reason in one.remark
             )
@@ -606,7 +630,7 @@ async def test_quiet_line_is_made_anew(fake, monkeypatch):
 async def test_sockets_and_threads_are_not_left(fake):
     """After many looks, failures and reconnects."""
     before = count_descriptors()
-    async with Watch(fake.environment) as watch:
+    async with Watch(fake.environment, deadline_seconds=0.5) as watch:
         await watch.look(lambda figures: figures.cpu_percent is not None)
         with fake.odd("/stats", hang):
             await watch.look(lambda figures: figures.trouble)
