@@ -24,6 +24,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from kato_panel.domain.container_readings import KATO_CONTAINERS, Wanted
 from kato_panel.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ TOML_FILE: Final = "kato_panel.toml"
 ENV_FILE: Final = ".env"
 MAX_PORT: Final = 65_535
 HISTORY_OFF: Final = "off"
+MAX_CONTAINERS: Final = 32
+_CONTAINER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", re.ASCII)
 
 
 def _check_url(url: str) -> str:
@@ -85,9 +88,30 @@ def _check_history_url(url: str) -> str:
     raise ValueError(f"must be sqlite:///path, sqlite:// for one in memory, or {HISTORY_OFF}")
 
 
+def _check_container_names(names: str) -> str:
+    """Refuse what is no list of containers' names."""
+    listed = [name.strip() for name in names.split(",")]
+    if len(listed) > MAX_CONTAINERS or not all(map(_CONTAINER_NAME.fullmatch, listed)):
+        raise ValueError(
+            f"must be 1 to {MAX_CONTAINERS} names of containers with commas between them, each of "
+            "letters, digits, and after the first one also _ . -"
+        )
+    return ",".join(listed)
+
+
+def _check_label(label: str) -> str:
+    """Refuse what is no label."""
+    key = label.partition("=")[0]
+    if not key or any(letter.isspace() or not letter.isprintable() for letter in key):
+        raise ValueError("must be key or key=value, without blanks in the key")
+    return label
+
+
 Url = Annotated[str, AfterValidator(_check_url)]
 RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
 HistoryUrl = Annotated[str, AfterValidator(_check_history_url)]
+ContainerNames = Annotated[str, AfterValidator(_check_container_names)]
+Label = Annotated[str, AfterValidator(_check_label)]
 
 
 def _named(name: str, default: Any, description: str, **bounds: Any) -> Any:
@@ -125,6 +149,31 @@ class Settings(BaseSettings):
     )
     session_events: bool = _named(
         "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
+    )
+    container_stats: bool = _named(
+        "WEBSOCKET_CONTAINER_STATS", True, "Watch the containers that KATO runs in."
+    )
+    containers: ContainerNames | None = _named(
+        "KATO_PANEL_CONTAINERS",
+        None,
+        "Their names; with no label and no project either, those of KATO's compose file.",
+    )
+    container_label: Label | None = _named(
+        "KATO_PANEL_CONTAINER_LABEL", None, "Watch those with this label, too."
+    )
+    compose_project: str | None = _named(
+        "KATO_PANEL_COMPOSE_PROJECT",
+        None,
+        "Watch those of this project of compose, too.",
+        min_length=1,
+        max_length=128,
+    )
+    container_interval_seconds: float = _named(
+        "KATO_PANEL_CONTAINER_INTERVAL_SECONDS",
+        3.0,
+        "Between two looks at the containers.",
+        ge=1,
+        le=60,
     )
     allow_actions: bool = _named(
         "KATO_PANEL_ALLOW_ACTIONS", False, "Let people delete sessions, while on loopback only."
@@ -208,6 +257,16 @@ class Settings(BaseSettings):
     def keeps_history(self) -> bool:
         """Whether there is a history, if only in memory."""
         return self.history_url != HISTORY_OFF
+
+    @property
+    def wanted_containers(self) -> Wanted:
+        """Which containers are watched; by default those of KATO's own compose file."""
+        wanted = Wanted(
+            tuple(self.containers.split(",")) if self.containers else (),
+            self.container_label or "",
+            self.compose_project or "",
+        )
+        return Wanted(KATO_CONTAINERS) if wanted == Wanted() else wanted
 
     @property
     def follows_stream(self) -> bool:

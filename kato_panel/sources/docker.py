@@ -117,7 +117,7 @@ class DockerSource:
                 await self._try_visit(tell)
                 longest: float = self._interval_seconds * 2 ** min(self._failures, 10)
                 wait_seconds = min(MAX_BACKOFF_SECONDS, longest) * self._draw()
-                await self._rest(PROMPTED_SECONDS, max(1.0, wait_seconds))
+                await self._rest(max(1.0, wait_seconds))
         finally:
             await self._errands.wait(self._patience_seconds)
 
@@ -163,14 +163,15 @@ class DockerSource:
                 if listening.done():
                     listening.result()  # it never ends but by a mistake, which is to be known
                 spent_seconds = self._clock().tick - began.tick
-                await self._rest(PROMPTED_SECONDS, self._interval_seconds - spent_seconds)
+                await self._rest(self._interval_seconds - spent_seconds)
         finally:
             listening.cancel()
             calls.close()
             await self._errands.wait(self._patience_seconds)
 
-    async def _rest(self, least_seconds: float, seconds: float) -> None:
+    async def _rest(self, seconds: float) -> None:
         """Wait so long; `prompt` shortens it, but not below the least."""
+        least_seconds = min(PROMPTED_SECONDS, self._interval_seconds)
         await asyncio.sleep(least_seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds - least_seconds)):

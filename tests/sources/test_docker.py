@@ -38,7 +38,7 @@ TOLD_SECONDS = 5.0
 class Watch:
     """A source that runs, and all it has told; a context manager that ends it."""
 
-    def __init__(self, environment, wanted=KATO, *, interval_seconds=0.5, deadline_seconds=2.0):
+    def __init__(self, environment, wanted=KATO, *, interval_seconds=0.2, deadline_seconds=2.0):
         self.source = DockerSource(
             wanted,
             now,
