@@ -111,7 +111,7 @@ class DockerSource:
             each event of a watched container.
         """
         # What an earlier run of this source left on its way ends by itself.
-        self._errands, self._late = Errands("kato-panel-docker"), {}
+        self._errands = Errands("kato-panel-docker")
         try:
             while True:
                 await self._try_visit(tell)
@@ -153,6 +153,7 @@ class DockerSource:
 
     async def _visit(self, calls: EngineCalls, tell: Tell) -> None:
         """Look again and again, until the list cannot be had; then raise why."""
+        self._late = {}
         listening = asyncio.create_task(self._listen(calls, tell))
         try:
             while True:
@@ -165,9 +166,9 @@ class DockerSource:
                 spent_seconds = self._clock().tick - began.tick
                 await self._rest(self._interval_seconds - spent_seconds)
         finally:
-            listening.cancel()
+            # Threads under way end by their own deadlines; a new visit need not wait for them.
             calls.close()
-            await self._errands.wait(self._patience_seconds)
+            listening.cancel()
 
     async def _rest(self, seconds: float) -> None:
         """Wait so long; `prompt` shortens it, but not below the least."""

@@ -3,7 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import shutil
 import socket
+import ssl
+import subprocess
 import tempfile
 import threading
 import time
@@ -11,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 
+import certifi
 import pytest
 import pytest_asyncio
 
@@ -275,9 +279,17 @@ async def test_only_reads(fake):
         assert call.startswith(("GET /containers/", "GET /events?"))
 
 
+async def test_prompt_looks_at_once(fake):
+    """Whatever is left of the interval."""
+    async with Watch(fake.environment, interval_seconds=60) as watch:
+        await watch.look()
+        watch.source.prompt()
+        await watch.look()
+
+
 async def test_hung_container_delays_no_other(fake, size):
     """Only the look at which it began; then its own figures are missing, and it says why."""
-    async with Watch(fake.environment, deadline_seconds=1.0) as watch:
+    async with Watch(fake.environment, deadline_seconds=1.5) as watch:
         await watch.look(lambda figures: figures.cpu_percent is not None)
         with fake.odd("/b2/stats", hang):
             await watch.look(lambda figures: figures.trouble, name="kato-redis")
@@ -287,9 +299,9 @@ async def test_hung_container_delays_no_other(fake, size):
                 gaps.append(time.monotonic() - before)
                 before = time.monotonic()
                 assert figures_of(watch.looks[-1], "kato").cpu_percent == pytest.approx(50, abs=5)
-                assert (hung.cpu_percent, hung.trouble) == (None, "no answer within 1 s")
+                assert (hung.cpu_percent, hung.trouble) == (None, "no answer within 1.5 s")
                 assert watch.looks[-1].remark == "1 of 2 cannot be read"
-            assert max(gaps) < 0.9
+            assert max(gaps) < 1.3
         well = await watch.look(lambda figures: not figures.trouble, name="kato-redis")
         assert well.cpu_percent == pytest.approx(50, abs=10)
         assert watch.failures == []
@@ -374,8 +386,9 @@ async def test_loop_turns_while_the_engine_hangs(fake):
 )
 async def test_list_that_cannot_be_had_is_a_failed_look(fake, answer, reason):
     """In words an operator understands; and it is found again when it is back."""
+    deadline_seconds = 0.5 if reason.startswith("no answer") else 5.0
     with fake.odd("/containers/json", answer):
-        async with Watch(fake.environment, deadline_seconds=0.5) as watch:
+        async with Watch(fake.environment, deadline_seconds=deadline_seconds) as watch:
             failed = await watch.wait(lambda one: isinstance(one, LookFailed))
             assert reason in failed.reason
             assert failed.reason.isprintable()
@@ -463,6 +476,46 @@ async def test_engine_is_reached_over_tcp(fake):
         patch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         async with Watch({"DOCKER_HOST": f"tcp://127.0.0.1:{port}"}) as watch:
             await watch.look(lambda figures: figures.oom_kills is not None)
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """Of the server, of a client, and of who vouches for both: for once the same."""
+    folder = tmp_path_factory.mktemp("certificates")
+    key, certificate = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=engine", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", key, "-out", certificate),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    shutil.copy(certificate, folder / "ca.pem")
+    return folder
+
+
+async def test_engine_is_reached_over_tls(fake, certificates):
+    """With a certificate for both sides, events too; an unknown one is refused."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificates / "ca.pem")
+    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    server = await asyncio.start_server(fake._serve, "127.0.0.1", 0, ssl=context)
+    host = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    known = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(certificates)}
+    async with Watch({"DOCKER_HOST": host} | known) as watch:
+        await watch.look(lambda figures: figures.oom_kills is not None)
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.0
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("cert.pem", "key.pem"):
+            shutil.copy(certificates / name, folder)
+        shutil.copy(certifi.where(), Path(folder, "ca.pem"))
+        async with Watch({"DOCKER_HOST": host} | known | {"DOCKER_CERT_PATH": folder}) as watch:
+            failed = await watch.wait(lambda one: isinstance(one, LookFailed))
+    assert failed.reason.endswith("its TLS certificate is not trusted")
     server.close()
 
 
