@@ -44,6 +44,15 @@ def find_programs() -> None:
         assert shutil.which(program), f"the tests need Debian's package {package}"
 
 
+def find_processes(folder: Path) -> list[str]:
+    """Find who was started for what is in a folder: their command lines."""
+    lines = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it may end meanwhile
+            lines.append((process / "cmdline").read_text(errors="replace").replace("\0", " "))
+    return [line for line in lines if str(folder) in line]
+
+
 class Engine:
     """
     Podman's service on a socket of its own; a context manager that runs it.
@@ -124,7 +133,14 @@ class Engine:
                 self._process.send_signal(signal.SIGTERM)
                 self._process.wait(CALL_SECONDS)
                 self._process = None
-            shutil.rmtree(self.folder)
+            self._remove_folder()
+
+    def _remove_folder(self) -> None:
+        """Remove it once those have ended who clean up behind each container, and write there."""
+        deadline = time.monotonic() + CALL_SECONDS
+        while find_processes(self.folder):
+            assert time.monotonic() < deadline, f"still at work: {find_processes(self.folder)}"
+        shutil.rmtree(self.folder)
 
     def _make_image(self) -> None:
         tar = self.folder / "busy.tar"

@@ -281,7 +281,7 @@ class DockerSource:
         def hear(answer: object) -> None:
             event = engine_events.event(self.name, answer, self._clock())
             if event is not None:
-                loop.call_soon_threadsafe(self._hear, event, tell)
+                loop.call_soon_threadsafe(self._hear, event, calls, tell)
 
         def begin() -> None:
             loop.call_soon_threadsafe(self._begin_events)
@@ -300,7 +300,9 @@ class DockerSource:
         self._deafness = ""
         self._roster.begin_events()
 
-    def _hear(self, event: EngineEvent, tell: Tell) -> None:
+    def _hear(self, event: EngineEvent, calls: EngineCalls, tell: Tell) -> None:
+        if calls.is_closed:
+            return  # it was on its way from the thread when this visit ended
         changed = event.changed
         mark = (event.since, changed.container_id, changed.change)
         is_known = self._roster.knows(changed.container_id)

@@ -67,7 +67,7 @@ class EngineCalls:
         self.host = environment.get("DOCKER_HOST") or USUAL_HOST
         self._lock = threading.Lock()
         self._line: socket.socket | None = None
-        self._is_closed = False
+        self.is_closed = False
         try:
             # An empty mapping would stand for this process' own environment.
             options = kwargs_from_env({**environment, "DOCKER_HOST": self.host})
@@ -157,7 +157,7 @@ class EngineCalls:
     def hang_up(self) -> None:
         """End `listen` at once, on whatever thread it is; no other can begin."""
         with self._lock:
-            self._is_closed = True
+            self.is_closed = True
             if self._line is not None:
                 with contextlib.suppress(OSError):
                     self._line.shutdown(socket.SHUT_RDWR)
@@ -230,7 +230,7 @@ class EngineCalls:
         # As docker-py's own CancellableStream finds it.
         line: socket.socket = response.raw._fp.fp.raw._sock  # noqa: SLF001 - there is no other way
         with self._lock:
-            if self._is_closed:
+            if self.is_closed:
                 raise SourceUnavailable("ended")
             self._line = line
         line.settimeout(QUIET_SECONDS)
