@@ -21,6 +21,7 @@ import docker
 
 START_SECONDS = 20.0
 CALL_SECONDS = 30.0
+LIFE_SECONDS = 1_800
 IMAGE = "busy:1"
 PROGRAMS = {
     "podman": "podman",
@@ -110,7 +111,9 @@ class Engine:
         """Begin a container, and return its id."""
         files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         limits = ["--ulimit", f"nofile={files}:{files}", "--ulimit", "nproc=4096:4096"]
-        words = ["run", "-d", "--name", name, "--network=host", *limits, *options]
+        # None outlives a run of the tests that was killed for long.
+        life = f"--timeout={LIFE_SECONDS}"
+        words = ["run", "-d", "--name", name, "--network=host", life, *limits, *options]
         return self.podman(*words, IMAGE, "/bin/sh", "-c", script).strip()
 
     @contextlib.contextmanager

@@ -281,10 +281,12 @@ class DockerSource:
         def hear(answer: object) -> None:
             event = engine_events.event(self.name, answer, self._clock())
             if event is not None:
-                loop.call_soon_threadsafe(self._hear, event, calls, tell)
+                with contextlib.suppress(RuntimeError):  # the loop has ended before us
+                    loop.call_soon_threadsafe(self._hear, event, calls, tell)
 
         def begin() -> None:
-            loop.call_soon_threadsafe(self._begin_events)
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._begin_events)
 
         failures = 0
         while True:
