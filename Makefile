@@ -2,6 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Tests of what has to be covered whole; the others mostly wait, and so run two at a time.
+PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/sources/test_payloads.py \
+	tests/sources/test_engine_payloads.py tests/sources/test_engine_events.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run lab test proof bench lint fix screenshots clean
@@ -33,8 +36,9 @@ lab: $(VENV)/lab.stamp  ## open the notebooks in JupyterLab
 
 test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their short size
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/sources/*payloads.py,kato_panel/sources/engine_words.py,kato_panel/sources/engine_events.py" --fail-under 100
+	$(BIN)/coverage run -m pytest $(PURE)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PURE:%=--ignore %)
+	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/composing.py,kato_panel/wire.py,kato_panel/sources/*payloads.py,kato_panel/sources/engine_words.py,kato_panel/sources/engine_events.py" --fail-under 100
 
 proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of docs/reliability.md
 	KATO_PANEL_TEST_SIZE=full $(BIN)/pytest --timeout 7200
@@ -44,6 +48,7 @@ bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same ru
 	$(BIN)/python benchmarks/page.py
 	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python benchmarks/history.py
+	$(BIN)/python -m benchmarks.ws
 
 lint: $(VENV)/test.stamp  ## lints, types and layers only
 	$(BIN)/ruff check .

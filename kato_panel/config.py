@@ -147,6 +147,12 @@ class Settings(BaseSettings):
     redis_enables_events: bool = _named(
         "KATO_PANEL_REDIS_ENABLE_EVENTS", False, "Turn on key events in that Redis, if off."
     )
+    websocket_enabled: bool = _named(
+        "WEBSOCKET_ENABLED", True, "Tell programs by WebSocket, at `/ws`; off: no such route."
+    )
+    selective_subscriptions: bool = _named(
+        "WEBSOCKET_SELECTIVE_SUBSCRIPTIONS", True, "Let each of them choose; off: all get all."
+    )
     session_events: bool = _named(
         "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
     )

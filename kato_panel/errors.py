@@ -10,6 +10,8 @@ Everything this package raises on purpose.
     ├── ReadWouldTouch         only a read that moves the session's life is left
     ├── ActionRefused          this service may not change anything upstream
     ├── HistoryError           the durable record cannot be used: all else goes on
+    ├── MessageError           a frame of `/ws` that is not understood
+    ├── FeedRefused            `/ws` does not let this program in: to try again is no use
     └── SourceError            one look at upstream failed: health changes, the count does not
         ├── SourceUnavailable  nobody answered, or not in time
         └── PayloadError       somebody answered, but not what upstream's protocol says
@@ -105,6 +107,39 @@ class HistoryError(KatoPanelError):
 
     Its text is the reason, in words an operator understands; it holds no secret.
     """
+
+
+class MessageError(KatoPanelError):
+    """
+    A frame that is not what the protocol of ``/ws`` says.
+
+    Parameters
+    ----------
+    code
+        For programs.
+    message
+        For people; holds nothing long.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        self.message = message
+        super().__init__(message)
+
+
+class FeedRefused(KatoPanelError):  # noqa: N818 - reads as what it says in `except`
+    """
+    A service that does not let this program follow it.
+
+    Parameters
+    ----------
+    status
+        Of its answer, as 401 without a login or 404 where ``/ws`` is switched off.
+    """
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+        super().__init__(f"/ws is refused with status {status}")
 
 
 class SourceError(KatoPanelError):

@@ -7,7 +7,9 @@ not fit is counted. So a slow reader costs memory that does not grow, and delays
 
 import secrets
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,14 +58,17 @@ class Subscription:
     wake
         Called from the publisher's thread when there is something to take after there was
         nothing; has to return at once.
+    max_events
+        How many events may wait for the reader.
     """
 
-    def __init__(self, hub: "Hub", wake: Callable[[], None]) -> None:
+    def __init__(self, hub: "Hub", wake: Callable[[], None], max_events: int) -> None:
         self._hub = hub
         self._wake = wake
+        self._max_events = max_events
         self._snapshot: SessionSnapshot | None = None
         self._charts: Charts | None = None
-        self._events: dict[int, SessionEvent] = {}
+        self._events: OrderedDict[int, SessionEvent] = OrderedDict()
         self._skipped = 0
         self._is_awake = False
 
@@ -72,7 +77,7 @@ class Subscription:
         with self._hub.lock:
             events = tuple(self._events[seq] for seq in sorted(self._events))
             update = Update(self._snapshot, events, self._skipped, self._charts)
-            self._snapshot, self._events, self._skipped = None, {}, 0
+            self._snapshot, self._events, self._skipped = None, OrderedDict(), 0
             self._charts = None
             self._is_awake = False
             return update
@@ -92,8 +97,8 @@ class Subscription:
         self._charts = charts or self._charts
         for event in events:
             self._events[event.seq] = event
-        while len(self._events) > MAX_QUEUED_EVENTS:
-            del self._events[min(self._events)]
+        while len(self._events) > self._max_events:
+            self._events.popitem(last=False)  # the one that waits longest
             self._skipped += 1
         if self._is_awake:
             return None
@@ -119,7 +124,7 @@ class Hub:
         self._subscriptions: list[Subscription] = []
         self._snapshot: SessionSnapshot | None = None
         self._charts: Charts | None = None
-        self._events: dict[int, SessionEvent] = {}
+        self._events: OrderedDict[int, SessionEvent] = OrderedDict()
 
     @property
     def snapshot(self) -> SessionSnapshot | None:
@@ -163,20 +168,23 @@ class Hub:
             for event in events:
                 self._events[event.seq] = event
             while len(self._events) > MAX_KEPT_EVENTS:
-                del self._events[next(iter(self._events))]
+                self._events.popitem(last=False)
             wakes = [reader.put(snapshot, events, charts) for reader in self._subscriptions]
-        for wake in wakes:
-            if wake is not None:
-                wake()
+        with ExitStack() as all_are_woken:  # also those after one that fails
+            for wake in reversed(wakes):
+                if wake is not None:
+                    all_are_woken.callback(wake)
 
-    def subscribe(self, wake: Callable[[], None]) -> tuple[Subscription, Update]:
+    def subscribe(
+        self, wake: Callable[[], None], max_events: int | None = None
+    ) -> tuple[Subscription, Update]:
         """
         Begin to read.
 
         Parameters
         ----------
-        wake
-            See `Subscription`.
+        wake, max_events
+            See `Subscription`; by default, as many as a page needs.
 
         Returns
         -------
@@ -184,7 +192,7 @@ class Hub:
             The update holds the present state and the kept events; everything published after it
             reaches the subscription.
         """
-        subscription = Subscription(self, wake)
+        subscription = Subscription(self, wake, max_events or MAX_QUEUED_EVENTS)
         with self.lock:
             self._subscriptions.append(subscription)
             events = tuple(self._events.values())

@@ -2,16 +2,17 @@
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.records import Record
-from kato_panel.domain.series import SPAN_SECONDS, Minute, Range
+from kato_panel.domain.series import MINUTE_SECONDS, SPAN_SECONDS, Minute, Range
 from kato_panel.domain.timeline import Timeline
 from kato_panel.errors import HistoryError
 from kato_panel.history import Reader
+from kato_panel.history.rows import moment
 from kato_panel.hub import MAX_KEPT_EVENTS
 from kato_panel.recording import EVICTIONS, KEYS_SEEN, minute
 
@@ -40,6 +41,8 @@ class Recalled:
         The newest, oldest first, numbered from 1: the events of this start go on from there.
     minutes, gaps
         Of its last day, oldest first.
+    is_read
+        Whether the history could be read at all.
     """
 
     seen_at: datetime | None = None
@@ -49,6 +52,7 @@ class Recalled:
     events: tuple[SessionEvent, ...] = ()
     minutes: tuple[Minute, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    is_read: bool = False
 
     def fill(self, timeline: Timeline) -> None:
         """Give a timeline back what charts showed."""
@@ -82,20 +86,23 @@ def recall(reader: Reader, now: datetime) -> Recalled:
 def _read(reader: Reader, now: datetime) -> Recalled:
     last = reader.last_seen()
     if last is None:
-        return Recalled()
+        return Recalled(is_read=True)
     micros = reader.note(KEYS_SEEN)
-    keys_seen_at = None if micros is None else datetime.fromtimestamp(micros / 1e6, UTC)
+    keys_seen_at = None if micros is None else moment(micros)
     events = _read_events(reader)
     # The last events may have been written without a look after them.
     seen_at = min(now, max([last, *(event.at for event in events[-1:])]))
     since = seen_at - timedelta(seconds=SPAN_SECONDS[Range.DAY])
+    counts = reader.counts(since, seen_at)
+    is_fine = counts.width_seconds == MINUTE_SECONDS
     return Recalled(
         seen_at=seen_at,
         records=None if keys_seen_at is None else reader.open_records(),
         keys_seen_at=None if keys_seen_at is None else Moment(min(now, keys_seen_at), 0.0),
         evictions=reader.note(EVICTIONS),
+        is_read=True,
         events=events,
-        minutes=tuple(minute(bucket) for bucket in reader.counts(since, seen_at).rows),
+        minutes=tuple(minute(bucket) for bucket in counts.rows) if is_fine else (),
         gaps=reader.gaps(since, seen_at),
     )
 

@@ -1,6 +1,6 @@
 """What the watcher knows, handed to the history; nothing here waits, and no trouble comes back."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -8,11 +8,13 @@ from typing import Final
 
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health, SourceState
-from kato_panel.domain.recorded import AuditEntry, Bucket, Gap, Looked, Note, Sample
+from kato_panel.domain.recorded import AllOpen, AuditEntry, Bucket, Gap, Looked, Note, Sample
+from kato_panel.domain.records import Record
 from kato_panel.domain.series import SPAN_SECONDS, Minute, Range, Series, draw_week
 from kato_panel.domain.telling import Standing, Told
 from kato_panel.errors import HistoryError
 from kato_panel.history import History, Item
+from kato_panel.history.rows import micros
 
 NAME: Final = "history"
 LABEL: Final = "History"
@@ -39,13 +41,22 @@ class Recorder:
     ----------
     history
         Which takes them at once, from any thread.
-    has_records
-        Whether the ledger's records come, and not the count alone.
+    open_records
+        Gives the ledger's open records; ``None`` where only the count comes.
+    generation
+        Of the history that the ledger knew at its start; ``None`` if it knew none.
     """
 
-    def __init__(self, history: History, *, has_records: bool = False) -> None:
+    def __init__(
+        self,
+        history: History,
+        *,
+        open_records: Callable[[], Iterable[Record]] | None = None,
+        generation: int | None = None,
+    ) -> None:
         self._history = history
-        self._has_records = has_records
+        self._open_records = open_records
+        self._generation = generation
         self._at: Moment | None = None
         self._figures: _Figures | None = None
         self._sampled_tick = 0.0
@@ -55,7 +66,17 @@ class Recorder:
     def record(self, told: Told, standing: Standing) -> None:
         """Take what follows from one observation."""
         records = (step.record for step in told.transitions)
-        self._history.record(chain(records, told.events, self._look(told, standing)))
+        whole = self._tell_whole(standing)
+        self._history.record(chain(whole, records, told.events, self._look(told, standing)))
+
+    def _tell_whole(self, standing: Standing) -> Iterator[Item]:
+        """Give all that is open, where the history may not know it."""
+        generation = self._history.generation
+        if self._open_records is None or generation == self._generation:
+            return
+        if standing.at is not None and standing.at is not self._at:
+            self._generation = generation
+            yield AllOpen(standing.at.wall, tuple(self._open_records()))
 
     def miss(self, gap: Gap) -> None:
         """Take a time in which nobody could look."""
@@ -114,7 +135,7 @@ class Recorder:
         at = standing.at
         if at is None or at is self._at or standing.shown is None:
             return
-        if self._has_records and standing.evictions not in {None, self._evictions}:
+        if self._open_records and standing.evictions not in {None, self._evictions}:
             self._evictions = standing.evictions
             yield Note(EVICTIONS, standing.evictions)
         self._at = at
@@ -123,8 +144,8 @@ class Recorder:
         if self._figures is None or has_moved or at.tick - self._sampled_tick >= SAMPLE_SECONDS:
             self._figures, self._sampled_tick = figures, at.tick
             yield Sample(at.wall, figures.active, figures.reported, figures.drift)
-            if self._has_records:
-                yield Note(KEYS_SEEN, round(at.wall.timestamp() * 1e6))
+            if self._open_records and self._generation is not None:
+                yield Note(KEYS_SEEN, micros(at.wall), self._generation)
         else:
             yield Looked(at.wall)
 

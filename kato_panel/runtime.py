@@ -94,6 +94,7 @@ class Runtime:
         ]
         off: list[SourceState] = []
         recalled = self._open_history()
+        generation = None if self.history is None else self.history.generation
         after_seq = len(recalled.events)
         teller: Teller = PolledCount(after_seq=after_seq)
         redis: RedisSource | None = None
@@ -131,7 +132,11 @@ class Runtime:
                 )
             )
         else:
-            recorder = Recorder(self.history, has_records=ledger is not None)
+            recorder = Recorder(
+                self.history,
+                open_records=None if ledger is None else ledger.open_records,
+                generation=generation if recalled.is_read else None,
+            )
         timeline = Timeline(0.0)
         recalled.fill(timeline)
         if settings.session_events:
@@ -177,6 +182,8 @@ class Runtime:
                 settings.history_max_bytes,
             ),
         )
+        if settings.is_demo and self.history.status.trouble is not None:
+            return Recalled()  # another demo's past
         return recall(self.history.reader, now().wall)
 
     def _judge_actions(self) -> ActionsState:

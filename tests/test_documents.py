@@ -6,6 +6,7 @@ import tomllib
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
 
-from kato_panel import config, messages
+from kato_panel import composing, config, messages, wire
 from kato_panel.domain.actions import Outcome, Result, check_ids
 from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, SessionEvent
@@ -112,7 +113,8 @@ def test_examples_of_the_count_are_counts():
 
 @pytest.mark.parametrize("example", examples("session_event"))
 def test_examples_of_session_event_are_what_is_told(example):
-    """Read back into an event, they are told as they stand."""
+    """Read back into an event, they are told as they stand; and programs can read them."""
+    assert wire.read_message(json.dumps(example)).model_dump(mode="json") == example
     data = example["data"]
     names = zip(data["session_ids"], data["node_ids"], strict=True)
     event = SessionEvent(
@@ -128,8 +130,27 @@ def test_examples_of_session_event_are_what_is_told(example):
         after_gap_seconds=data["after_gap_seconds"],
         since_last_event_seconds=data["time_since_last_event"],
     )
-    assert messages.session_event(event) == example
+    assert composing.compose_session_event(event, example["epoch"], example["seq"]) == example
     assert event.current - event.previous == event.signed_delta
+
+
+@pytest.mark.parametrize("example", examples("WebSocket"), ids=lambda one: one["type"])
+def test_examples_of_frames_are_read_as_they_stand(example):
+    """Those of the service by the models, those of clients by the service."""
+    is_order = "seq" not in example
+    read = wire.read_order if is_order else wire.read_message
+    assert read(json.dumps(example)).model_dump(mode="json", exclude_unset=True) == example
+
+
+def test_every_frame_has_an_example():
+    """In both directions."""
+    told = {example["type"] for example in examples("WebSocket") + examples("session_event")}
+    known = {
+        name
+        for model in (*get_args(wire.Message), *get_args(wire.Order))
+        for name in get_args(model.model_fields["type"].annotation)
+    }
+    assert told == known
 
 
 def at(text):
@@ -175,6 +196,17 @@ def test_examples_of_deletes_are_an_order_and_its_outcomes():
         assert messages.session_outcome(outcome) == told
 
 
+def names_in(example):
+    """Names of fields, at every depth but that of flags."""
+    for name, value in example.items():
+        yield name
+        parts = value if isinstance(value, list) else [value]
+        if name != "feature_flags":
+            for part in parts:
+                if isinstance(part, dict):
+                    yield from names_in(part)
+
+
 def test_every_field_of_a_message_is_explained():
     """In the table below its examples."""
     text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -186,6 +218,9 @@ def test_every_field_of_a_message_is_explained():
     order, outcome, outcomes = examples("Deletes")
     fields = set(count) | set(event["data"]) | set(event) - {"type", "data"}
     fields |= set(page) | set(page["sessions"][0]) | set(detail) | set(detail["timeline"][0])
+    fields |= {name for example in examples("WebSocket") for name in names_in(example)}
+    fields |= set(wire.Alert.model_fields)
+    fields -= {"type", "data"}
     assert fields | set(order) | set(outcome) | set(outcomes) == explained
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from kato_panel import hub as hubs
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.snapshot import SessionSnapshot
@@ -104,3 +106,18 @@ def test_closed_reader_hears_nothing_more():
 def test_two_starts_have_two_epochs():
     """Numbers count within one start."""
     assert Hub().epoch != Hub().epoch
+
+
+def test_reader_that_fails_keeps_nobody_asleep():
+    """Its error reaches the publisher, and the news reach the others."""
+    hub = Hub()
+    woken = []
+
+    def fail():
+        raise RuntimeError("broken on purpose")
+
+    hub.subscribe(fail)
+    hub.subscribe(lambda: woken.append(1))
+    with pytest.raises(RuntimeError, match="broken on purpose"):
+        hub.publish(None, ())
+    assert woken == [1]

@@ -1,7 +1,9 @@
 """The README: each command it shows is covered by something that runs."""
 
+import asyncio
 import json
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from kato_panel.runtime import Runtime
 from kato_panel.server.api import UnknownRequest, routes
 from kato_panel.simulator import control
 from kato_panel.simulator.__main__ import main as simulate
+from tests.feed_rig import created, serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -161,10 +164,33 @@ def test_each_option_of_the_simulator_is_told():
 
 
 def test_python_of_the_readme_runs(monkeypatch):
-    """As it stands there, on the demo; the second is served by ``tests/ui/test_cards.py``."""
+    """As it stands there, on the demo; the others have tests of their own."""
     monkeypatch.delenv("KATO_API_URL", raising=False)
-    code, _ = blocks("python")
+    code, *_ = blocks("python")
     names = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["monitor"].summary.active > 0
     assert not names["monitor"].is_running
+
+
+async def test_program_of_the_readme_follows_a_service():
+    """As it stands there, at another address, until it has told of a session."""
+    (code,) = [block for block in blocks("python") if "asyncio" in block]
+    async with serving() as rig:
+        joined, join = asyncio.Event(), rig.feed.join
+        rig.feed.join = lambda *given: (join(*given), joined.set())
+        program = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-uc",
+            code.replace("http://127.0.0.1:5006", rig.url),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(20):
+                await joined.wait()
+                rig.tell(created(1))
+                line = await program.stdout.readline()
+        finally:
+            program.kill()
+            await program.communicate()
+    assert line.decode().startswith("session_created ['session-00")

@@ -1,15 +1,17 @@
 """What follows from observations becomes items of the history."""
 
+from dataclasses import replace
+
 import pytest
 
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health
-from kato_panel.domain.recorded import Gap
-from kato_panel.domain.records import Record, Step, Transition
+from kato_panel.domain.recorded import Gap, Note
+from kato_panel.domain.records import Reason, Record, Step, Transition
 from kato_panel.domain.series import Range
 from kato_panel.domain.telling import Standing, Told
 from kato_panel.recall import recall
-from kato_panel.recording import Recorder
+from kato_panel.recording import KEYS_SEEN, Recorder
 from tests.conftest import NOON, moment
 from tests.history.making import at, event, open_history
 
@@ -23,7 +25,7 @@ def history(tmp_path):
 
 @pytest.fixture
 def recorder(history):
-    return Recorder(history, has_records=True)
+    return Recorder(history, open_records=tuple, generation=history.generation)
 
 
 def standing(seconds, shown=5, **more):
@@ -129,9 +131,53 @@ def test_empty_history_recalls_nothing(history):
     nothing = recall(history.reader, NOON)
     assert (nothing.seen_at, nothing.records, nothing.events) == (None, None, ())
     assert nothing.keys_seen_at is None
+    assert nothing.is_read
     in_memory = open_history(None)
     in_memory.close()
-    assert recall(in_memory.reader, NOON) == nothing
+    assert recall(in_memory.reader, NOON) == replace(nothing, is_read=False)
+
+
+@pytest.mark.parametrize("bit", [40, 58, 62])
+def test_flipped_bit_in_a_note_stops_no_start(history, recorder, bit):
+    """It is a time that no calendar can say, or a wrong one."""
+    recorder.record(Told(), standing(0))
+    assert history.flush()
+    with history._store._engine.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE notes SET value = value | (1 << {bit})")
+    recall(history.reader, NOON)
+
+
+def test_hours_are_not_recalled_as_minutes(history, recorder):
+    """Where minutes are not kept for long enough, the day's chart begins anew."""
+    recorder.record(Told(), standing(0))
+    recorder.record(Told(), standing(7_200))
+    assert history.flush()
+    assert len(recall(history.reader, at(7_200)).minutes) == 1
+    with history._store._engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM minutes")
+    assert recall(history.reader, at(7_200)).minutes == ()
+
+
+def test_history_with_a_hole_is_told_all_that_is_open(history):
+    """Whatever it alone has as open ended meanwhile; a note of before is not believed."""
+    open_ones = [Record("a", at(0)), Record("b", at(0))]
+    recorder = Recorder(
+        history, open_records=lambda: iter(open_ones), generation=history.generation
+    )
+    found = [Transition(Step.FOUND, one, moment(0)) for one in [*open_ones, Record("c", at(0))]]
+    recorder.record(Told(transitions=found), standing(0))
+    assert history.flush()
+    assert len(history.reader.open_records()) == 3
+    history._opened += 1  # as if its file had been begun anew
+    history.record(Note(KEYS_SEEN, 7, history.generation - 1))
+    recorder.record(Told(), Standing())
+    recorder.record(Told(), standing(60))
+    recorder.record(Told(), standing(63))
+    assert history.flush()
+    assert {one.session_id for one in history.reader.open_records()} == {"a", "b"}
+    ending = history.reader.record("c").ending
+    assert (ending.reason, ending.earliest, ending.latest) == (Reason.UNKNOWN, at(0), at(60))
+    assert recall(history.reader, at(70)).keys_seen_at == Moment(at(63), 0.0)
 
 
 def test_records_are_recalled_once_a_first_scan_has_ended(history):
@@ -139,7 +185,7 @@ def test_records_are_recalled_once_a_first_scan_has_ended(history):
     Recorder(history).record(Told(), standing(0))
     assert history.flush()
     assert recall(history.reader, at(60)).records is None
-    Recorder(history, has_records=True).record(Told(), standing(1))
+    Recorder(history, open_records=tuple).record(Told(), standing(1))
     assert history.flush()
     recalled = recall(history.reader, at(60))
     assert (recalled.records, recalled.keys_seen_at) == ((), Moment(at(1), 0.0))

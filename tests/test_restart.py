@@ -14,10 +14,13 @@ from kato_panel.config import load
 from kato_panel.domain.health import Health
 from kato_panel.domain.series import Range
 from kato_panel.history import Reader
+from kato_panel.history.store import Store
+from kato_panel.recording import KEYS_SEEN
 from kato_panel.runtime import Runtime
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
 from tests.following import Reader as Following
+from tests.history.making import wait_until
 from tests.service import ServiceProcess
 from tests.sources.redis_rig import RedisRig, Writer
 
@@ -265,6 +268,41 @@ def test_history_that_is_off_says_so(tmp_path, monkeypatch):
             runtime.stop()
             reader.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_history_that_was_begun_anew_tells_no_phantom_births(tmp_path, rig):
+    """Nor one that was opened late any phantom ends: the next start knows who is open."""
+    path, writer = tmp_path / "history.db", Writer(rig)
+    kept = [writer.create() for _ in range(5)]
+    with EmbeddedSimulator(rate=0, initial=0) as simulator:
+        with watching(simulator.url, path, REDIS_URL=rig.url) as (runtime, reader):
+            reader.until(lambda seen: seen.active == 5)
+            assert runtime.history.flush()
+            path.unlink()
+            reader.until(lambda _: "begun anew" in (runtime.history.status.notice or ""))
+            wait_until(lambda: len(runtime.history.reader.open_records()) == 5)
+            wait_until(lambda: runtime.history.reader.note(KEYS_SEEN) is not None)
+        tries = []
+
+        def fail_once(store, *given):
+            tries.append(store)
+            if len(tries) == 1:
+                raise OSError(28, "No space left on device")
+            return opening(store, *given)
+
+        opening = Store.open
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Store, "open", fail_once)
+            with watching(simulator.url, path, REDIS_URL=rig.url) as (runtime, reader):
+                reader.until(lambda seen: seen.active == 5)
+                writer.delete(kept[0])
+                reader.until(lambda seen: seen.active == 4)
+                wait_until(lambda: len(tries) == 2 and runtime.history.status.trouble is None)
+                wait_until(lambda: len(runtime.history.reader.open_records()) == 4)
+        with watching(simulator.url, path, REDIS_URL=rig.url) as (_, reader):
+            reader.until(lambda seen: seen.active == 4)
+            assert not [one for one in reader.events.values() if one.after_gap_seconds is not None]
+    writer.close()
 
 
 def test_start_that_fails_leaves_the_history_to_others(tmp_path, monkeypatch):

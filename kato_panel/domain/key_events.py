@@ -51,6 +51,8 @@ class KeyEvents:
             why = "no key event seen yet"
         else:
             why = "key events are off"
+        if self.wanted_flags == self._flags:  # so that nobody can do anything about it
+            return f"{why}: scanning"
         return f"{why}: scanning; to turn them on: {COMMAND} {quote(self.wanted_flags)}"
 
     def begin(self, flags: str | None) -> None:

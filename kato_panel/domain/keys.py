@@ -5,6 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from kato_panel.domain.events import Moment
 
@@ -102,6 +103,10 @@ class KeysSeen:
     expiries: Mapping[str, datetime | None]
 
 
+HEARTBEAT_SECONDS: Final = 2.0
+"""Between two signs of life of a source that tells each change."""
+
+
 @dataclass(frozen=True, slots=True)
 class ScanEnded:
     """
@@ -118,7 +123,7 @@ class ScanEnded:
     evictions
         Keys evicted since upstream's store began; ``None`` if it does not say.
     is_index_lost
-        Whether there are keys, and upstream counts none of them.
+        Whether upstream counts none of the keys that are there, or nothing at all is there.
     interval_seconds
         Until the next scan, where nothing but scans tells all changes; else 0.
     """

@@ -242,10 +242,12 @@ class Ledger:
         this = self._scan
         lives = [life for life in self._open.values() if life.scan != this]
         gone = [life for life in lives if life.record.session_id not in self._touched]
+        # The last session to be deleted takes the index with it; several at once are no sign.
+        is_index_lost = ended.is_index_lost and len(self._open) > 1
         has_evicted = _has_grown(self._evictions, ended.evictions)
         transitions = []
         for life in gone:
-            ending = _judge(life, ended, has_evicted)
+            ending = _judge(life, ended, is_index_lost, has_evicted)
             del self._open[life.record.session_id]
             closed = self._close(replace(life.told(), ending=ending))
             transitions.append(Transition(Step.ENDED, closed, ended.at))
@@ -317,10 +319,12 @@ class Ledger:
 
     def _count_drift(self, lapsed: AbstractSet[str]) -> int:
         """Count what is in the index without a key, after the changes told during the scan."""
-        changes = self._touched.items()
-        deleted = {who for who, change in changes if change is KeyChange.DELETED}
-        lapsing = {who for who, change in changes if change in _KEPT_IN_INDEX}
-        return len(((lapsed - deleted) | lapsing) - self._open.keys())
+        count = len(lapsed)  # of whom nobody is open now but who was told of meanwhile
+        for who, change in self._touched.items():
+            was_lapsed = who in lapsed
+            stays = change in _KEPT_IN_INDEX or (was_lapsed and change is not KeyChange.DELETED)
+            count += (stays and who not in self._open) - was_lapsed
+        return count
 
 
 def _described(record: Record, details: SessionDetails) -> Record:
@@ -334,15 +338,15 @@ def _described(record: Record, details: SessionDetails) -> Record:
     )
 
 
-def _judge(life: _Life, ended: ScanEnded, has_evicted: bool | None) -> Ending:  # noqa: FBT001 - called once
+def _judge(life: _Life, ended: ScanEnded, is_index_lost: bool, has_evicted: bool | None) -> Ending:  # noqa: FBT001 - called once
     """Say when and why a session ended whose key a scan has not found."""
     now = ended.at.wall
     earliest, latest = min(life.seen, now), now
     is_counted = life.record.session_id in ended.lapsed
     has_expired = life.expires is not None and life.expires <= now
-    if not is_counted and not ended.is_index_lost:
+    if not is_counted and not is_index_lost:
         reason = Reason.DELETED
-    elif has_expired or (is_counted and life.expires is None and has_evicted is not True):
+    elif has_expired or (is_counted and life.expires is None and has_evicted is False):
         reason = Reason.EXPIRED
         if life.expires is not None and has_evicted is False:
             earliest = max(earliest, life.expires)

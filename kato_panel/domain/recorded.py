@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from kato_panel.domain.records import Record
+from kato_panel.domain.rules import Alert
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -67,35 +70,120 @@ class AuditEntry:
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
     """
-    Something to be sent to another service.
+    Something to be sent to another service; a later one of the same id takes its place.
 
     Parameters
     ----------
+    id
+        The same whenever it is sent.
     at
         When it was put there; UTC.
-    kind
-        What it is.
+    target
+        To whom, by a name that holds no secret.
     body
         JSON text.
     attempts
         How often it was tried.
     sent_at
         When it was taken; ``None`` while it waits.
+    given_up
+        Why it is not tried any more; empty while it is.
     """
 
+    id: str
     at: datetime
-    kind: str
+    target: str
     body: str
     attempts: int = 0
     sent_at: datetime | None = None
+    given_up: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEntry:
+    """
+    An alert, and who said that they have seen it; a later one of the same id takes its place.
+
+    Parameters
+    ----------
+    alert
+        See `kato_panel.domain.rules`; its ticks are of no use to a later run.
+    acknowledged_at, acknowledged_by
+        When and by whom; ``None`` and empty if by nobody.
+    """
+
+    alert: Alert
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """
+    A rule that nobody is told of for some time; a later one of the same rule takes its place.
+
+    Parameters
+    ----------
+    rule, subject
+        Of whom; without a subject, of all.
+    until
+        UTC; one that is past ends the silence.
+    at, who
+        When and by whom it was ordered.
+    """
+
+    rule: str
+    subject: str
+    until: datetime
+    at: datetime
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One value of one metric; see `kato_panel.domain.rules.Measured`."""
+
+    at: datetime
+    metric: str
+    subject: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class AllOpen:
+    """
+    Every session that is open, where the record of them may have holes.
+
+    Whatever else is open in the record ended meanwhile, nobody knows why.
+
+    Parameters
+    ----------
+    at
+        When that was so; UTC.
+    records
+        All of them.
+    """
+
+    at: datetime
+    records: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One value that has to outlive the process, by its key; a later one takes its place."""
+    """
+    One value that has to outlive the process, by its key; a later one takes its place.
+
+    Parameters
+    ----------
+    key, value
+        What is noted.
+    generation
+        Of the record it is true for: it is not written into another. ``None`` if it always is.
+    """
 
     key: str
     value: int
+    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

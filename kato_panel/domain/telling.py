@@ -23,6 +23,7 @@ from kato_panel.domain.events import (
     SourceHeard,
 )
 from kato_panel.domain.keys import (
+    HEARTBEAT_SECONDS,
     KeyChange,
     KeyChanged,
     KeyEventsJudged,
@@ -175,7 +176,7 @@ class KeyedCount:
             drift=self.ledger.drift,
             is_cached=False,
             at=self._at,
-            interval_seconds=self._interval_seconds,
+            interval_seconds=max(self._interval_seconds, HEARTBEAT_SECONDS),
             has_key_events=self._are_on is True,
             evictions=self.ledger.evictions,
             wants_stream=self._keeps_stream or self._are_on is False,
@@ -243,8 +244,9 @@ class KeyedCount:
     def _report(self, observed: CountObserved) -> None:
         """Note KATO's own number, and for how many polls it has differed in the same way."""
         self._reported = observed
-        explained = (self.ledger.count or 0) + (self.ledger.drift or 0)
-        difference = observed.count - explained
+        if self.ledger.count is None or self.ledger.drift is None:
+            return
+        difference = observed.count - self.ledger.count - self.ledger.drift
         self._polls = self._polls + 1 if difference == self._difference else 1
         self._difference = difference
 

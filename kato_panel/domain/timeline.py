@@ -86,7 +86,9 @@ class Timeline:
             return
         until = self._until = seen_at.timestamp()
         self._gaps.extend((gap.began.timestamp(), gap.ended.timestamp()) for gap in gaps)
-        told = [event for event in events if event.at.timestamp() > until - CHANGES_SECONDS]
+        # What a clock that was ahead has written beyond it has no place.
+        since = until - CHANGES_SECONDS
+        told = [event for event in events if since < event.at.timestamp() <= until]
         first = told[0].at.timestamp() if told else until
         # Where single events are not known any more, their minutes stand for them.
         whole = [one for one in self._minutes.values() if one.start + MINUTE_SECONDS <= first]
@@ -178,13 +180,15 @@ class Timeline:
         return tuple(self._minutes.values())
 
     def _see(self, at: Moment) -> tuple[Gap | None, float]:
-        """Move the newest time; a clock that is set back does not move it back."""
+        """Move the newest time: with the clock, but never less than time has passed."""
         before, seen_tick = self._until, self._seen_tick
-        now = self._until = max(at.wall.timestamp(), before or 0.0)
+        passed_seconds = 0.0 if seen_tick is None else max(0.0, at.tick - seen_tick)
+        wall = at.wall.timestamp()
+        now = self._until = wall if before is None else max(wall, before + passed_seconds)
         self._seen_tick = at.tick
         if before is None or before == now:
             return None, now
-        if seen_tick is not None and at.tick - seen_tick <= self.gap_seconds:
+        if seen_tick is not None and passed_seconds <= self.gap_seconds:
             return None, now
         self._gaps.append((before, now))
         return _gap(before, now), now

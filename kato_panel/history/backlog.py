@@ -4,11 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from time import monotonic
 from typing import Final
 
-from kato_panel.domain.recorded import Looked
+from kato_panel.domain.recorded import AuditEntry, Looked
 from kato_panel.history.writer import Item
 
 GROUP_SECONDS: Final = 0.05
@@ -40,6 +39,8 @@ class Backlog:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._items: deque[Item] = deque()
+        self._writing: deque[Item] = deque()
+        """The group that was handed out; never given up for want of room."""
         self._looked: Looked | None = None
         self._looked_tick = monotonic() - LOOKED_SECONDS
         self._accepted = self._written = self._lost = self._asked = 0
@@ -50,7 +51,8 @@ class Backlog:
     def tally(self) -> Tally:
         """How it stands."""
         with self._changed:
-            return Tally(len(self._items), self._lost, self._written)
+            waiting = len(self._writing) + len(self._items)
+            return Tally(waiting, self._lost, self._written)
 
     def put(self, items: Iterable[Item]) -> None:
         """Add items, from any thread. Of looks only the newest is kept."""
@@ -97,11 +99,14 @@ class Backlog:
             end was asked for before.
         """
         with self._changed:
-            if not self._items and not self._is_stopping:
-                self._changed.wait(LOOKED_SECONDS)
-            if self._items:
-                self._changed.wait_for(self._is_group, GROUP_SECONDS)
-            group = list(islice(self._items, MAX_GROUP))
+            if not self._writing:
+                if not self._items and not self._is_stopping:
+                    self._changed.wait(LOOKED_SECONDS)
+                if self._items:
+                    self._changed.wait_for(self._is_group, GROUP_SECONDS)
+                while self._items and len(self._writing) < MAX_GROUP:
+                    self._writing.append(self._items.popleft())
+            group = list(self._writing)
             is_due = monotonic() - self._looked_tick >= LOOKED_SECONDS
             if self._looked is not None and (group or is_due or self._is_stopping):
                 group.append(self._looked)
@@ -114,11 +119,11 @@ class Backlog:
             self._changed.wait_for(lambda: self._is_stopping, timeout_seconds)
 
     def settle(self, group: Sequence[Item], *, is_written: bool) -> None:
-        """Take a group away; those of it that were given up meanwhile are gone already."""
+        """Take a group away, or a part of it from its beginning."""
         with self._changed:
             for item in group:
-                if self._items and self._items[0] is item:
-                    self._items.popleft()
+                if self._writing and self._writing[0] is item:
+                    self._writing.popleft()
                     self._written += is_written
                     self._lost += not is_written
             self._changed.notify_all()
@@ -132,6 +137,16 @@ class Backlog:
         return is_full or self._is_stopping or self._asked > self._settled
 
     def _trim(self) -> None:
-        while len(self._items) > self._most:
-            self._items.popleft()
-            self._lost += 1
+        """Give up the oldest; what people did only if nothing at all is kept."""
+        if self._most == 0:
+            self._lost += len(self._writing) + len(self._items)
+            self._writing.clear()
+            self._items.clear()
+        spared: list[Item] = []
+        while self._items and len(self._writing) + len(self._items) + len(spared) > self._most:
+            item = self._items.popleft()
+            if isinstance(item, AuditEntry):
+                spared.append(item)
+            else:
+                self._lost += 1
+        self._items.extendleft(reversed(spared))

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Final, Self
 
 from kato_panel.domain.events import Clock, Moment
+from kato_panel.domain.recorded import Note
 from kato_panel.errors import HistoryError
 from kato_panel.history.backlog import MAX_BUFFERED, MAX_WAITING, Backlog
 from kato_panel.history.engines import ERRORS, Fault, fault, words
@@ -105,6 +106,7 @@ class History:
         self._trouble: str | None = None
         self._notice: str | None = None
         self._is_open = False
+        self._opened = 0
         self._thread: threading.Thread | None = None
         self.reader = Reader(None, "the history is not open")
 
@@ -179,6 +181,16 @@ class History:
                 size_bytes=self._store.size_bytes,
             )
 
+    @property
+    def generation(self) -> int:
+        """
+        Moves whenever the record may have a hole: it was begun anew, opened late, or lost items.
+
+        Who told everything so far has to tell what is so now, once this has moved; a `Note` of
+        another generation is not written.
+        """
+        return self._opened + self._backlog.tally.lost
+
     def record(self, items: Item | Iterable[Item]) -> None:
         """
         Take items, from any thread; returns at once.
@@ -234,13 +246,15 @@ class History:
         former, self.reader = self.reader, self._store.reader()
         former.close()
         self._is_open = True
+        self._opened += 1
         if notice is not None:
             self._tell_notice(notice)
         self._tell_trouble(None)
 
     def _refuse(self, refusal: str) -> None:
         logger.warning("no history is recorded: %s", refusal)
-        self.reader = self._store.reader(refusal)
+        former, self.reader = self.reader, self._store.reader(refusal)
+        former.close()
         with self._told:
             self._refusal = refusal
         self._backlog.bound(0)
@@ -291,14 +305,15 @@ class History:
 
     def _open_again(self) -> None:
         if self._is_open:
-            logger.warning("the history's file is gone; it is begun anew")
+            self._tell_notice(f"the history's file is gone; {self._store.path} is begun anew")
         self._is_open = False
         self._store.close()
         self._open()
 
     def _write(self, group: Sequence[Item]) -> None:
+        generation = self.generation
         try:
-            self._store.write(group)
+            self._store.write([item for item in group if not _is_of_another(item, generation)])
         except ITEM_ERRORS as error:
             self._weigh(error, group)
             return
@@ -350,3 +365,7 @@ class History:
         except ITEM_ERRORS as error:
             self._weigh(error, ())
             return True
+
+
+def _is_of_another(item: Item, generation: int) -> bool:
+    return isinstance(item, Note) and item.generation not in {None, generation}

@@ -1,6 +1,7 @@
 """One writer for each file: whoever comes second learns who was first."""
 
 import contextlib
+import errno
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+HELD: Final = {errno.EWOULDBLOCK, errno.EACCES}
 _FAR: Final = 1 << 30
 """Windows locks bytes against reading too: far from the pid that others are to read."""
 
@@ -41,19 +43,22 @@ class WriterLock:
         Raises
         ------
         OSError
-            If the file cannot be made.
+            If the file cannot be made, or its disk knows no locks.
         """
         file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             _lock(file)
-        except OSError:
+        except OSError as error:
             try:
+                if error.errno not in HELD:
+                    raise
                 return _pid(os.read(file, 32))
             finally:
                 os.close(file)
         self._file = file
-        os.ftruncate(file, 0)
-        os.write(file, str(os.getpid()).encode())
+        with contextlib.suppress(OSError):  # a full disk: it is held all the same, by nobody's name
+            os.ftruncate(file, 0)
+            os.write(file, str(os.getpid()).encode())
         return None
 
     def release(self) -> None:

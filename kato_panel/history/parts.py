@@ -18,8 +18,11 @@ class Corrupt(HistoryError):  # noqa: N818 - the same
 
 
 def size(path: Path) -> int:
-    """Return the bytes of a file; 0 if there is none."""
-    return path.stat().st_size if path.exists() else 0
+    """Return the bytes of a file; 0 if there is none, or it cannot be looked up."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def part(path: Path, suffix: str) -> Path:

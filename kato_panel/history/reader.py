@@ -9,10 +9,18 @@ from typing import Any, Final, Self
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from kato_panel.domain.events import Kind
-from kato_panel.domain.recorded import AuditEntry, Gap
+from kato_panel.domain.recorded import (
+    AlertEntry,
+    AuditEntry,
+    Figure,
+    Gap,
+    OutboxEntry,
+    Silence,
+)
 from kato_panel.domain.records import Record
 from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file, schema
+from kato_panel.history.alerts import read_alert, read_figure, read_outbox, read_silence
 from kato_panel.history.counts import Counts, counts_between
 from kato_panel.history.pages import (
     FAR,
@@ -24,10 +32,12 @@ from kato_panel.history.pages import (
     read_cursor,
     read_recorded,
 )
-from kato_panel.history.rows import Row, micros, moment, read_record, readable
+from kato_panel.history.rows import MAX_MICROS, Row, micros, moment, read_record, readable
 from kato_panel.history.writer import LOOKED, SETBACK
 
 MAX_GAPS: Final = 500
+MAX_FIGURES: Final = 50_000
+"""A week of one every 15 s."""
 
 
 class Reader:
@@ -115,7 +125,7 @@ class Reader:
         return None if looked is None else moment(looked)
 
     def note(self, key: str) -> int | None:
-        """Return what was noted last under a key; ``None`` if nothing was."""
+        """Return what was noted last under a key; ``None`` if nothing was that makes sense."""
         with self._reading() as connection:
             return _note(connection, key)
 
@@ -260,6 +270,50 @@ class Reader:
             found = found.where(audit.id < read_cursor(cursor, 1)[0])
         return self._page(found, limit, read_audit, lambda row: str(row["id"]))
 
+    def alerts(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[AlertEntry]:
+        """List alerts by when they fired, the newest first; see `records` for the arguments."""
+        alerts = schema.alerts.c
+        found = select(schema.alerts).order_by(alerts.fired_at.desc(), alerts.id.desc())
+        found = _within(found, alerts.fired_at, since, until)
+        if cursor is not None:
+            fired, last = read_cursor(cursor, 2)
+            older = and_(alerts.fired_at == fired, alerts.id < last)
+            found = found.where(or_(alerts.fired_at < fired, older))
+        return self._page(found, limit, read_alert, lambda row: f"{row['fired_at']}:{row['id']}")
+
+    def firing_alerts(self) -> tuple[AlertEntry, ...]:
+        """List the alerts that are not over, the oldest first."""
+        alerts = schema.alerts.c
+        found = select(schema.alerts).where(alerts.resolved_at.is_(None))
+        return self._read(found.order_by(alerts.fired_at), read_alert)
+
+    def silences(self, at: datetime) -> tuple[Silence, ...]:
+        """List what is silent at a moment, UTC."""
+        found = select(schema.silences).where(schema.silences.c.until > micros(at))
+        return self._read(found, read_silence)
+
+    def figures(
+        self, metric: str, subject: str, since: datetime, until: datetime
+    ) -> tuple[Figure, ...]:
+        """List the newest `MAX_FIGURES` single values of a metric, oldest first."""
+        figures = schema.figures.c
+        found = select(schema.figures).where(figures.metric == metric, figures.subject == subject)
+        found = _within(found, figures.at, since, until)
+        return self._read(found.order_by(figures.at.desc()).limit(MAX_FIGURES), read_figure)[::-1]
+
+    def unsent(self) -> tuple[OutboxEntry, ...]:
+        """List what waits to be sent, the oldest first."""
+        outbox = schema.outbox.c
+        found = select(schema.outbox).where(outbox.sent_at.is_(None), outbox.given_up == "")
+        return self._read(found.order_by(outbox.id), read_outbox)
+
     def _read(self, found: Select[Any], read: Callable[[Row], Value]) -> tuple[Value, ...]:
         with self._reading() as connection:
             return readable(connection.execute(found).mappings(), read)
@@ -290,7 +344,8 @@ def probe(connection: Connection) -> None:
 def _note(connection: Connection, key: str) -> int | None:
     found = select(schema.notes.c.value).where(schema.notes.c.key == key)
     value = connection.scalar(found)
-    return value if type(value) is int else None
+    # A flipped bit is nothing that the database can notice.
+    return value if type(value) is int and abs(value) < MAX_MICROS else None
 
 
 def _within(

@@ -23,10 +23,10 @@ class Retention:
     Parameters
     ----------
     raw_days
-        Days for which single samples and events are kept.
+        Days for which single samples, figures and events are kept.
     minute_days
-        Days for which minutes, records of ended sessions, gaps and what was sent are kept. Hours
-        and the audit stay for ever, as do the records of open sessions.
+        Days for which minutes, records of ended sessions, alerts that are over, gaps and what was
+        sent are kept. Hours and the audit stay for ever, as do the records of open sessions.
     max_bytes
         Size of the file, its log aside, above which the oldest is given up earlier.
     """
@@ -107,14 +107,19 @@ def _aged(retention: Retention, now: int) -> Iterator[tuple[Table, ColumnElement
     yield schema.records, schema.records.c.ended_latest < minute
     yield schema.gaps, schema.gaps.c.ended < minute
     yield schema.outbox, schema.outbox.c.sent_at < minute
+    yield schema.outbox, (schema.outbox.c.given_up != "") & (schema.outbox.c.at < minute)
+    yield schema.figures, schema.figures.c.at < raw
+    yield schema.figure_minutes, schema.figure_minutes.c.start < minute - MINUTE
+    yield schema.alerts, schema.alerts.c.resolved_at < minute
+    yield schema.silences, schema.silences.c.until < minute
 
 
 def _give_up_oldest(connection: Connection) -> int:
     """Give up the oldest, single rows first, until there is room; the rest another turn."""
     for tables in (
-        ((schema.events, None), (schema.samples, None)),
+        ((schema.events, None), (schema.samples, None), (schema.figures, None)),
         ((schema.records, schema.records.c.ended_latest.is_not(None)),),
-        ((schema.minutes, None),),
+        ((schema.minutes, None), (schema.figure_minutes, None)),
     ):
         given_up = sum(_give_up(connection, table, condition) for table, condition in tables)
         if given_up:

@@ -22,10 +22,7 @@ from sqlalchemy import (
 
 APPLICATION_ID: Final = 0x4B41_5031
 """In the header of each of our files: `KAP1`."""
-VERSION: Final = 1
-
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
-"""By the version they begin at; each leads to the next and runs in the one transaction of all."""
+VERSION: Final = 2
 
 metadata = MetaData()
 
@@ -154,13 +151,82 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", Integer, primary_key=True),
+    Column("entry_id", Text, nullable=False, unique=True),
     Column("at", Integer, nullable=False),
-    Column("kind", Text, nullable=False),
+    Column("target", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("sent_at", Integer),
+    Column("given_up", Text, nullable=False),
     Index("outbox_by_sent", "sent_at"),
 )
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("alert_id", Text, nullable=False, unique=True),
+    Column("rule", Text, nullable=False),
+    # The whole rule as JSON: it may be another one by the time this is read.
+    Column("rule_body", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("severity", Text, nullable=False),
+    Column("value", Float, nullable=False),
+    Column("pending_at", Integer, nullable=False),
+    Column("fired_at", Integer, nullable=False),
+    Column("resolved_at", Integer),
+    Column("reason", Text, nullable=False),
+    Column("acknowledged_at", Integer),
+    Column("acknowledged_by", Text, nullable=False),
+    Index("alerts_by_time", "fired_at"),
+    Index("alerts_by_end", "resolved_at"),
+)
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("until", Integer, nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("who", Text, nullable=False),
+    UniqueConstraint("rule", "subject", name="silences_by_rule"),
+)
+figures = Table(
+    "figures",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("value", Float, nullable=False),
+    Index("figures_by_time", "at"),
+    Index("figures_by_metric", "metric", "subject", "at"),
+)
+figure_minutes = Table(
+    "figure_minutes",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("start", Integer, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("last", Float, nullable=False),
+    Column("lowest", Float, nullable=False),
+    Column("highest", Float, nullable=False),
+    UniqueConstraint("metric", "subject", "start", name="figure_minutes_by_metric"),
+    Index("figure_minutes_by_time", "start"),
+)
+
+
+def _add_alerts(connection: Connection) -> None:
+    """From 1: alerts, silences, figures; and an outbox, which was never written before."""
+    outbox.drop(connection)
+    metadata.create_all(
+        connection, [outbox, alerts, silences, figures, figure_minutes], checkfirst=False
+    )
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _add_alerts}
+"""By the version they begin at; each leads to the next and runs in the one transaction of all."""
 
 
 def columns() -> dict[str, set[str]]:

@@ -5,16 +5,41 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Table, case, func, insert, select, update
+from sqlalchemy import Connection, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from kato_panel.domain.events import Kind, SessionEvent
-from kato_panel.domain.recorded import AuditEntry, Gap, Looked, Note, OutboxEntry, Sample
-from kato_panel.domain.records import Record
+from kato_panel.domain.recorded import (
+    AlertEntry,
+    AllOpen,
+    AuditEntry,
+    Figure,
+    Gap,
+    Looked,
+    Note,
+    OutboxEntry,
+    Sample,
+    Silence,
+)
+from kato_panel.domain.records import Reason, Record, Witness
 from kato_panel.history import schema
-from kato_panel.history.rows import event_row, maybe, micros, record_row, text
+from kato_panel.history.alerts import alert_row, figure_row, outbox_row, silence_row
+from kato_panel.history.rows import event_row, micros, record_row, text
 
-Item = SessionEvent | Record | Sample | Looked | Gap | AuditEntry | OutboxEntry | Note
+Item = (
+    SessionEvent
+    | Record
+    | Sample
+    | Looked
+    | Gap
+    | AuditEntry
+    | OutboxEntry
+    | AllOpen
+    | AlertEntry
+    | Silence
+    | Figure
+    | Note
+)
 
 CHUNK: Final = 500
 """Values asked for in one statement."""
@@ -104,6 +129,9 @@ class _Group:
         self._records: list[Record] = []
         self._notes: dict[str, int] = {}
         self._plain: dict[Table, list[dict[str, Any]]] = {}
+        self._newest: dict[
+            tuple[Table, tuple[str, ...]], dict[tuple[Any, ...], dict[str, Any]]
+        ] = {}
         self._counts: list[tuple[int, int, int, int, int]] = []
         self._places: dict[int, int] = {}
         self._taken = 0
@@ -116,6 +144,8 @@ class _Group:
                 self._places.setdefault(seq, self._taken)
             case Record():
                 self._records.append(item)
+            case AllOpen():
+                self._close_others(item)
             case Sample(at=at, active=active, reported=reported, drift=drift):
                 counts = {"active": active, "reported": reported, "drift": drift}
                 self._add(schema.samples, {"at": micros(at), **counts})
@@ -133,19 +163,63 @@ class _Group:
                     for name in ("who", "action", "subject", "result")
                 }
                 self._add(schema.audit, {"at": micros(item.at), **words})
+            case _:
+                self._take_of_alerts(item)
+
+    def _take_of_alerts(self, item: OutboxEntry | AlertEntry | Silence | Figure) -> None:
+        match item:
             case OutboxEntry():
-                times = {"at": micros(item.at), "sent_at": maybe(micros, item.sent_at)}
-                words = {"kind": text(item.kind), "body": text(item.body)}
-                self._add(schema.outbox, {**times, **words, "attempts": item.attempts})
+                self._replace(schema.outbox, ("entry_id",), outbox_row(item))
+            case AlertEntry():
+                self._replace(schema.alerts, ("alert_id",), alert_row(item))
+            case Silence():
+                self._replace(schema.silences, ("rule", "subject"), silence_row(item))
+            case Figure():
+                self._add(schema.figures, figure_row(item))
 
     def _add(self, table: Table, row: dict[str, Any]) -> None:
         self._plain.setdefault(table, []).append(row)
+
+    def _close_others(self, item: AllOpen) -> None:
+        """Take every open session, and give an end to those that the record alone has as open."""
+        self._records += item.records
+        there = {text(record.session_id) for record in item.records}
+        records, at = schema.records.c, micros(item.at)
+        open_ones = select(records.id, records.session_id).where(records.ended_latest.is_(None))
+        lost = [
+            {"row": row, "ended_at": at}
+            for row, session_id in self._connection.execute(open_ones)
+            if session_id not in there
+        ]
+        if lost:
+            unknown = {"reason": Reason.UNKNOWN.value, "ended_by": Witness.SCAN.value}
+            earliest = case((records.seen < bindparam("ended_at"), records.seen), else_=at)
+            closed = update(schema.records).where(records.id == bindparam("row"))
+            self._connection.execute(
+                closed.values(
+                    ended_earliest=earliest, ended_latest=bindparam("ended_at"), **unknown
+                ),
+                lost,
+            )
+
+    def _replace(self, table: Table, keys: tuple[str, ...], row: dict[str, Any]) -> None:
+        """Take a row that takes the place of the one with the same key."""
+        rows = self._newest.setdefault((table, keys), {})
+        rows[tuple(row[key] for key in keys)] = row
 
     def write(self, tail: Tail) -> Tail:
         tail = self._write_events(tail)
         self._write_records()
         for table, rows in self._plain.items():
             self._connection.execute(insert(table), rows)
+        for (table, keys), newest in self._newest.items():
+            known = upsert(table)
+            changed = {name: known.excluded[name] for name in next(iter(newest.values()))}
+            self._connection.execute(
+                known.on_conflict_do_update(index_elements=keys, set_=changed),
+                [*newest.values()],
+            )
+        self._write_figure_minutes()
         for table, width in ((schema.minutes, MINUTE), (schema.hours, HOUR)):
             self._write_buckets(table, width)
         if self._notes:
@@ -245,6 +319,30 @@ class _Group:
                 lives[session_id] = (life[0], life[1], life[2])
         return lives
 
+    def _write_figure_minutes(self) -> None:
+        rows: dict[tuple[int, str, str], dict[str, Any]] = {}
+        for figure in self._plain.get(schema.figures, []):
+            start, value = figure["at"] // MINUTE * MINUTE, figure["value"]
+            begun = {"last": value, "lowest": value, "highest": value}
+            key = (start, figure["metric"], figure["subject"])
+            row = rows.setdefault(
+                key, {"start": start, "metric": key[1], "subject": key[2], **begun}
+            )
+            row["last"] = value
+            row["lowest"] = min(row["lowest"], value)
+            row["highest"] = max(row["highest"], value)
+        if not rows:
+            return
+        known, old = upsert(schema.figure_minutes), schema.figure_minutes.c
+        added = known.excluded
+        self._connection.execute(
+            known.on_conflict_do_update(
+                index_elements=["metric", "subject", "start"],
+                set_={"last": added.last, **_bounds(added, old)},
+            ),
+            [*rows.values()],
+        )
+
     def _write_buckets(self, table: Table, width: int) -> None:
         rows: dict[int, dict[str, int]] = {}
         for _, at, active, created, ended in sorted(self._counts):
@@ -273,13 +371,18 @@ class _Group:
             known.on_conflict_do_update(
                 set_={
                     "last": added.last,
-                    "lowest": case((added.lowest < old.lowest, added.lowest), else_=old.lowest),
-                    "highest": case(
-                        (added.highest > old.highest, added.highest), else_=old.highest
-                    ),
+                    **_bounds(added, old),
                     "created": old.created + added.created,
                     "ended": old.ended + added.ended,
                 }
             ),
             list(rows.values()),
         )
+
+
+def _bounds(added: Any, old: Any) -> dict[str, Any]:
+    """Widen the bounds that are there by those that come."""
+    return {
+        "lowest": case((added.lowest < old.lowest, added.lowest), else_=old.lowest),
+        "highest": case((added.highest > old.highest, added.highest), else_=old.highest),
+    }

@@ -7,6 +7,8 @@ from tornado.web import RequestHandler
 from kato_panel import messages
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.endpoint import Endpoint
+from kato_panel.server.feed import Feed
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now
 
@@ -53,11 +55,29 @@ class UnknownRequest(JsonRequest):
         self.finish(messages.error("not_found", f"{self.request.path} is not known"))
 
 
-def routes(runtime: Runtime) -> list[Route]:
-    """List our routes, for the Tornado application that will have them."""
+def make_feed(runtime: Runtime) -> Feed | None:
+    """Make what the clients of ``/ws`` are told by; ``None`` where that is switched off."""
+    return Feed(runtime) if runtime.settings.websocket_enabled else None
+
+
+def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
+    """
+    List our routes, for the Tornado application that will have them.
+
+    Parameters
+    ----------
+    runtime
+        What they ask.
+    feed
+        By which the clients of ``/ws`` are told; without one there is no such route.
+    """
     runtime.has_routes = True
     given = {"runtime": runtime}
+    endpoint: list[Route] = []
+    if feed is not None:
+        endpoint.append((r"/ws", Endpoint, {**given, "feed": feed}))
     return [
+        *endpoint,
         (r"/healthz", HealthRequest, given),
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),

@@ -17,7 +17,7 @@ from tornado.websocket import WebSocketClosedError
 from kato_panel import runtime as runtimes
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
-from kato_panel.server.api import StartPageRequest, routes
+from kato_panel.server.api import StartPageRequest, make_feed, routes
 from kato_panel.server.static import static_routes
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,11 @@ class Service:
     unused_seconds
         How long a visit without a socket is kept for its return.
 
+    Attributes
+    ----------
+    feed
+        What the clients of ``/ws`` are told by; ``None`` where that is switched off.
+
     Raises
     ------
     ConfigError
@@ -52,6 +57,7 @@ class Service:
         self, runtime: Runtime, page: Callable[[], Any], *, unused_seconds: float = UNUSED_SECONDS
     ) -> None:
         self.runtime = runtime
+        self.feed = make_feed(runtime)
         host, port = runtime.settings.host, runtime.settings.port
         try:
             port = _probe_port(host, port)
@@ -63,7 +69,7 @@ class Service:
                 title="KATO sessions",
                 extra_patterns=[
                     (r"/", StartPageRequest, {"runtime": runtime}),
-                    *routes(runtime),
+                    *routes(runtime, self.feed),
                     *static_routes(),
                 ],
                 session_token_expiration=TOKEN_SECONDS,
@@ -93,6 +99,8 @@ class Service:
 
     def stop(self) -> None:
         """End what `start` began."""
+        if self.feed is not None:
+            self.feed.stop()
         self._server.stop(wait=False)
         self._server.unlisten()
         self.runtime.stop()

@@ -21,14 +21,15 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from kato_panel.domain.detail import Reading
 from kato_panel.domain.events import Clock, LookFailed
 from kato_panel.domain.listing import Row
-from kato_panel.errors import SourceError, SourceUnavailable
+from kato_panel.errors import PayloadError, SourceError, SourceUnavailable
 from kato_panel.sources.redis_keys import SessionKeys
 from kato_panel.sources.redis_listener import ANSWER_SECONDS, Listener
 from kato_panel.sources.redis_rows import RowReader
-from kato_panel.sources.redis_visit import Tell, Visit
+from kato_panel.sources.redis_visit import SCAN_SHARE, Tell, Visit
 from kato_panel.sources.words import describe_failure
 
 RETRY_SECONDS: Final = 1.0
+MAX_REST_SECONDS: Final = 600.0
 
 
 class RedisSource:
@@ -117,14 +118,17 @@ class RedisSource:
             Takes what is observed; see `kato_panel.domain.keys`.
         """
         while True:
-            began_tick = self._clock().tick
+            began_tick, share = self._clock().tick, 0.0
             try:
                 await self._visit(tell)
             except (SourceError, RedisError, OSError, TimeoutError) as error:
+                # What is too much to be read now will be at once, and takes long to read.
+                share = SCAN_SHARE if isinstance(error, PayloadError) else 0.0
                 self._trouble = _describe(error)
                 tell(LookFailed(self.name, self._trouble, self._clock()))
-            rest_seconds = RETRY_SECONDS - (self._clock().tick - began_tick)
-            await asyncio.sleep(max(0.1, rest_seconds))
+            spent_seconds = self._clock().tick - began_tick
+            rest_seconds = max(0.1, RETRY_SECONDS - spent_seconds, share * spent_seconds)
+            await asyncio.sleep(min(rest_seconds, MAX_REST_SECONDS))
 
     async def _visit(self, tell: Tell) -> None:
         """Keep both connections until one of them fails, and raise why."""

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -14,8 +15,8 @@ from kato_panel.domain.keys import SessionDetails
 from kato_panel.domain.ledger import MAX_OPEN
 from kato_panel.errors import PayloadError
 from kato_panel.sources import payloads
+from kato_panel.sources.redis_listener import ANSWER_SECONDS
 
-ANSWER_SECONDS: Final = 2.0
 SCAN_COUNT: Final = 1_000
 MAX_INDEX: Final = 5 * MAX_OPEN
 MAX_LEFT: Final = 10**13
@@ -46,7 +47,7 @@ class SessionKeys:
     async def read_flags(self) -> str | None:
         """Read the setting of key events; ``None`` where that is refused."""
         try:
-            answer = await self.wait(self._redis.config_get(FLAGS))
+            answer = await self.wait(lambda: self._redis.config_get(FLAGS))
         except ResponseError:
             return None
         flags = answer.get(FLAGS, answer.get(FLAGS.encode()))
@@ -54,7 +55,7 @@ class SessionKeys:
 
     async def set_flags(self, flags: str) -> None:
         """Change the setting of key events: the only thing that is ever written."""
-        await self.wait(self._redis.config_set(FLAGS, flags))
+        await self.wait(lambda: self._redis.config_set(FLAGS, flags))
 
     async def read_index(self) -> set[str]:
         """
@@ -68,9 +69,8 @@ class SessionKeys:
         index: set[str] = set()
         cursor = 0
         while True:
-            cursor, members = await self.wait(
-                self._redis.sscan(payloads.INDEX_KEY, cursor=cursor, count=SCAN_COUNT)
-            )
+            ask = partial(self._redis.sscan, payloads.INDEX_KEY, cursor, count=SCAN_COUNT)
+            cursor, members = await self.wait(ask)
             index.update(filter(None, map(payloads.session_id, members)))
             if len(index) > MAX_INDEX:
                 raise PayloadError(f"the index has more than {MAX_INDEX} sessions")
@@ -82,9 +82,8 @@ class SessionKeys:
         keys: set[str] = set()
         cursor = 0
         while True:
-            cursor, found = await self.wait(
-                self._redis.scan(cursor=cursor, match=payloads.KEY_PATTERN, count=SCAN_COUNT)
-            )
+            ask = partial(self._redis.scan, cursor, match=payloads.KEY_PATTERN, count=SCAN_COUNT)
+            cursor, found = await self.wait(ask)
             keys.update(filter(None, map(payloads.session_id, found)))
             if len(keys) > MAX_INDEX:
                 raise PayloadError(f"more than {MAX_INDEX} sessions have keys")
@@ -117,7 +116,8 @@ class SessionKeys:
         at = self._clock()
         details: list[SessionDetails] = []
         for batch in _batches(zip(keys, lengths, lefts, strict=True)):
-            values = await self.wait(self._redis.mget([keys[who] for who, _ in batch]))
+            asked = [keys[who] for who, _ in batch]
+            values = await self.wait(partial(self._redis.mget, asked))
             for (who, left), value in zip(batch, values, strict=True):
                 # What is no text, or gone by now, comes as None.
                 with contextlib.suppress(PayloadError):
@@ -128,7 +128,7 @@ class SessionKeys:
     async def read_evictions(self) -> int | None:
         """Read how many keys were evicted since Redis began; ``None`` where that is refused."""
         try:
-            return payloads.evicted_keys(await self.wait(self._redis.info("stats")))
+            return payloads.evicted_keys(await self.wait(lambda: self._redis.info("stats")))
         except NoPermissionError:
             return None
 
@@ -137,18 +137,18 @@ class SessionKeys:
         pipeline = self._redis.pipeline(transaction=False)
         for command in commands:
             pipeline.execute_command(*command)
-        answers: list[Any] = await self.wait(pipeline.execute(raise_on_error=False))
+        answers: list[Any] = await self.wait(lambda: pipeline.execute(raise_on_error=False))
         return answers
 
-    async def wait(self, answer: Awaitable[Any]) -> Any:
+    async def wait(self, ask: Callable[[], Awaitable[Any]]) -> Any:
         """
-        Wait for one's turn to ask, then for the answer, but not longer than `ANSWER_SECONDS`.
+        Wait for one's turn, ask, and wait for the answer, but not longer than `ANSWER_SECONDS`.
 
         The library's own limit is set anew for each of a pipeline's answers, which takes a third
         of the time of a scan.
         """
         async with self._turn, asyncio.timeout(ANSWER_SECONDS):
-            return await answer
+            return await ask()
 
 
 def _expiry(at: Moment, left: object) -> datetime | None:

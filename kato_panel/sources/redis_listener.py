@@ -43,13 +43,13 @@ class Listener:
         self._fences: deque[asyncio.Future[None]] = deque()
 
     async def begin(self) -> None:
-        """Connect and subscribe; whatever changes after this is told."""
-        await self._connection.connect()
-        database = self._connection.db
-        channels = [f"__keyevent@{database}__:{change.decode()}" for change in _CHANGES]
-        await self._connection.send_command("SUBSCRIBE", *channels)
-        for _ in channels:
-            async with asyncio.timeout(ANSWER_SECONDS):
+        """Connect and subscribe, in time; whatever changes after this is told."""
+        async with asyncio.timeout(ANSWER_SECONDS):
+            await self._connection.connect()
+            database = self._connection.db
+            channels = [f"__keyevent@{database}__:{change.decode()}" for change in _CHANGES]
+            await self._connection.send_command("SUBSCRIBE", *channels)
+            for _ in channels:
                 await self._connection.read_response()
 
     async def receive(self) -> None:

@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -25,6 +26,8 @@ MGET_BYTES: Final = 1 << 20
 GONE: Final = -2
 """Redis' answer to PTTL where there is no key."""
 
+Wait = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
+
 
 class RowReader:
     """
@@ -37,12 +40,11 @@ class RowReader:
     clock
         Gives the time.
     wait
-        Waits for one's turn on it, and for the answer: a scan delays no page by more than a part.
+        Waits for one's turn on it, asks, and waits for the answer: a scan delays no page by more
+        than a part.
     """
 
-    def __init__(
-        self, redis: Redis, clock: Clock, wait: Callable[[Awaitable[Any]], Awaitable[Any]]
-    ) -> None:
+    def __init__(self, redis: Redis, clock: Clock, wait: Wait) -> None:
         self._redis = redis
         self._clock = clock
         self._wait = wait
@@ -60,7 +62,7 @@ class RowReader:
         bodies: dict[str, bytes] = {}
         for batch in _batches(measures):
             keys = [payloads.session_key(who) for who in batch]
-            values = await self._wait(self._redis.mget(keys))
+            values = await self._wait(partial(self._redis.mget, keys))
             bodies |= {who: body for who, body in zip(batch, values, strict=True) if body}
         return at, await asyncio.to_thread(_rows, at, measures, bodies)
 
@@ -83,7 +85,7 @@ class RowReader:
         if length > payloads.MAX_BODY_BYTES:
             trouble = f"its value is {length} bytes long, must be at most {payloads.MAX_BODY_BYTES}"
             return at, Reading(row, value_bytes=length, trouble=trouble)
-        body = await self._wait(self._redis.get(payloads.session_key(session_id)))
+        body = await self._wait(partial(self._redis.get, payloads.session_key(session_id)))
         if body is None:
             return at, None
         try:
@@ -105,7 +107,7 @@ class RowReader:
             pipeline.execute_command("PTTL", key)
         if not session_ids:
             return self._clock().wall, {}
-        answers = await self._wait(pipeline.execute(raise_on_error=False))
+        answers = await self._wait(partial(pipeline.execute, raise_on_error=False))
         lengths, lefts = answers[::2], answers[1::2]
         for refusal in lefts:
             if isinstance(refusal, Exception):

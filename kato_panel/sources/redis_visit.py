@@ -16,6 +16,7 @@ from typing import Any, Final
 from kato_panel.domain.events import Clock, Observation, SourceConnected, SourceHeard
 from kato_panel.domain.key_events import KeyEvents
 from kato_panel.domain.keys import (
+    HEARTBEAT_SECONDS,
     KeyChange,
     KeyChanged,
     KeyEventsJudged,
@@ -34,10 +35,9 @@ from kato_panel.sources.redis_listener import Listener
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS: Final = 2.0
 RECONCILE_SECONDS: Final = 60.0
 SCAN_SHARE: Final = 10.0
-"""Where scans alone tell changes, they rest for so many times their own duration."""
+"""Scans rest for so many times their own duration."""
 PROMPTED_SECONDS: Final = 1.0
 """At least between two scans, however often somebody prompts."""
 PART: Final = 500
@@ -180,7 +180,8 @@ class Visit:
             spent_seconds = self._clock().tick - began_tick
             least_seconds = max(0.0, PROMPTED_SECONDS - spent_seconds)
             await asyncio.sleep(least_seconds)
-            pace_seconds = self._pace_seconds(spent_seconds) or RECONCILE_SECONDS
+            rest_seconds = max(RECONCILE_SECONDS, SCAN_SHARE * spent_seconds)
+            pace_seconds = self._pace_seconds(spent_seconds) or rest_seconds
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, pace_seconds - spent_seconds - least_seconds)):
                     await self._asked.wait()
@@ -214,7 +215,7 @@ class Visit:
         at = self._clock()
         await self._listener.wait_for_fence()
         found = live - self._touched if self._touched else live
-        is_index_lost = bool(found) and index.isdisjoint(found)
+        is_index_lost = index.isdisjoint(found) if found else not index
         self._compare(live)
         await asyncio.sleep(0)  # comparing and concluding each take their time
         pace_seconds = self._pace_seconds(at.tick - began.tick)

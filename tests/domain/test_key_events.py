@@ -65,6 +65,14 @@ def test_setting_that_was_turned_on_since_is_noticed_by_a_birth():
     assert judged.are_on
 
 
+def test_command_that_would_change_nothing_is_not_told():
+    """The setting is as it should be, and something was missed all the same."""
+    judged = KeyEvents()
+    judged.begin("Egxen")
+    judged.miss(0.0)
+    assert judged.remark == "key events miss changes: scanning"
+
+
 def test_setting_that_was_turned_off_since_is_noticed_by_a_scan():
     """Until a new connection reads it again."""
     judged = KeyEvents()

@@ -23,7 +23,7 @@ def scan(ledger, *live, index=None, at=2.0, expires=3_600.0, evictions=0):
     expiry = None if expires is None else moment(expires).wall
     ledger.see(KeysSeen("redis", moment(at), dict.fromkeys(live, expiry)))
     counted = set(live) if index is None else set(index)
-    is_lost = bool(live) and counted.isdisjoint(live)
+    is_lost = counted.isdisjoint(live) if live else not counted
     return ledger.end_scan(ScanEnded("redis", moment(at), counted - {*live}, evictions, is_lost))
 
 
@@ -237,6 +237,22 @@ def test_lost_index_deletes_nobody(expires, reason):
     """Some tools delete it: then it says nothing about who was deleted."""
     ledger = restored(seen("a", expires=moment(expires).wall), seen("b"))
     (told,) = scan(ledger, "b", index=[], at=20.0)
+    assert told.record.ending.reason is reason
+
+
+def test_store_that_came_back_empty_deletes_nobody():
+    """Restarted without its data, or flushed; but the last one to be deleted takes the index."""
+    several = restored(seen("a"), seen("b"))
+    assert {told.record.ending.reason for told in scan(several, at=20.0)} == {Reason.UNKNOWN}
+    (last,) = scan(restored(seen("a")), at=20.0)
+    assert last.record.ending.reason is Reason.DELETED
+
+
+@pytest.mark.parametrize(("evictions", "reason"), [(0, Reason.EXPIRED), (None, Reason.UNKNOWN)])
+def test_end_of_whom_nobody_knows_when_they_expire_needs_evidence(evictions, reason):
+    """Where keys may have been evicted, nobody can say that it expired."""
+    ledger = restored(seen("a"), seen("b"), evictions=evictions)
+    (told,) = scan(ledger, "b", index=["a", "b"], at=20.0, evictions=evictions)
     assert told.record.ending.reason is reason
 
 

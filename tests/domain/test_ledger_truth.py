@@ -199,7 +199,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.scan = None
         self.deliver()
         at = moment(self.store.seconds)
-        is_lost = bool(self.found) and self.index.isdisjoint(self.found)
+        is_lost = self.index.isdisjoint(self.found) if self.found else not self.index
         ended = ScanEnded("redis", at, set(self.lapsed), self.store.evictions, is_lost)
         self.take(self.ledger.end_scan(ended))
         if self.ledger.is_suspicious or not self.settles:

@@ -13,6 +13,7 @@ from kato_panel.domain.events import (
     SourceHeard,
 )
 from kato_panel.domain.keys import (
+    HEARTBEAT_SECONDS,
     KeyChange,
     KeyChanged,
     KeyEventsJudged,
@@ -229,3 +230,11 @@ def test_suspicion_asks_for_a_look(teller):
     assert teller.standing.wants_look
     teller.observe(ScanBegan("redis", moment(3)))
     assert not teller.standing.wants_look
+
+
+def test_sign_of_life_is_no_gap_however_often_others_are_asked():
+    """A source that tells each change is heard every two seconds."""
+    teller = KeyedCount(Ledger(lambda _: None))
+    teller.observe(ScanBegan("redis", moment(0)))
+    teller.observe(ScanEnded("redis", moment(0), set()))
+    assert teller.standing.interval_seconds == HEARTBEAT_SECONDS == 2

@@ -167,6 +167,20 @@ def test_clock_that_is_set_back_does_not_turn_the_line_around(timeline):
     assert list(times) == sorted(times)
 
 
+def test_time_passes_and_gaps_are_noticed_whatever_the_clock_says(timeline):
+    """By as much as has really passed."""
+
+    def late(seconds):
+        return type(moment(0))(moment(seconds - 1_800).wall, moment(seconds).tick)
+
+    timeline.add(event(Kind.CREATED, 1, 11), late(4))
+    timeline.add(event(Kind.CREATED, 1, 12), late(7))
+    assert timeline.observe(late(12), 12) is None
+    gap = timeline.observe(late(312), 12)
+    assert gap == Gap(moment(12).wall, moment(312).wall)
+    assert told(timeline.series(Range.HOUR))[:3] == [(0, 10), (4, 11), (7, 12)]
+
+
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 500), min_size=601, max_size=2000))
 def test_long_lines_are_thinned_to_their_bounds(values):
@@ -246,6 +260,16 @@ def test_restored_line_begins_with_what_its_first_event_says():
     assert told(timeline.series(Range.HOUR)) == [(-600, 6), (-580, 6)]
     assert timeline.observe(moment(-575), 6) is not None
     assert told(timeline.series(Range.HOUR))[-1] == (-575, 6)
+
+
+def test_what_a_clock_that_was_ahead_has_written_is_not_restored():
+    """Times never fall."""
+    timeline = Timeline(9.0)
+    events = [told_at(-590, Kind.CREATED, 4, 6), told_at(900, Kind.CREATED, 1, 7)]
+    timeline.restore(minutes(6), events, [], moment(-580).wall)
+    timeline.observe(moment(-575), 7)
+    times = timeline.series(Range.HOUR).times
+    assert list(times) == sorted(times)
 
 
 def test_nothing_is_restored_where_nothing_was_recorded():

@@ -7,12 +7,14 @@ from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 
-from kato_panel.domain.events import Kind, SessionEvent
+from kato_panel.domain.events import Kind, Moment, SessionEvent
 from kato_panel.domain.records import Ending, Reason, Record, Witness
+from kato_panel.domain.rules import Alert, Rule, Severity
 from kato_panel.history import History
 from tests.conftest import NOON, ManualClock
 
 KATO = "http://kato:8000"
+RULE = Rule("cpu", "container_cpu_percent", ">", 80.0, severity=Severity.ERROR)
 
 
 def at(seconds):
@@ -32,6 +34,17 @@ def record(session_id, created=0.0, ended=None, node="n1", reason=Reason.EXPIRED
         ending = Ending(at(ended), at(ended), reason, Witness.KEY_EVENT)
     created_at = None if created is None else at(created)
     return Record(session_id, at(created or 0), node, created_at, ending=ending, **more)
+
+
+def alert(fired, *, ended=None, rule=None, subject="kato", **more):
+    over = None if ended is None else moment_of_record(ended)
+    began = moment_of_record(fired)
+    return Alert(rule or RULE, subject, began, began, 91.5, over, **more)
+
+
+def moment_of_record(seconds):
+    """A moment as the history gives it back: another run's ticks are of no use."""
+    return Moment(at(seconds), 0.0)
 
 
 def open_history(path, upstream=KATO, *, is_demo=False, clock=None, **more):

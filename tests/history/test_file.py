@@ -11,6 +11,9 @@ from kato_panel.errors import HistoryError
 from kato_panel.history import History, Reader, file, migration, schema, store
 from tests.history.making import KATO, at, event, open_history, record, wait_until
 
+VERSION = schema.VERSION
+BACKUP = f"h.db.backup-v{VERSION}"
+
 
 def filled(path, upstream=KATO, *, n=50, **more):
     """Make a history with events, and close it."""
@@ -384,8 +387,8 @@ def next_version(monkeypatch):
     """Let this program be of the next version, with a step to it."""
 
     def set_step(step):
-        monkeypatch.setattr(schema, "VERSION", 2)
-        monkeypatch.setattr(schema, "MIGRATIONS", {1: step})
+        monkeypatch.setattr(schema, "VERSION", VERSION + 1)
+        monkeypatch.setattr(schema, "MIGRATIONS", {VERSION: step})
 
     return set_step
 
@@ -394,21 +397,21 @@ def test_older_file_is_copied_then_brought_to_the_version(path, next_version):
     """The copy is the whole of what was there, and opens by itself."""
     filled(path)
     next_version(add_column)
-    with pytest.raises(HistoryError, match="is of version 1, must be 2"):
+    with pytest.raises(HistoryError, match=f"is of version {VERSION}, must be {VERSION + 1}"):
         Reader.open(path)
     history = open_history(path)
     assert (history.status.trouble, history.status.notice) == (None, None)
     history.record(event(1))
     assert history.flush()
     history.close()
-    assert execute(path, "PRAGMA user_version", "SELECT why FROM gaps") == [[(2,)], []]
+    assert execute(path, "PRAGMA user_version", "SELECT why FROM gaps") == [[(VERSION + 1,)], []]
     assert count(path) == 51
-    assert beside(path) == ["h.db.backup-v1"]
-    copy = path.with_name("h.db.backup-v1")
+    assert beside(path) == [BACKUP]
+    copy = path.with_name(BACKUP)
     assert count(copy) == 50
-    assert execute(copy, "PRAGMA user_version") == [[(1,)]]
+    assert execute(copy, "PRAGMA user_version") == [[(VERSION,)]]
     filled(path)
-    assert beside(path) == ["h.db.backup-v1"]
+    assert beside(path) == [BACKUP]
 
 
 def test_copy_is_a_history(path, next_version, monkeypatch):
@@ -417,7 +420,7 @@ def test_copy_is_a_history(path, next_version, monkeypatch):
     next_version(add_column)
     open_history(path).close()
     monkeypatch.undo()
-    history = open_history(path.with_name("h.db.backup-v1"))
+    history = open_history(path.with_name(BACKUP))
     assert history.status.trouble is None
     assert len(history.reader.events().rows) == 50
     history.close()
@@ -429,11 +432,14 @@ def test_step_that_fails_changes_nothing(path, next_version):
     next_version(fail)
     for copies in (1, 2):
         history = open_history(path)
-        assert "could not be brought from version 1 to 2" in history.status.trouble
+        assert (
+            f"could not be brought from version {VERSION} to {VERSION + 1}"
+            in history.status.trouble
+        )
         history.close()
         assert len(beside(path)) == copies
     found = execute(path, "PRAGMA user_version", "SELECT * FROM pragma_table_info('gaps')")
-    assert found[0] == [(1,)]
+    assert found[0] == [(VERSION,)]
     assert "why" not in [column[1] for column in found[1]]
     assert count(path) == 50
 
@@ -445,7 +451,7 @@ def test_step_without_room_is_tried_again(path, next_version, monkeypatch):
     history = open_history(path)
     assert "disk is full" in history.status.trouble
     history.record(event(1))
-    monkeypatch.setattr(schema, "MIGRATIONS", {1: add_column})
+    monkeypatch.setattr(schema, "MIGRATIONS", {VERSION: add_column})
     wait_until(lambda: history.status.trouble is None)
     assert history.flush()
     history.close()
@@ -466,20 +472,20 @@ def test_copy_without_room_is_tried_again(path, next_version, monkeypatch):
         patched.setattr(migration, "sync", refuse)
         history = open_history(path)
         assert "cannot be opened: database or disk is full" in history.status.trouble
-        assert execute(path, "PRAGMA user_version") == [[(1,)]]
+        assert execute(path, "PRAGMA user_version") == [[(VERSION,)]]
     wait_until(lambda: history.status.trouble is None)
     history.close()
-    assert beside(path) == ["h.db.backup-v1"]
+    assert beside(path) == [BACKUP]
 
 
 def test_unfinished_copy_is_not_taken_for_one(path, next_version):
     """A process that is killed while it copies leaves no backup that is none."""
     filled(path)
-    path.with_name("h.db.backup-v1.unfinished").write_bytes(b"half")
+    path.with_name(f"{BACKUP}.unfinished").write_bytes(b"half")
     next_version(add_column)
     open_history(path).close()
-    assert count(path.with_name("h.db.backup-v1")) == 50
-    assert beside(path) == ["h.db.backup-v1"]
+    assert count(path.with_name(BACKUP)) == 50
+    assert beside(path) == [BACKUP]
 
 
 def test_reader_refuses_what_is_not_a_history(path):

@@ -1,6 +1,8 @@
 """What goes in comes out, whoever asks."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,10 +12,11 @@ from time import monotonic
 import pytest
 
 from kato_panel.domain.events import Kind, Name
-from kato_panel.domain.recorded import AuditEntry, Gap, Looked, Note, OutboxEntry, Sample
+from kato_panel.domain.recorded import AuditEntry, Gap, Looked, Note, Sample
 from kato_panel.domain.records import Reason, Witness
 from kato_panel.errors import HistoryError
 from kato_panel.history import Reader
+from kato_panel.history.lock import WriterLock
 from tests.conftest import NOON
 from tests.history.making import at, event, open_history, record, wait_until, writing_process
 
@@ -103,7 +106,7 @@ def test_the_rest_comes_back_too(history):
     entries = [AuditEntry(at(n), "me", "delete", f"s{n}", "deleted") for n in range(5)]
     gaps = [Gap(at(0), at(9)), Gap(at(20), at(30)), Gap(at(40), at(50))]
     assert history.reader.last_seen() is None
-    history.record([*entries, *gaps, OutboxEntry(at(1), "hook", "{}"), Note("evictions", 7)])
+    history.record([*entries, *gaps, Note("evictions", 7)])
     history.record([Looked(at(3)), Sample(at(4), 12, 13, 1), Looked(at(5)), Note("evictions", 8)])
     assert history.flush()
     assert all_pages(history.reader.audit, limit=2) == entries[::-1]
@@ -255,6 +258,40 @@ def test_second_writer_is_refused_with_the_first_ones_pid(tmp_path):
     third = open_history(path)
     assert third.status.trouble is None
     third.close()
+
+
+def test_full_disk_leaves_no_lock_behind(tmp_path, monkeypatch):
+    """Whoever has the right has it, though the disk does not let them write their name."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    lock = WriterLock(tmp_path / "h.db.lock")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", refuse)
+        assert lock.take() is None
+    assert WriterLock(tmp_path / "h.db.lock").take() == 0
+    lock.release()
+    assert WriterLock(tmp_path / "h.db.lock").take() is None
+
+
+def test_disk_that_knows_no_locks_is_no_other_writer(tmp_path, monkeypatch):
+    """It is a disk that does not let us."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("kato_panel.history.lock._lock", refuse)
+    with pytest.raises(OSError, match="No locks"):
+        WriterLock(tmp_path / "h.db.lock").take()
+
+
+def test_path_that_cannot_be_looked_up_costs_the_record_only(tmp_path):
+    """Its status says why."""
+    history = open_history(tmp_path / ("x" * 300))
+    assert "File name too long" in history.status.trouble
+    assert history.status.size_bytes == 0
+    history.close()
 
 
 def test_second_writer_in_one_process_is_refused(tmp_path):

@@ -6,10 +6,18 @@ from datetime import timedelta
 import pytest
 
 from kato_panel.domain.events import Kind, Moment, Name
-from kato_panel.domain.recorded import AuditEntry, Gap, OutboxEntry, Sample
+from kato_panel.domain.recorded import (
+    AlertEntry,
+    AuditEntry,
+    Figure,
+    Gap,
+    OutboxEntry,
+    Sample,
+    Silence,
+)
 from kato_panel.history import Retention, history, retention
 from tests.conftest import NOON
-from tests.history.making import at, event, open_history, record, wait_until
+from tests.history.making import alert, at, event, open_history, record, wait_until
 
 DAY = 86_400
 SEED = 4
@@ -122,7 +130,11 @@ def test_age_gives_up_the_finer_first(clock):
     recording.record([Sample(at(n), 5) for n in range(5_000)])
     recording.record([record("old", 0, ended=9), record("long", 0)])
     recording.record([Gap(at(0), at(9)), AuditEntry(at(0), "me", "delete", "old", "deleted")])
-    recording.record([OutboxEntry(at(0), "k", "{}", 1, at(1)), OutboxEntry(at(0), "k", "{}")])
+    recording.record([OutboxEntry("sent", at(0), "k", "{}", 1, at(1))])
+    recording.record([OutboxEntry("lost", at(0), "k", "{}", 9, given_up="refused")])
+    recording.record([OutboxEntry("waits", at(0), "k", "{}")])
+    recording.record([Figure(at(0), "disk_percent", "", 7.0), Silence("a", "", at(9), at(0), "me")])
+    recording.record(AlertEntry(alert(0, ended=9)))
     assert recording.flush()
     reader = recording.reader
 
@@ -161,6 +173,10 @@ def test_age_gives_up_the_finer_first(clock):
     with recording._store._engine.connect() as connection:
         left = connection.exec_driver_sql("SELECT sent_at FROM outbox").scalars().all()
     assert left == [None]
+    with recording._store._engine.connect() as connection:
+        for table in ("alerts", "silences", "figures", "figure_minutes"):
+            counted = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
+            assert counted == 0, table
     recording.close()
 
 

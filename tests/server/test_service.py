@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
@@ -19,6 +20,8 @@ import psutil
 import pytest
 from bokeh.document import Document
 from tornado.ioloop import IOLoop
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as websocket
 
 from kato_panel import runtime as runtimes
 from kato_panel.config import load
@@ -106,9 +109,46 @@ def test_routes_are_the_same_with_events_on_and_off(simulator, flag):
         "/api/v1/sessions/count": 200,
         "/app": 200,
         "/": 302,
-        "/ws": 404,
+        "/ws": 400,
         "/metrics": 404,
     }
+
+
+def read_to_the_end(client):
+    """Read what a service still says; raises with how it closed."""
+    while client.recv(20):
+        pass
+
+
+def test_programs_follow_the_service_until_it_stops(simulator):
+    """What upstream tells reaches a client; the end is said, and leaves nothing behind."""
+    with service_in_thread(simulator.url) as box:
+        service = box["service"]
+        reader = Reader(service.runtime.hub)
+        reader.until(lambda seen: seen.active == 5)
+        with websocket(
+            service.url.replace("http", "ws").replace("/app", "/ws"), proxy=None
+        ) as client:
+            kinds = [json.loads(client.recv(20))["type"] for _ in range(2)]
+            assert kinds == ["connected", "realtime_update"]
+            Caller(simulator.url).create()
+            while (frame := json.loads(client.recv(20)))["type"] != "session_event":
+                pass
+            assert frame["data"]["current_count"] == 6
+            box["loop"].call_soon_threadsafe(service.feed.stop)
+            with pytest.raises(ConnectionClosed) as closed:
+                read_to_the_end(client)
+            assert closed.value.rcvd.code == 1001
+        assert service.runtime.hub.readers == 1  # the test's own
+
+
+def test_endpoint_that_is_switched_off_leaves_the_rest(simulator):
+    """No route and no feed; all else answers."""
+    with service_in_thread(simulator.url, WEBSOCKET_ENABLED="false") as box:
+        assert box["service"].feed is None
+        asked = ["/ws", "/healthz", "/app"]
+        seen = [get(box["service"].url, path).status_code for path in asked]
+    assert seen == [404, 200, 200]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +248,7 @@ def plain_records():
 @pytest.mark.usefixtures("plain_records")
 def test_visits_leave_nothing_behind(simulator, chromium, caplog, size: Size):
     """Pages opened and closed in a real browser while sessions come and go."""
-    visits, seconds = size.n(10, 30), size.n(5, 120)
+    visits, seconds = size.n(9, 30), size.n(3, 120)
     caller = Caller(simulator.url)
     with service_in_thread(simulator.url) as box:
         service = box["service"]
@@ -315,6 +355,8 @@ def test_wrong_settings_stop_the_start_with_one_message(tmp_path):
 FREEZING = """
 import gc
 from tornado.ioloop import IOLoop
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect as websocket
 from kato_panel.config import load
 from kato_panel.runtime import Runtime
 from kato_panel.server.service import Service
@@ -397,6 +439,8 @@ def test_panel_serve_works_too(simulator, plugins, tmp_path):
         assert "KATO sessions" in httpx.get(f"{url}/app", trust_env=False).text
         status = httpx.get(f"{url}/api/v1/sessions/count", trust_env=False).status_code
         assert status == (200 if plugins else 404)
+        status = httpx.get(f"{url}/ws", trust_env=False).status_code
+        assert status == (400 if plugins else 404)  # there, but to be asked for as a WebSocket
         script = httpx.get(f"{url}/static/js/bokeh.min.js", trust_env=False)
         assert script.headers.get("content-encoding") == ("gzip" if plugins else None)
     finally:

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 import redis as redis_py
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 
 from kato_panel.domain.events import ChangeNamed, ChangesNamed, Kind, Name
 from kato_panel.domain.health import Health
@@ -25,6 +25,7 @@ from kato_panel.sources import payloads
 from kato_panel.sources import redis_visit as module
 from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.redis_keys import SessionKeys
+from kato_panel.sources.redis_listener import Listener
 from kato_panel.watcher import Watcher, now
 from tests.conftest import Size
 from tests.following import Keeper, Reader
@@ -486,6 +487,17 @@ def test_redis_behind_a_socket_s_file_is_read(tmp_path):
     finally:
         writer.close()
         rig.kill()
+
+
+async def test_listening_connection_that_hangs_is_given_up(monkeypatch):
+    """It is accepted, and nobody answers."""
+    monkeypatch.setattr("kato_panel.sources.redis_listener.ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        connection = ConnectionPool.from_url(url, protocol=2, client_name="x").make_connection()
+        with pytest.raises(TimeoutError):
+            await Listener(connection, now).begin()
+        await connection.disconnect(nowait=True)
 
 
 async def test_questions_take_turns(rig):

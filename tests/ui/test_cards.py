@@ -10,7 +10,7 @@ from tests.ui.test_page import HOSTILE, SHORT
 @pytest.fixture
 def own_app(tmp_path, panel_serve, simulator):
     """The example of the README, served by Panel alone."""
-    _, code = blocks("python")
+    _, code, *_ = blocks("python")
     script = tmp_path / "own.py"
     script.write_text(code, encoding="utf-8")
     return panel_serve(script, KATO_API_URL=simulator.url) + "/own"

@@ -1,0 +1,222 @@
+"""
+Everything about alerts that is decided: what fires, who has seen it, and who is told.
+
+Pure. Others are told once that an alert fires and once that it is over, and of no end without
+its beginning. What is silent is kept and shown, and nobody is told; once the silence is over,
+they are told of what still fires.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from kato_panel.domain.events import Moment
+from kato_panel.domain.recorded import AlertEntry, AuditEntry, Silence
+from kato_panel.domain.rules import Judge, Measured, Rule, RuleState, Turn, Turned
+from kato_panel.errors import QueryError
+
+MAX_RECENT: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AlertBoard:
+    """
+    What is known of alerts at one instant.
+
+    Parameters
+    ----------
+    revision
+        Moves whenever an alert, a silence or the rules change.
+    states
+        How it is with each rule and subject.
+    rules
+        All of them.
+    recent
+        The newest alerts, also those that are over; the newest first.
+    silences
+        Those that last.
+    problems
+        Why the rules' file is not used as it is now; empty while it is.
+    """
+
+    revision: int = 0
+    states: tuple[RuleState, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    recent: tuple[AlertEntry, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @property
+    def firing(self) -> tuple[AlertEntry, ...]:
+        """Those that are not over."""
+        return tuple(entry for entry in self.recent if entry.alert.resolved_at is None)
+
+    def is_silent(self, rule: str, subject: str) -> bool:
+        """Say whether nobody is told of a rule and subject."""
+        return any(one.rule == rule and one.subject in {"", subject} for one in self.silences)
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """
+    What follows from one look or order.
+
+    Parameters
+    ----------
+    entries
+        To be kept.
+    notices
+        What others are to be told.
+    """
+
+    entries: Sequence[AlertEntry | Silence | AuditEntry] = ()
+    notices: Sequence[Turned] = ()
+
+
+@dataclass(slots=True)
+class _Page:
+    entry: AlertEntry
+    is_told: bool = field(default=False)
+
+
+class AlertBook:
+    """
+    Judges, and remembers what others were told.
+
+    Parameters
+    ----------
+    rules
+        See `Judge`.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self._judge = Judge(rules)
+        self._pages: OrderedDict[str, _Page] = OrderedDict()
+        self._silences: dict[tuple[str, str], Silence] = {}
+        self._problems: tuple[str, ...] = ()
+        self._revision = 0
+
+    @property
+    def board(self) -> AlertBoard:
+        """What is known now."""
+        return AlertBoard(
+            revision=self._revision,
+            states=self._judge.states,
+            rules=self._judge.rules,
+            recent=tuple(page.entry for page in reversed(self._pages.values())),
+            silences=tuple(self._silences.values()),
+            problems=self._problems,
+        )
+
+    def restore(
+        self, recent: Iterable[AlertEntry], silences: Iterable[Silence], at: Moment
+    ) -> Decided:
+        """
+        Take over what an earlier run knew, before the first look.
+
+        Parameters
+        ----------
+        recent
+            Alerts, the oldest first, among them all that were not over.
+        silences
+            Those that last.
+        at
+            Now.
+        """
+        self._silences = {(one.rule, one.subject): one for one in silences}
+        board = self.board
+        for entry in recent:
+            alert = entry.alert
+            is_told = not board.is_silent(alert.rule.name, alert.subject)
+            self._pages[alert.id] = _Page(entry, is_told)
+        firing = [one.entry.alert for one in self._pages.values()]
+        open_ = [alert for alert in firing if alert.resolved_at is None]
+        return self._turn(self._judge.restore(open_, at))
+
+    def change_rules(self, rules: Iterable[Rule], at: Moment) -> Decided:
+        """Judge by other rules from now on."""
+        self._problems = ()
+        self._revision += 1
+        return self._turn(self._judge.change(rules, at))
+
+    def refuse_rules(self, problems: Iterable[str]) -> None:
+        """Note why the rules' file is not used as it is; the rules of before stay."""
+        self._problems = tuple(problems)
+        self._revision += 1
+
+    def look(self, measured: Iterable[Measured], at: Moment) -> Decided:
+        """Judge, and tell what is to be told."""
+        lasting = {key: one for key, one in self._silences.items() if one.until > at.wall}
+        if lasting != self._silences:
+            self._silences = lasting
+            self._revision += 1
+        return self._turn(self._judge.judge(measured, at))
+
+    def acknowledge(self, alert_id: str, who: str, at: datetime) -> Decided:
+        """
+        Note that somebody has seen an alert; the first one counts.
+
+        Raises
+        ------
+        QueryError
+            If there is no such alert among the recent ones.
+        """
+        page = self._pages.get(alert_id)
+        if page is None:
+            raise QueryError("alert", alert_id, "one of the recent alerts")
+        if page.entry.acknowledged_at is not None:
+            return Decided()
+        page.entry = replace(page.entry, acknowledged_at=at, acknowledged_by=who)
+        self._revision += 1
+        audited = AuditEntry(at, who, "acknowledge", alert_id, "acknowledged")
+        return Decided([page.entry, audited])
+
+    def silence(self, silence: Silence) -> Decided:
+        """
+        Let a rule be silent until some time; one that is past ends it.
+
+        Raises
+        ------
+        QueryError
+            If there is no such rule.
+        """
+        if silence.rule not in {rule.name for rule in self._judge.rules}:
+            raise QueryError("rule", silence.rule, "the name of a rule")
+        key = (silence.rule, silence.subject)
+        if silence.until > silence.at:
+            self._silences[key] = silence
+        else:
+            self._silences.pop(key, None)
+        self._revision += 1
+        what = f"{silence.rule} {silence.subject}".strip()
+        until = f"until {silence.until.isoformat(timespec='seconds')}"
+        return Decided([silence, AuditEntry(silence.at, silence.who, "silence", what, until)])
+
+    def _turn(self, turned: Sequence[Turned]) -> Decided:
+        """Take what happened; say what is to be kept and told."""
+        entries = []
+        notices = []
+        for one in turned:
+            page = self._pages.setdefault(one.alert.id, _Page(AlertEntry(one.alert)))
+            page.entry = replace(page.entry, alert=one.alert)
+            entries.append(page.entry)
+            if one.turn is Turn.RESOLVED and page.is_told:
+                notices.append(one)
+        board = self.board
+        for page in self._pages.values():
+            alert = page.entry.alert
+            is_due = alert.resolved_at is None and not page.is_told
+            if is_due and not board.is_silent(alert.rule.name, alert.subject):
+                page.is_told = True
+                notices.append(Turned(Turn.FIRING, alert))
+        self._revision += bool(entries)
+        self._forget()
+        return Decided(entries, notices)
+
+    def _forget(self) -> None:
+        """Forget the oldest alerts that are over."""
+        over = [key for key, page in self._pages.items() if page.entry.alert.resolved_at]
+        for key in over[: max(0, len(self._pages) - MAX_RECENT)]:
+            del self._pages[key]

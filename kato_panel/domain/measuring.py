@@ -1,0 +1,60 @@
+"""What rules are held against: the figures of one instant, from what the watcher knows."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+from kato_panel.domain.events import Moment
+from kato_panel.domain.health import Health
+from kato_panel.domain.rules import Measured
+from kato_panel.domain.snapshot import SessionSnapshot
+
+EVICTION_WINDOW_SECONDS: Final = 300.0
+
+
+def measure_sessions(snapshot: SessionSnapshot) -> Iterator[Measured]:
+    """
+    Give the figures of sessions and sources.
+
+    Parameters
+    ----------
+    snapshot
+        What is known; what is stale is not known any more.
+    """
+    is_fresh = not snapshot.is_stale and snapshot.suspect is None
+    rates = snapshot.rates if is_fresh else None
+    yield Measured("sessions_active", snapshot.active if is_fresh else None)
+    yield Measured("sessions_drift", snapshot.drift if is_fresh else None)
+    created, ended = (rates.created_per_minute, rates.ended_per_minute) if rates else (None, None)
+    yield Measured("sessions_created_per_minute", created)
+    yield Measured("sessions_ended_per_minute", ended)
+    yield Measured("sessions_age_seconds", snapshot.age_seconds)
+    for source in snapshot.sources:
+        if source.health not in {Health.STARTING, Health.OFF}:
+            yield Measured("source_down", float(source.health is Health.DOWN), source.name)
+
+
+class Evictions:
+    """Keys that were evicted lately, from a counter that a restart of its store sets to 0."""
+
+    def __init__(self) -> None:
+        self._counts: deque[tuple[float, int]] = deque()
+
+    def observe(self, at: Moment, count: int | None) -> None:
+        """Take the counter; ``None`` if it is not known."""
+        if count is None or (self._counts and count < self._counts[-1][1]):
+            self._counts.clear()
+        if count is not None:
+            self._counts.append((at.tick, count))
+        while len(self._counts) > 1 and self._counts[1][0] <= at.tick - EVICTION_WINDOW_SECONDS:
+            self._counts.popleft()
+
+    @property
+    def measured(self) -> Measured:
+        """Keys a minute, since the window began; not known until the counter was read twice."""
+        value = None
+        if len(self._counts) > 1:
+            (first_tick, first), (last_tick, last) = self._counts[0], self._counts[-1]
+            seconds = last_tick - first_tick
+            value = 60 * (last - first) / seconds if seconds > 0 else None
+        return Measured("redis_evictions_per_minute", value)

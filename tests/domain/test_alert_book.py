@@ -1,0 +1,153 @@
+"""Who is told of what: once of each beginning, once of its end, and of nothing in silence."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from kato_panel.domain import alert_book as module
+from kato_panel.domain.alert_book import AlertBook
+from kato_panel.domain.recorded import AlertEntry, AuditEntry, Silence
+from kato_panel.domain.rules import Measured, Rule
+from kato_panel.errors import QueryError
+from tests.conftest import NOON, moment
+
+RULE = Rule("busy", "sessions_active", ">", 10, cooldown_seconds=0)
+
+
+@pytest.fixture
+def book():
+    return AlertBook([RULE])
+
+
+def look(book, seconds, value, subject=""):
+    """Look once; return who is told what."""
+    decided = book.look([Measured("sessions_active", value, subject)], moment(seconds))
+    return [one.turn.value for one in decided.notices]
+
+
+def hush(book, seconds, until, subject=""):
+    at = NOON + timedelta(seconds=seconds)
+    silence = Silence("busy", subject, NOON + timedelta(seconds=until), at, "ann")
+    return book.silence(silence)
+
+
+def test_beginning_and_end_are_told_once(book):
+    """And both are kept."""
+    decided = book.look([Measured("sessions_active", 11)], moment(0))
+    (entry,) = decided.entries
+    assert [one.turn.value for one in decided.notices] == ["firing"]
+    assert book.board.firing == (entry,)
+    assert look(book, 1, 12) == []
+    assert look(book, 2, 1) == ["resolved"]
+    assert look(book, 3, 1) == []
+    assert book.board.firing == ()
+    assert book.board.recent[0].alert.resolved_at == moment(2)
+
+
+def test_silence_keeps_and_tells_nothing(book):
+    """Neither of what begins and ends in it."""
+    hush(book, 0, 60)
+    decided = book.look([Measured("sessions_active", 11)], moment(1))
+    assert (len(decided.entries), decided.notices) == (1, [])
+    assert book.board.is_silent("busy", "anything")
+    assert look(book, 2, 1) == []
+    assert len(book.board.recent) == 1
+
+
+def test_what_still_fires_after_a_silence_is_told_then(book):
+    """Once, and its end too."""
+    hush(book, 0, 60)
+    assert look(book, 1, 11) == []
+    assert look(book, 59, 11) == []
+    revision = book.board.revision
+    assert look(book, 60, 11) == ["firing"]
+    assert book.board.revision > revision
+    assert look(book, 61, 11) == []
+    assert look(book, 62, 1) == ["resolved"]
+
+
+def test_end_of_what_was_told_is_told_in_silence_too(book):
+    """An end follows every beginning."""
+    assert look(book, 0, 11) == ["firing"]
+    hush(book, 1, 60)
+    assert look(book, 2, 1) == ["resolved"]
+
+
+def test_silence_of_one_subject_is_not_that_of_others(book):
+    """And can be ended early."""
+    hush(book, 0, 60, "a")
+    assert look(book, 1, 11, "a") == []
+    assert look(book, 1, 11, "b") == ["firing"]
+    decided = hush(book, 2, 2, "a")
+    assert book.board.silences == ()
+    assert decided.entries[1] == AuditEntry(
+        NOON + timedelta(seconds=2), "ann", "silence", "busy a", "until 2026-11-22T12:00:02+00:00"
+    )
+    assert look(book, 3, 11, "a") == ["firing"]
+
+
+def test_first_who_has_seen_an_alert_is_kept(book):
+    """With the audit; a second one changes nothing."""
+    look(book, 0, 11)
+    (entry,) = book.board.firing
+    decided = book.acknowledge(entry.alert.id, "ann", NOON)
+    assert decided.entries == [
+        replace(entry, acknowledged_at=NOON, acknowledged_by="ann"),
+        AuditEntry(NOON, "ann", "acknowledge", entry.alert.id, "acknowledged"),
+    ]
+    assert book.acknowledge(entry.alert.id, "bob", NOON) == module.Decided()
+    assert look(book, 1, 1) == ["resolved"]
+    assert book.board.recent[0].acknowledged_by == "ann"
+
+
+def test_what_is_not_there_is_refused(book):
+    """In words that name it."""
+    with pytest.raises(QueryError, match="alert is 'nobody', must be one of the recent alerts"):
+        book.acknowledge("nobody", "ann", NOON)
+    with pytest.raises(QueryError, match="rule is 'nobody', must be the name of a rule"):
+        book.silence(Silence("nobody", "", NOON, NOON, "ann"))
+
+
+def test_later_run_goes_on_where_the_last_one_ended(book):
+    """What was told before is not told again; what was silent is told after it."""
+    look(book, 0, 11, "a")
+    hush(book, 1, 100, "b")
+    look(book, 2, 11, "b")
+    board = book.board
+    again = AlertBook([RULE])
+    assert again.restore(board.recent[::-1], board.silences, moment(50)) == module.Decided([], [])
+    assert again.board.firing == board.firing
+    assert look(again, 51, 11, "a") == []
+    assert look(again, 101, 11, "b") == ["firing"]
+    assert look(again, 102, 1, "a") == ["resolved"]
+    other = AlertBook([])
+    decided = other.restore(board.recent[::-1], (), moment(50))
+    assert [one.turn.value for one in decided.notices] == ["resolved", "resolved"]
+    over = [
+        replace(entry, alert=replace(entry.alert, resolved_at=moment(9)))
+        for entry in [AlertEntry(board.firing[0].alert)]
+    ]
+    assert AlertBook([RULE]).restore(over, (), moment(50)) == module.Decided([], [])
+
+
+def test_rules_change_while_it_runs(book):
+    """A file that is wrong changes nothing, and is told."""
+    look(book, 0, 11)
+    book.refuse_rules(["line 3: op is '='"])
+    assert book.board.problems == ("line 3: op is '='",)
+    assert book.board.rules == (RULE,)
+    decided = book.change_rules([], moment(1))
+    assert [one.turn.value for one in decided.notices] == ["resolved"]
+    assert (book.board.problems, book.board.rules) == ((), ())
+
+
+def test_only_the_newest_are_remembered(book, monkeypatch):
+    """But all that fire."""
+    monkeypatch.setattr(module, "MAX_RECENT", 3)
+    for number in range(5):
+        look(book, 2 * number, 11, "kept")
+        look(book, 2 * number, 11, f"s{number}")
+        look(book, 2 * number + 1, 1, f"s{number}")
+    subjects = [entry.alert.subject for entry in book.board.recent]
+    assert subjects == ["s4", "s3", "kept"]
