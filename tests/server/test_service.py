@@ -38,6 +38,7 @@ from tests.following import Caller, Reader
 def service_in_thread(url, *, options=None, **settings):
     """A service on a loop of its own in this process, so that its inside can be counted."""
     runtime = Runtime(load({"KATO_API_URL": url, "KATO_PANEL_PORT": 0, **settings}))
+    before = runtimes._Process.runtime
     ready, ended, box = threading.Event(), threading.Event(), {}
 
     async def serve():
@@ -60,7 +61,7 @@ def service_in_thread(url, *, options=None, **settings):
     finally:
         box["loop"].call_soon_threadsafe(box["stop"].set)
         thread.join(10)
-        runtimes.install(None)
+        runtimes.install(before)  # a page without one would start its own
     assert ended.is_set()
 
 
