@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Tests of what has to be covered whole; the others mostly wait, and so run two at a time.
-PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/sources/test_payloads.py
+PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/test_documents.py tests/test_recording.py \
+	tests/test_directory.py tests/test_client.py tests/server/test_feed.py tests/server/test_events.py \
+	tests/sources/test_payloads.py tests/sources/test_kato_sessions.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run lab test proof bench lint fix screenshots clean

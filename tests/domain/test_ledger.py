@@ -317,3 +317,11 @@ def test_expiry_moves_with_each_scan(ledger):
     scan(ledger, "a", "b", at=5.0, expires=60.0)
     assert ledger.record("a").expires == moment(60).wall
     assert ledger.record("a").seen == NOON + timedelta(seconds=5)
+
+
+def test_open_lives_are_those_of_the_open_records(ledger):
+    """For a reader on another thread; the list is its own."""
+    lives = ledger.open_lives()
+    scan(ledger, "a")
+    assert [life.record.session_id for life in lives] == ["a", "b"]
+    assert [one.session_id for one in ledger.open_records()] == ["a"]

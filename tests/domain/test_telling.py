@@ -238,3 +238,11 @@ def test_sign_of_life_is_no_gap_however_often_others_are_asked():
     teller.observe(ScanBegan("redis", moment(0)))
     teller.observe(ScanEnded("redis", moment(0), set()))
     assert teller.standing.interval_seconds == HEARTBEAT_SECONDS == 2
+
+
+def test_number_of_kato_is_held_against_nothing_before_the_first_look():
+    """Unknown is not zero: no difference has lasted yet."""
+    teller = KeyedCount(Ledger(lambda _: None))
+    for second in range(5):
+        teller.observe(CountObserved("http", 7, moment(second), moment(second), is_cached=False))
+    assert (teller.standing.reported, teller.standing.wants_look) == (7, False)
