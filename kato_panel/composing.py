@@ -13,6 +13,8 @@ from typing import Any
 from kato_panel import messages
 from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.text import sayable
+from kato_panel.domain.times import iso
 
 
 def encode(frame: Mapping[str, Any]) -> bytes:
@@ -22,14 +24,14 @@ def encode(frame: Mapping[str, Any]) -> bytes:
 
 def compose(kind: str, at: datetime, epoch: str, seq: int, **payload: Any) -> dict[str, Any]:
     """Give a payload what every frame has."""
-    return {"type": kind, "timestamp": messages.iso(at), "epoch": epoch, "seq": seq, **payload}
+    return {"type": kind, "timestamp": iso(at), "epoch": epoch, "seq": seq, **payload}
 
 
 def compose_session_event(event: SessionEvent, epoch: str, seq: int) -> dict[str, Any]:
     """Say that sessions came or went, under the number of this frame."""
     told = messages.session_event(event)
-    told["data"]["session_ids"] = [_text(one) for one in told["data"]["session_ids"]]
-    told["data"]["node_ids"] = [one and _text(one) for one in told["data"]["node_ids"]]
+    told["data"]["session_ids"] = [sayable(one) for one in told["data"]["session_ids"]]
+    told["data"]["node_ids"] = [one and sayable(one) for one in told["data"]["node_ids"]]
     return {**told, "epoch": epoch, "seq": seq}
 
 
@@ -37,8 +39,3 @@ def compose_sessions(snapshot: SessionSnapshot | None, now: Moment) -> dict[str,
     """Say how many sessions there are: the part of a ``realtime_update``."""
     count = messages.session_count(snapshot, now)
     return count.model_dump(exclude={"active_sessions"})
-
-
-def _text(text: str) -> str:
-    """Make a question mark of half a surrogate pair, which no reader would take."""
-    return text.encode("utf-8", "replace").decode()

@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from kato_panel.domain.text import sayable
+
 Cell = str | float | bool | None
 
 LINE_END: Final = "\r\n"
@@ -36,7 +38,7 @@ def write_cell(value: Cell) -> str:
             return str(value).lower()
         case int() | float():
             return str(value) if math.isfinite(value) else ""
-    text = value.encode("utf-8", "replace").decode("utf-8")
+    text = sayable(value)
     if _RISKY.match(text):
         text = GUARD + text
     return '"' + text.replace('"', '""') + '"' if _QUOTED.search(text) else text

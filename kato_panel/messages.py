@@ -28,6 +28,7 @@ from kato_panel.domain.detail import Detail
 from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.times import iso
 
 
 def session_count(snapshot: SessionSnapshot | None, now: Moment) -> SessionCount:
@@ -227,8 +228,3 @@ def error(code: str, message: str, field: str | None = None) -> dict[str, Any]:
 
 def _iso(at: datetime | None) -> str | None:
     return None if at is None else iso(at)
-
-
-def iso(at: datetime) -> str:
-    """Write a UTC instant as ISO 8601 with ``+00:00``."""
-    return at.isoformat(timespec="milliseconds")

@@ -18,7 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
-from kato_panel import messages
+from kato_panel.domain.times import iso
 from kato_panel.errors import MessageError
 
 MAX_TOPICS: Final = 32
@@ -41,7 +41,7 @@ class Topic(StrEnum):
 ALL_TOPICS: Final = frozenset(Topic) - {Topic.METRICS_UPDATE}
 """What a client gets that never subscribed; the sixth only comes to those who ask by its name."""
 
-Time = Annotated[AwareDatetime, PlainSerializer(messages.iso, return_type=str)]
+Time = Annotated[AwareDatetime, PlainSerializer(iso, return_type=str)]
 
 
 class _Part(BaseModel):

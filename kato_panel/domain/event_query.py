@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, Self, get_args
 
 from kato_panel.domain.events import Kind
+from kato_panel.domain.times import UNIT_SECONDS
 from kato_panel.errors import QueryError
 
 Form = Literal["json", "csv"]
@@ -23,7 +24,6 @@ TIME_FORM: Final = (
 
 _AGO: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)([smhd])", re.ASCII)
 _BLANK_ZONE: Final = re.compile(r" (\d{2}:?\d{2})$", re.ASCII)
-_UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _DIGITS: Final = 20
 
 
@@ -92,7 +92,7 @@ def _read_time(field: str, text: str | None, now: datetime) -> datetime | None:
         return None
     ago = _AGO.fullmatch(text)
     if ago is not None:
-        seconds = float(ago[1]) * _UNIT_SECONDS[ago[2]]
+        seconds = float(ago[1]) * UNIT_SECONDS[ago[2]]
         if seconds > MAX_AGO_SECONDS:
             raise QueryError(field, text, "at most 36500d ago")
         return now - timedelta(seconds=seconds)

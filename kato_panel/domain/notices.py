@@ -1,11 +1,13 @@
 """What other services are told of an alert: Alertmanager's body, Slack's, and plain JSON."""
 
+import html
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
 from kato_panel.domain.rules import Turn, Turned
+from kato_panel.domain.times import iso
 
 VERSION: Final = "4"
 NOT_YET: Final = datetime(1, 1, 1, tzinfo=UTC)
@@ -68,8 +70,8 @@ def _alertmanager(turned: Turned, notice_id: str, panel_url: str) -> dict[str, A
                 "status": turned.turn.value,
                 "labels": labels,
                 "annotations": annotations,
-                "startsAt": _iso(alert.fired_at.wall),
-                "endsAt": _iso(ended),
+                "startsAt": iso(alert.fired_at.wall),
+                "endsAt": iso(ended),
                 "generatorURL": panel_url,
                 "fingerprint": alert.id,
             }
@@ -101,8 +103,8 @@ def _json(turned: Turned, notice_id: str, panel_url: str) -> dict[str, Any]:
         "metric": rule.metric,
         "value": alert.value,
         "threshold": rule.threshold,
-        "since": _iso(alert.fired_at.wall),
-        "resolved_at": None if alert.resolved_at is None else _iso(alert.resolved_at.wall),
+        "since": iso(alert.fired_at.wall),
+        "resolved_at": None if alert.resolved_at is None else iso(alert.resolved_at.wall),
         "reason": alert.reason or None,
         "url": panel_url or None,
     }
@@ -117,8 +119,4 @@ _FORMS: Final[dict[Form, Callable[[Turned, str, str], dict[str, Any]]]] = {
 
 def _plain(text: str) -> str:
     """Write text so that Slack reads no link, no mention and no form in it."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds")
+    return html.escape(text, quote=False)

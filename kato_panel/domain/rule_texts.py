@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kato_panel.domain.durations import ALLOWED, read_duration
 from kato_panel.domain.metrics import METRICS
 from kato_panel.domain.rules import OPERATORS, Rule, Severity
+from kato_panel.domain.times import ALLOWED, read_duration
 from kato_panel.errors import ConfigError
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)

@@ -1,4 +1,4 @@
-"""Text from outside, made safe to stand in a page."""
+"""Text from outside, made safe to stand in a page, and such as UTF-8 can say."""
 
 import html
 import unicodedata
@@ -28,6 +28,11 @@ def safe(text: object, limit: int = 200) -> str:
     words = str(text)
     cut = words if len(words) <= limit else f"{words[: limit - 1]}…"
     return html.escape("".join(MARK if _is_hidden(sign) else sign for sign in cut))
+
+
+def sayable(text: str) -> str:
+    """Make any text one that UTF-8 can say: half a surrogate pair becomes a question mark."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_hidden(sign: str) -> bool:

@@ -7,25 +7,26 @@ from typing import Any
 from kato_panel.domain.events import Moment
 from kato_panel.domain.recorded import AlertEntry, Figure, OutboxEntry, Silence
 from kato_panel.domain.rules import Alert, Rule, Severity
-from kato_panel.history.rows import Row, maybe, micros, moment, text
+from kato_panel.domain.text import sayable
+from kato_panel.history.rows import Row, maybe, micros, moment
 
 
 def alert_row(entry: AlertEntry) -> dict[str, Any]:
     """Write an alert."""
     alert = entry.alert
     return {
-        "alert_id": text(alert.id),
-        "rule": text(alert.rule.name),
-        "rule_body": text(json.dumps(asdict(alert.rule))),
-        "subject": text(alert.subject),
+        "alert_id": sayable(alert.id),
+        "rule": sayable(alert.rule.name),
+        "rule_body": sayable(json.dumps(asdict(alert.rule))),
+        "subject": sayable(alert.subject),
         "severity": alert.rule.severity.value,
         "value": alert.value,
         "pending_at": micros(alert.pending_at.wall),
         "fired_at": micros(alert.fired_at.wall),
         "resolved_at": None if alert.resolved_at is None else micros(alert.resolved_at.wall),
-        "reason": text(alert.reason),
+        "reason": sayable(alert.reason),
         "acknowledged_at": maybe(micros, entry.acknowledged_at),
-        "acknowledged_by": text(entry.acknowledged_by),
+        "acknowledged_by": sayable(entry.acknowledged_by),
     }
 
 
@@ -52,11 +53,11 @@ def read_alert(row: Row) -> AlertEntry:
 def silence_row(silence: Silence) -> dict[str, Any]:
     """Write a silence."""
     return {
-        "rule": text(silence.rule),
-        "subject": text(silence.subject),
+        "rule": sayable(silence.rule),
+        "subject": sayable(silence.subject),
         "until": micros(silence.until),
         "at": micros(silence.at),
-        "who": text(silence.who),
+        "who": sayable(silence.who),
     }
 
 
@@ -69,8 +70,8 @@ def figure_row(figure: Figure) -> dict[str, Any]:
     """Write a value."""
     return {
         "at": micros(figure.at),
-        "metric": text(figure.metric),
-        "subject": text(figure.subject),
+        "metric": sayable(figure.metric),
+        "subject": sayable(figure.subject),
         "value": figure.value,
     }
 
@@ -83,13 +84,13 @@ def read_figure(row: Row) -> Figure:
 def outbox_row(entry: OutboxEntry) -> dict[str, Any]:
     """Write a notice."""
     return {
-        "entry_id": text(entry.id),
+        "entry_id": sayable(entry.id),
         "at": micros(entry.at),
-        "target": text(entry.target),
-        "body": text(entry.body),
+        "target": sayable(entry.target),
+        "body": sayable(entry.body),
         "attempts": entry.attempts,
         "sent_at": maybe(micros, entry.sent_at),
-        "given_up": text(entry.given_up),
+        "given_up": sayable(entry.given_up),
     }
 
 

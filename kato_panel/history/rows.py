@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.records import Ending, Reason, Record, Witness
+from kato_panel.domain.text import sayable
 
 Row = Mapping[Any, Any]
 Value = TypeVar("Value")
@@ -32,11 +33,6 @@ def maybe(change: Callable[[Any], Value], value: Any) -> Value | None:
     return None if value is None else change(value)
 
 
-def text(value: str) -> str:
-    """Make any text one that UTF-8 can say: half a surrogate pair becomes a question mark."""
-    return value.encode("utf-8", "replace").decode("utf-8")
-
-
 def readable(rows: Iterable[Row], read: Callable[[Row], Value]) -> tuple[Value, ...]:
     """
     Read rows, and pass over those that hold something else than was written.
@@ -60,7 +56,7 @@ def _whole(value: Any) -> int:
 
 def event_row(event: SessionEvent) -> dict[str, Any]:
     """Write an event."""
-    names = [[text(name.session_id), maybe(text, name.node_id)] for name in event.names]
+    names = [[sayable(name.session_id), maybe(sayable, name.node_id)] for name in event.names]
     return {
         "seq": event.seq,
         "kind": event.kind.value,
@@ -68,9 +64,9 @@ def event_row(event: SessionEvent) -> dict[str, Any]:
         "previous": event.previous,
         "current": event.current,
         "delta": event.delta,
-        "source": text(event.source),
+        "source": sayable(event.source),
         "names": json.dumps(names, separators=(",", ":")) if names else None,
-        "reason": maybe(text, event.reason),
+        "reason": maybe(sayable, event.reason),
         "after_gap_seconds": event.after_gap_seconds,
         "since_last_event_seconds": event.since_last_event_seconds,
     }
@@ -97,8 +93,8 @@ def record_row(record: Record) -> dict[str, Any]:
     """Write what is known of a session."""
     ending = record.ending
     return {
-        "session_id": text(record.session_id),
-        "node_id": maybe(text, record.node_id),
+        "session_id": sayable(record.session_id),
+        "node_id": maybe(sayable, record.node_id),
         "began": micros(record.created or record.seen),
         "created": maybe(micros, record.created),
         "last_accessed": maybe(micros, record.last_accessed),

@@ -22,9 +22,10 @@ from kato_panel.domain.recorded import (
     Silence,
 )
 from kato_panel.domain.records import Reason, Record, Witness
+from kato_panel.domain.text import sayable
 from kato_panel.history import schema
 from kato_panel.history.alerts import alert_row, figure_row, outbox_row, silence_row
-from kato_panel.history.rows import event_row, micros, record_row, text
+from kato_panel.history.rows import event_row, micros, record_row
 
 Item = (
     SessionEvent
@@ -78,7 +79,7 @@ class Tail:
 def begin_epoch(connection: Connection, epoch: str, at: datetime) -> Tail:
     """Note a start; return where the record goes on."""
     epochs, events = schema.epochs.c, schema.events.c
-    epoch = text(epoch)
+    epoch = sayable(epoch)
     epoch_id = connection.scalar(select(epochs.id).where(epochs.epoch == epoch))
     if epoch_id is None:
         began = insert(schema.epochs).values(epoch=epoch, began=micros(at))
@@ -154,12 +155,12 @@ class _Group:
             case Looked(at=at):
                 self._notes[LOOKED] = micros(at)
             case Note(key=key, value=value):
-                self._notes[text(key)] = value
+                self._notes[sayable(key)] = value
             case Gap(began=began, ended=ended):
                 self._add(schema.gaps, {"began": micros(began), "ended": micros(ended)})
             case AuditEntry():
                 words = {
-                    name: text(getattr(item, name))
+                    name: sayable(getattr(item, name))
                     for name in ("who", "action", "subject", "result")
                 }
                 self._add(schema.audit, {"at": micros(item.at), **words})
@@ -183,7 +184,7 @@ class _Group:
     def _close_others(self, item: AllOpen) -> None:
         """Take every open session, and give an end to those that the record alone has as open."""
         self._records += item.records
-        there = {text(record.session_id) for record in item.records}
+        there = {sayable(record.session_id) for record in item.records}
         records, at = schema.records.c, micros(item.at)
         open_ones = select(records.id, records.session_id).where(records.ended_latest.is_(None))
         lost = [
@@ -263,7 +264,7 @@ class _Group:
         return replace(tail, seq=max([tail.seq, *self._events]))
 
     def _add_nodes(self, event_id: int, event: SessionEvent) -> None:
-        for node in {text(name.node_id) for name in event.names if name.node_id is not None}:
+        for node in {sayable(name.node_id) for name in event.names if name.node_id is not None}:
             self._add(schema.event_nodes, {"node_id": node, "event_id": event_id})
 
     def _known_events(self, seqs: Sequence[int], tail: Tail) -> dict[int, int]:
@@ -306,7 +307,7 @@ class _Group:
 
     def _lives(self) -> dict[str, tuple[int, int | None, int | None]]:
         """Find the newest life of each session of this group: its number, end and begin."""
-        sessions = list({text(record.session_id) for record in self._records})
+        sessions = list({sayable(record.session_id) for record in self._records})
         records = schema.records.c
         lives: dict[str, tuple[int, int | None, int | None]] = {}
         for first in range(0, len(sessions), CHUNK):

@@ -17,6 +17,7 @@ from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import Link
+from kato_panel.domain.times import iso
 from kato_panel.models import Models
 from kato_panel.views.charts import SessionPlot
 from kato_panel.views.theme import join_modules, stylesheet
@@ -393,4 +394,4 @@ def _rounded(value: float | None) -> float | None:
 
 
 def _iso(at: Any) -> str | None:
-    return None if at is None else messages.iso(at)
+    return None if at is None else iso(at)

@@ -11,10 +11,10 @@ import panel as pn
 import param
 from panel.custom import JSComponent
 
-from kato_panel import messages
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState
 from kato_panel.domain.listing import Query
+from kato_panel.domain.times import iso
 from kato_panel.errors import ActionRefused, KatoPanelError, ReadWouldTouch, SessionUnknown
 from kato_panel.views.theme import join_modules, stylesheet
 
@@ -160,4 +160,4 @@ def _write(answer: Mapping[str, Any]) -> str:
 
 
 def _write_time(value: Any) -> str:
-    return messages.iso(value) if isinstance(value, datetime) else str(value)
+    return iso(value) if isinstance(value, datetime) else str(value)

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kato_panel.domain.durations import read_duration, write_duration
 from kato_panel.domain.metrics import METRICS
 from kato_panel.domain.rule_texts import read_rules
 from kato_panel.domain.rules import Rule, Severity
+from kato_panel.domain.times import read_duration, write_duration
 from kato_panel.errors import ConfigError
 
 PUBLISHED = """

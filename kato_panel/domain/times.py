@@ -1,11 +1,17 @@
-"""Durations as people write them: ``90s``, ``5m``, ``2h``, ``1d``."""
+"""Times as programs write them, and durations as people do: ``90s``, ``5m``, ``2h``, ``1d``."""
 
 import re
+from datetime import datetime
 from typing import Final
 
-_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+UNIT_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _FORM: Final = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd])", re.ASCII)
 ALLOWED: Final = "a duration such as 90s, 5m, 2h or 1d"
+
+
+def iso(at: datetime) -> str:
+    """Write a UTC instant as ISO 8601 with ``+00:00``."""
+    return at.isoformat(timespec="milliseconds")
 
 
 def read_duration(text: str) -> float:
@@ -25,13 +31,13 @@ def read_duration(text: str) -> float:
     found = _FORM.fullmatch(text)
     if found is None:
         raise ValueError(f"must be {ALLOWED}")
-    return float(found[1]) * _SECONDS[found[2]]
+    return float(found[1]) * UNIT_SECONDS[found[2]]
 
 
 def write_duration(seconds: float) -> str:
     """Write a duration in the largest unit that it is a whole number of."""
-    for unit in reversed(_SECONDS):
-        count = seconds / _SECONDS[unit]
+    for unit in reversed(UNIT_SECONDS):
+        count = seconds / UNIT_SECONDS[unit]
         if count >= 1 and count == int(count):
             return f"{int(count)}{unit}"
     return f"{seconds:g}s"
