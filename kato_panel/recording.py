@@ -72,7 +72,7 @@ class Recorder:
     def _tell_whole(self, standing: Standing) -> Iterator[Item]:
         """Give all that is open, where the history may not know it."""
         generation = self._history.generation
-        if self._open_records is None or generation == self._generation:
+        if self._open_records is None or generation in {None, self._generation}:
             return
         if standing.at is not None and standing.at is not self._at:
             self._generation = generation

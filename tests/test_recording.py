@@ -202,6 +202,18 @@ def test_run_that_only_counts_leaves_what_was_known_of_the_keys(history, recorde
     assert recalled.keys_seen_at == Moment(at(3), 0.0)
 
 
+def test_history_that_refuses_is_not_told_all_that_is_open(tmp_path):
+    """Again and again, with each item that it loses: there may be 100,000."""
+    first, second = open_history(tmp_path / "h.db"), open_history(tmp_path / "h.db")
+    asked = []
+    recorder = Recorder(second, open_records=lambda: asked.append(1) or ())
+    for seconds in range(3):
+        recorder.record(Told([event(seconds + 1)]), standing(2 * seconds))
+    assert (asked, second.status.lost > 0) == ([], True)
+    second.close()
+    first.close()
+
+
 def test_events_are_recalled_with_numbers_from_one(history, recorder, monkeypatch):
     """However many starts they come from; the newest, up to what a hub keeps."""
     monkeypatch.setattr("kato_panel.recall.EVENTS_PER_PAGE", 3)

@@ -182,13 +182,20 @@ class History:
             )
 
     @property
-    def generation(self) -> int:
+    def generation(self) -> int | None:
         """
         Moves whenever the record may have a hole: it was begun anew, opened late, or lost items.
 
         Who told everything so far has to tell what is so now, once this has moved; a `Note` of
-        another generation is not written.
+        another generation is not written. ``None`` while nothing is recorded: each item that is
+        lost then would make one more hole, and nobody need fill it before that is over.
         """
+        if self._refusal is not None or self._trouble is not None:
+            return None
+        return self._holes
+
+    @property
+    def _holes(self) -> int:
         return self._opened + self._backlog.tally.lost
 
     def record(self, items: Item | Iterable[Item]) -> None:
@@ -311,9 +318,9 @@ class History:
         self._open()
 
     def _write(self, group: Sequence[Item]) -> None:
-        generation = self.generation
+        holes = self._holes
         try:
-            self._store.write([item for item in group if not _is_of_another(item, generation)])
+            self._store.write([item for item in group if not _is_of_another(item, holes)])
         except ITEM_ERRORS as error:
             self._weigh(error, group)
             return
