@@ -1,16 +1,71 @@
-"""What the settings that lock the doors may be: secrets, names, origins and networks."""
+"""What settings may be where a range does not say it: addresses, secrets, names, networks."""
 
 import json
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+MAX_PORT: Final = 65_535
+HISTORY_OFF: Final = "off"
 MIN_TOKEN: Final = 16
 MIN_PASSWORD: Final = 8
 Network = IPv4Network | IPv6Network
+
+
+def check_url(url: str) -> str:
+    """Refuse what is no address of an HTTP service."""
+    allowed = "must be http:// or https:// with a host, and without query, fragment or blanks"
+    parts = _split_url(url, allowed)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(allowed)
+    if parts.query or parts.fragment:
+        raise ValueError(allowed)
+    return parts.geturl().rstrip("/")
+
+
+def check_redis_url(url: str) -> str:
+    """Refuse what is no address of a Redis."""
+    allowed = (
+        "must be redis://, rediss:// or unix://, with a host or a socket's path, "
+        "and without query but ?db="
+    )
+    parts = _split_url(url, allowed)
+    is_socket = parts.scheme == "unix"
+    place = parts.path if is_socket else parts.hostname
+    if parts.scheme not in {"redis", "rediss", "unix"} or not place:
+        raise ValueError(allowed)
+    database = parts.path.removeprefix("/")
+    if parts.fragment or (parts.query and not re.fullmatch(r"db=\d{1,4}", parts.query)):
+        raise ValueError(allowed)
+    if not is_socket and database and not re.fullmatch(r"\d{1,4}", database):
+        raise ValueError(f"{allowed}; its path is the number of a database")
+    return url
+
+
+def _split_url(url: str, allowed: str) -> SplitResult:
+    """Take an address apart; refuse blanks, and what is no port."""
+    if any(letter.isspace() or not letter.isprintable() for letter in url):
+        raise ValueError(allowed)
+    parts = urlsplit(url)
+    try:
+        has_port = parts.port is None or 0 < parts.port <= MAX_PORT
+    except ValueError as error:
+        raise ValueError(f"{allowed}; its port is no number") from error
+    if not has_port:
+        raise ValueError(allowed)
+    return parts
+
+
+def check_history_url(url: str) -> str:
+    """Refuse what names no history that we can keep."""
+    is_file = url.startswith("sqlite:///") and len(url) > len("sqlite:///") and "?" not in url
+    if is_file or url in {HISTORY_OFF, "sqlite://"}:
+        return url
+    raise ValueError(f"must be sqlite:///path, sqlite:// for one in memory, or {HISTORY_OFF}")
 
 
 def check_token(token: SecretStr) -> SecretStr:

@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -34,8 +34,6 @@ logger = logging.getLogger(__name__)
 PREFIX: Final = "KATO_PANEL_"
 TOML_FILE: Final = "kato_panel.toml"
 ENV_FILE: Final = ".env"
-MAX_PORT: Final = 65_535
-HISTORY_OFF: Final = "off"
 SECRETS: Final = (
     *("KATO_API_URL", "REDIS_URL"),
     *("KATO_PANEL_AUTH_TOKEN", "KATO_PANEL_BASIC_AUTH"),
@@ -45,61 +43,11 @@ FILE_SUFFIX: Final = "_FILE"
 MAX_SECRET_BYTES: Final = 4_096
 
 
-def _check_url(url: str) -> str:
-    """Refuse what is no address of an HTTP service."""
-    allowed = "must be http:// or https:// with a host, and without query, fragment or blanks"
-    if any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise ValueError(allowed)
-    parts = urlsplit(url)
-    try:
-        has_port = parts.port is None or 0 < parts.port <= MAX_PORT
-    except ValueError as error:
-        raise ValueError(f"{allowed}; its port is no number") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not has_port:
-        raise ValueError(allowed)
-    if parts.query or parts.fragment:
-        raise ValueError(allowed)
-    return parts.geturl().rstrip("/")
-
-
-def _check_redis_url(url: str) -> str:
-    """Refuse what is no address of a Redis."""
-    allowed = (
-        "must be redis://, rediss:// or unix://, with a host or a socket's path, "
-        "and without query but ?db="
-    )
-    if any(letter.isspace() or not letter.isprintable() for letter in url):
-        raise ValueError(allowed)
-    parts = urlsplit(url)
-    try:
-        has_port = parts.port is None or 0 < parts.port <= MAX_PORT
-    except ValueError as error:
-        raise ValueError(f"{allowed}; its port is no number") from error
-    is_socket = parts.scheme == "unix"
-    place = parts.path if is_socket else parts.hostname
-    if parts.scheme not in {"redis", "rediss", "unix"} or not place or not has_port:
-        raise ValueError(allowed)
-    database = parts.path.removeprefix("/")
-    if parts.fragment or (parts.query and not re.fullmatch(r"db=\d{1,4}", parts.query)):
-        raise ValueError(allowed)
-    if not is_socket and database and not re.fullmatch(r"\d{1,4}", database):
-        raise ValueError(f"{allowed}; its path is the number of a database")
-    return url
-
-
-def _check_history_url(url: str) -> str:
-    """Refuse what names no history that we can keep."""
-    is_file = url.startswith("sqlite:///") and len(url) > len("sqlite:///") and "?" not in url
-    if is_file or url in {HISTORY_OFF, "sqlite://"}:
-        return url
-    raise ValueError(f"must be sqlite:///path, sqlite:// for one in memory, or {HISTORY_OFF}")
-
-
-Url = Annotated[str, AfterValidator(_check_url)]
+Url = Annotated[str, AfterValidator(allowed.check_url)]
 Token = Annotated[SecretStr, AfterValidator(allowed.check_token)]
 Passwords = Annotated[SecretStr, AfterValidator(allowed.check_passwords)]
-RedisUrl = Annotated[str, AfterValidator(_check_redis_url)]
-HistoryUrl = Annotated[str, AfterValidator(_check_history_url)]
+RedisUrl = Annotated[str, AfterValidator(allowed.check_redis_url)]
+HistoryUrl = Annotated[str, AfterValidator(allowed.check_history_url)]
 
 
 def _named(name: str, default: Any, description: str, **bounds: Any) -> Any:
@@ -179,7 +127,7 @@ class Settings(BaseSettings):
         "KATO_PANEL_HOST", "127.0.0.1", "Address to listen on.", min_length=1, max_length=253
     )
     port: int = _named(
-        "KATO_PANEL_PORT", 5006, "Port to listen on; 0 picks a free one.", ge=0, le=MAX_PORT
+        "KATO_PANEL_PORT", 5006, "Port to listen on; 0 picks a free one.", ge=0, le=allowed.MAX_PORT
     )
     poll_interval_seconds: float = _named(
         "KATO_PANEL_POLL_INTERVAL_SECONDS", 3.0, "Between two polls of the count.", ge=0.5, le=60
@@ -273,7 +221,7 @@ class Settings(BaseSettings):
     @property
     def keeps_history(self) -> bool:
         """Whether there is a history, if only in memory."""
-        return self.history_url != HISTORY_OFF
+        return self.history_url != allowed.HISTORY_OFF
 
     @property
     def follows_stream(self) -> bool:
@@ -305,12 +253,13 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
         for name in unknown_names():
             nearest = difflib.get_close_matches(name, names(), n=1, cutoff=0.0)
             logger.warning("setting %s is not known; did you mean %s?", name, nearest[0])
-        secrets, problems = _read_secrets(given)
+        places = (given, os.environ, dotenv_values(ENV_FILE), read_toml())
+        secrets, problems = _read_secrets(places)
         settings = None
         try:
             settings = Settings(**{**given, **secrets})
         except ValidationError as error:
-            problems += [_sentence(problem, given) for problem in error.errors()]
+            problems += [_sentence(problem, places) for problem in error.errors()]
         if settings is not None and settings.allow_anonymous and settings.has_login:
             problems.append(
                 "KATO_PANEL_ALLOW_ANONYMOUS is true, must be false where a login is set"
@@ -322,25 +271,24 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
     return settings
 
 
-def _places(flags: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    """List where settings are looked up, the strongest first."""
-    return (flags, os.environ, dotenv_values(ENV_FILE), read_toml())
+Places = Sequence[Mapping[str, Any]]
+"""Where settings are looked up, the strongest first."""
 
 
-def _given(name: str, flags: Mapping[str, Any]) -> Any:
+def _given(name: str, places: Places) -> Any:
     """Find what was given for a setting; ``None`` where nothing was."""
-    return next((place[name] for place in _places(flags) if place.get(name) is not None), None)
+    return next((place[name] for place in places if place.get(name) is not None), None)
 
 
-def _read_secrets(flags: Mapping[str, Any]) -> tuple[dict[str, str], list[str]]:
+def _read_secrets(places: Places) -> tuple[dict[str, str], list[str]]:
     """Read the secrets that are given as files; say what is wrong with those that cannot be."""
     found: dict[str, str] = {}
     problems: list[str] = []
     for name in SECRETS:
-        path = _given(name + FILE_SUFFIX, flags)
+        path = _given(name + FILE_SUFFIX, places)
         if not path:
             continue
-        if _given(name, flags):
+        if _given(name, places):
             problems.append(f"{name} and {name}{FILE_SUFFIX} are both set, must be one of them")
             continue
         try:
@@ -388,11 +336,11 @@ def split_login(url: str) -> tuple[str, dict[str, str]]:
     return parts._replace(netloc=place).geturl(), {"Authorization": header}
 
 
-def _sentence(problem: Any, flags: Mapping[str, Any]) -> str:
+def _sentence(problem: Any, places: Places) -> str:
     name = str(problem["loc"][0])
-    given = _given(name, flags)
+    given = _given(name, places)
     if name in SECRETS and (given is None or name.startswith(PREFIX)):
-        file = _given(name + FILE_SUFFIX, flags)
+        file = _given(name + FILE_SUFFIX, places)
         source = "that is set" if file is None else f"in the file {str(file)!r}"
         return f"{name} {source} is wrong, {_allowed(name, problem)}"
     # Whatever stands before an @ may be a password, however odd the address.
