@@ -31,7 +31,7 @@ def take_settings(command: Command) -> Command:
         if name not in resolved.secret_names():
             command = _option(name, field)(command)
         else:
-            named = name + resolved.FILE_SUFFIX
+            named = name + config.FILE_SUFFIX
             text = f"A file that holds {name}."
             command = click.option(flag_of(named), named, metavar="…", help=text)(command)
     return command

@@ -3,15 +3,12 @@
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 from dotenv import dotenv_values
 from pydantic import SecretStr
 
 from kato_panel import config
-
-FILE_SUFFIX: Final = "_FILE"
-"""Of the name that says which file holds a secret."""
 
 
 def secret_names() -> frozenset[str]:
@@ -53,13 +50,14 @@ def places(flags: Mapping[str, Any] | None = None) -> dict[str, str]:
         ),
         (config.TOML_FILE, config.read_toml()),
     )
-    secrets = secret_names()
+    # Those that are shown without their login may be in a file, too.
+    in_files = secret_names().union(config.SECRETS)
 
     def find(name: str) -> str | None:
         return next((place for place, values in known if name in values), None)
 
     def find_file(name: str) -> str | None:
-        place = find(name + FILE_SUFFIX) if name in secrets else None
+        place = find(name + config.FILE_SUFFIX) if name in in_files else None
         return None if place is None else f"a file that is named in: {place}"
 
     return {name: find(name) or find_file(name) or "default" for name in config.names()}

@@ -15,7 +15,7 @@ def test_each_setting_has_a_flag(command):
     """But for secrets; each gives its value under the setting's full name."""
     known = {option.name: option for option in command.params if option.name != "as_json"}
     secrets = resolved.secret_names()
-    files = {name + resolved.FILE_SUFFIX for name in secrets}
+    files = {name + config.FILE_SUFFIX for name in secrets}
     assert set(known) == (set(config.names()) - secrets) | files
     for name, option in known.items():
         assert option.opts == [flags.flag_of(name)]
@@ -47,6 +47,13 @@ def test_secret_has_the_flag_of_a_file_only(alone, monkeypatch):
     places = resolved.places({"KATO_PANEL_X_FILE": "x"})
     assert places["KATO_PANEL_X"] == "a file that is named in: flag"
     assert places["KATO_PANEL_Y"] == "default"
+
+
+def test_address_with_a_login_may_be_in_a_file_and_that_is_said(alone, monkeypatch):
+    """It is shown, without its login, and so is where it is from."""
+    monkeypatch.setenv("REDIS_URL_FILE", str(alone / "redis"))
+    assert resolved.places()["REDIS_URL"] == "a file that is named in: environment"
+    assert resolved.places()["KATO_API_URL"] == "default"
 
 
 @pytest.fixture
