@@ -7,12 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import get_args
 
-import httpx
 import pytest
 import yaml
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
-from tornado.web import Application
 
 from kato_panel import composing, config, messages, wire
 from kato_panel.bodies import Ready
@@ -21,8 +17,7 @@ from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.snapshot import SessionSnapshot
-from kato_panel.runtime import Runtime
-from kato_panel.server.api import routes
+from tests.asking import asking, still_runtime
 from tests.conftest import moment
 
 ROOT = Path(__file__).parents[1]
@@ -256,29 +251,18 @@ def test_every_field_of_a_message_is_explained():
     assert fields | set(order) | set(outcome) | set(outcomes) == explained
 
 
-class StillRuntime(Runtime):
-    """One that does not run, and whose trouble a test says."""
-
-    trouble = None
-
-
 @pytest.fixture
 async def ask():
     """Our routes on a socket of their own, with a watcher that runs or not."""
-    runtime = StillRuntime(config.load())
-    server = HTTPServer(Application(routes(runtime)))
-    listening, port = bind_unused_port()
-    server.add_socket(listening)
+    runtime = still_runtime()
+    async with asking(runtime) as client:
 
-    async def ask(method, path, trouble=None):
-        runtime.trouble = trouble
-        async with httpx.AsyncClient(trust_env=False) as client:
-            answer = await client.request(method, f"http://127.0.0.1:{port}{path}")
-        return answer.status_code, answer.json()
+        async def ask(method, path, trouble=None):
+            runtime.trouble = trouble
+            answer = await client.request(method, path)
+            return answer.status_code, answer.json()
 
-    yield ask
-    server.stop()
-    await server.close_all_connections()
+        yield ask
 
 
 async def test_examples_of_errors_and_health_are_answered(ask):

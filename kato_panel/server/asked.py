@@ -1,4 +1,4 @@
-"""What a request asks for, and how its answer goes out."""
+"""What a request asks for."""
 
 from tornado.httputil import HTTPServerRequest
 

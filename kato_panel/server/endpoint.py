@@ -9,7 +9,6 @@ from collections import deque
 from time import monotonic
 from typing import Any, Final
 
-from tornado.httputil import HTTPServerRequest
 from tornado.websocket import WebSocketHandler
 
 from kato_panel import messages, wire
@@ -35,11 +34,6 @@ RUDE: Final = (1008, "too many frames that were not understood")
 TOO_MANY: Final = (1013, "too many clients")
 
 
-def client_address(request: HTTPServerRequest) -> str:
-    """Say where a client comes from, as its connections are counted."""
-    return request.remote_ip or ""
-
-
 class Endpoint(WebSocketHandler):
     """
     ``/ws``.
@@ -59,6 +53,11 @@ class Endpoint(WebSocketHandler):
         self._receiver: Receiver | None = None
         self._frames: deque[float] = deque(maxlen=MAX_FRAMES_PER_SECOND)
         self._errors: deque[float] = deque(maxlen=MAX_ERRORS_PER_MINUTE)
+
+    @property
+    def _address(self) -> str:
+        """Where the client comes from: the guard has looked behind proxies."""
+        return self.request.remote_ip or ""
 
     @property
     def max_message_size(self) -> int:
@@ -85,7 +84,7 @@ class Endpoint(WebSocketHandler):
         stream: Any = connection.stream
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         self.set_nodelay(True)
-        self._receiver = Receiver(stream, client_address(self.request), self.close)
+        self._receiver = Receiver(stream, self._address, self.close)
         given = self.request.query_arguments.get("since")
         since = given[-1][:MAX_SINCE].decode("latin-1") if given else None
         self._feed.join(self._receiver, since)
@@ -125,10 +124,9 @@ class Endpoint(WebSocketHandler):
         self.finish(messages.error(self._reason.lower().replace(" ", "_"), self._reason))
 
     def _is_full(self) -> bool:
-        address = client_address(self.request)
         return (
             self._feed.clients >= MAX_CLIENTS
-            or self._feed.count_from(address) >= MAX_CLIENTS_PER_ADDRESS
+            or self._feed.count_from(self._address) >= MAX_CLIENTS_PER_ADDRESS
         )
 
     def _complain(self, receiver: Receiver, code: str, text: str) -> None:

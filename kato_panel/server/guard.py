@@ -22,7 +22,7 @@ from kato_panel.runtime import Runtime
 from kato_panel.server.addresses import find_client, is_from_here, is_own_name, name_in
 from kato_panel.server.credentials import Credentials
 from kato_panel.server.limits import Bucket, Throttle
-from kato_panel.server.secret import keep_secret, usual_place
+from kato_panel.server.secret import derive, keep_secret, usual_place
 
 OPEN: Final = frozenset({"/healthz"})
 """Answers everybody, by whatever name: it tells nothing, and whoever asks may have no token."""
@@ -84,7 +84,7 @@ class Guard:
     runtime
         Whose settings say who may do what, and which knows where it is listened.
     secret
-        Signs the logins' cookies.
+        Of which the keys for cookies and pages are made.
 
     Attributes
     ----------
@@ -92,6 +92,8 @@ class Guard:
         What has to be shown; ``None`` where nobody has to.
     tries
         How often an address may try to log in.
+    page_key
+        Signs what a page shows that it was asked for here.
     """
 
     def __init__(self, runtime: Runtime, secret: bytes) -> None:
@@ -102,6 +104,7 @@ class Guard:
         self._proxies = settings.proxies
         self.credentials = Credentials(settings, secret) if settings.has_login else None
         self.tries = Throttle(LOGIN_TRIES, LOGIN_SECONDS)
+        self.page_key = derive(secret, "pages")
 
     def resolve(self, request: HTTPServerRequest) -> None:
         """Let a request say who really sent it, where a proxy that is believed passed it on."""

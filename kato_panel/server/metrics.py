@@ -117,13 +117,12 @@ class Exposition:
 
     def _tell_counts(self, snapshot: SessionSnapshot | None) -> Iterator[Metric]:
         # What is stale was true once: a gap in the graph, as in our own chart.
-        is_known = snapshot is not None and not snapshot.is_stale_at(now())
-        active = snapshot.active if snapshot is not None and is_known else None
-        reported = snapshot.reported if snapshot is not None and is_known else None
-        drift = snapshot.drift if snapshot is not None and is_known else None
-        yield _gauge("sessions_active", "Sessions alive, as shown.", active)
-        yield _gauge("sessions_reported", "Sessions, as KATO reported them.", reported)
-        yield _gauge("sessions_drift", "Sessions that KATO counts though they are gone.", drift)
+        at = now()
+        known = SessionSnapshot(at) if snapshot is None or snapshot.is_stale_at(at) else snapshot
+        yield _gauge("sessions_active", "Sessions alive, as shown.", known.active)
+        yield _gauge("sessions_reported", "Sessions, as KATO reported them.", known.reported)
+        text = "Sessions that KATO counts though they are gone."
+        yield _gauge("sessions_drift", text, known.drift)
 
     def _tell_sources(self, snapshot: SessionSnapshot | None) -> Iterator[Metric]:
         up = _gauge("source_up", "Whether a source could look last.", labels=("source",))

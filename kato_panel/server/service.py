@@ -24,7 +24,6 @@ from kato_panel.server.api import StartPageRequest, make_feed, routes
 from kato_panel.server.guard import PAGES_PER_SECOND, guard_of
 from kato_panel.server.headers import transform
 from kato_panel.server.login import login_routes
-from kato_panel.server.secret import derive, keep_secret, usual_place
 from kato_panel.server.static import static_routes
 
 logger = logging.getLogger(__name__)
@@ -109,7 +108,7 @@ class Service:
                 # A page's token then says for sure how the page was asked for, and nobody chooses
                 # a page's session. The secret is kept, so that pages live on over a restart.
                 sign_sessions=True,
-                secret_key=derive(keep_secret(usual_place()), "pages"),
+                secret_key=guard.page_key,
                 include_headers=KEPT_HEADERS,
                 include_cookies=[],
                 websocket_max_message_size=MAX_MESSAGE_BYTES,

@@ -454,8 +454,7 @@ def test_panel_serve_works_too(simulator, plugins, tmp_path):
 
 def test_make_run_serves_and_ends(tmp_path):
     """The README's first command: a page within seconds, and TERM ends it."""
-    if not (ROOT / ".venv" / "run.stamp").exists():
-        pytest.skip("the environment of `make run` is not here: `make test` makes it")
+    assert (ROOT / ".venv" / "run.stamp").exists(), "no environment here: `make test` makes it"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
