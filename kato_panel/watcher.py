@@ -28,12 +28,7 @@ from kato_panel.domain.events import (
     SourceConnected,
 )
 from kato_panel.domain.health import STALE_AFTER_INTERVALS, SourceState
-from kato_panel.domain.keys import (
-    KeyObservation,
-    KeysSeen,
-    ScanBegan,
-    SessionsRead,
-)
+from kato_panel.domain.keys import KeyObservation, KeysSeen, ScanBegan, SessionsRead
 from kato_panel.domain.recent import Recent
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.series import Range, Series
