@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tests.ui.test_page import pill
+
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
@@ -12,6 +14,7 @@ def test_browser_code_of_the_readme_hears_of_a_session(serve, simulator, caller,
     service = serve(KATO_API_URL=simulator.url)
     page = watched.open(service.url).page
     watched.count("5")
+    pill(watched, "Live")  # from when on names can be told
     address = service.base.removeprefix("http://")
     opened = "await new Promise((opened) => socket.addEventListener('message', opened));"
     page.evaluate("async () => {" + code.replace("127.0.0.1:5006", address) + opened + "}")
