@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # Tests of what has to be covered whole; the others mostly wait, and so run two at a time.
 PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/test_documents.py tests/test_recording.py \
 	tests/test_directory.py tests/test_client.py tests/server/test_feed.py tests/server/test_events.py \
-	tests/sources/test_payloads.py tests/sources/test_kato_sessions.py
+	tests/sources/test_payloads.py tests/sources/test_kato_sessions.py tests/sources/test_engine_payloads.py \
+	tests/sources/test_engine_events.py
 
 .DEFAULT_GOAL := help
 .PHONY: help run lab test proof bench lint fix screenshots clean
@@ -39,7 +40,7 @@ test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their 
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PURE)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PURE:%=--ignore %)
-	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/composing.py,kato_panel/wire.py,kato_panel/sources/payloads.py" --fail-under 100
+	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/composing.py,kato_panel/wire.py,kato_panel/sources/*payloads.py,kato_panel/sources/engine_words.py,kato_panel/sources/engine_events.py" --fail-under 100
 
 proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of docs/reliability.md
 	KATO_PANEL_TEST_SIZE=full $(BIN)/pytest --timeout 7200

@@ -13,6 +13,8 @@ MAX_PORT: Final = 65_535
 HISTORY_OFF: Final = "off"
 MIN_TOKEN: Final = 16
 MIN_PASSWORD: Final = 8
+MAX_CONTAINERS: Final = 32
+_CONTAINER_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,252}", re.ASCII)
 Network = IPv4Network | IPv6Network
 
 
@@ -154,3 +156,22 @@ def check_networks(text: str) -> str:
                 "must be addresses or networks as 10.0.0.0/8, separated by commas"
             ) from error
     return text
+
+
+def check_container_names(names: str) -> str:
+    """Refuse what is no list of containers' names."""
+    listed = [name.strip() for name in names.split(",")]
+    if len(listed) > MAX_CONTAINERS or not all(map(_CONTAINER_NAME.fullmatch, listed)):
+        raise ValueError(
+            f"must be 1 to {MAX_CONTAINERS} names of containers with commas between them, each of "
+            "letters, digits, and after the first one also _ . -"
+        )
+    return ",".join(listed)
+
+
+def check_label(label: str) -> str:
+    """Refuse what is no label."""
+    key = label.partition("=")[0]
+    if not key or any(letter.isspace() or not letter.isprintable() for letter in key):
+        raise ValueError("must be key or key=value, without blanks in the key")
+    return label

@@ -27,6 +27,7 @@ from pydantic_settings import (
 
 from kato_panel import allowed
 from kato_panel.allowed import Network
+from kato_panel.domain.container_readings import KATO_CONTAINERS, Wanted
 from kato_panel.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ Token = Annotated[SecretStr, AfterValidator(allowed.check_token)]
 Passwords = Annotated[SecretStr, AfterValidator(allowed.check_passwords)]
 RedisUrl = Annotated[str, AfterValidator(allowed.check_redis_url)]
 HistoryUrl = Annotated[str, AfterValidator(allowed.check_history_url)]
+ContainerNames = Annotated[str, AfterValidator(allowed.check_container_names)]
+Label = Annotated[str, AfterValidator(allowed.check_label)]
 
 
 def _named(name: str, default: Any, description: str, **bounds: Any) -> Any:
@@ -97,6 +100,31 @@ class Settings(BaseSettings):
     )
     session_events: bool = _named(
         "WEBSOCKET_SESSION_EVENTS", True, "Tell each session that comes or goes; off: the count."
+    )
+    container_stats: bool = _named(
+        "WEBSOCKET_CONTAINER_STATS", True, "Watch the containers that KATO runs in."
+    )
+    containers: ContainerNames | None = _named(
+        "KATO_PANEL_CONTAINERS",
+        None,
+        "Their names; with no label and no project either, those of KATO's compose file.",
+    )
+    container_label: Label | None = _named(
+        "KATO_PANEL_CONTAINER_LABEL", None, "Watch those with this label, too."
+    )
+    compose_project: str | None = _named(
+        "KATO_PANEL_COMPOSE_PROJECT",
+        None,
+        "Watch those of this project of compose, too.",
+        min_length=1,
+        max_length=128,
+    )
+    container_interval_seconds: float = _named(
+        "KATO_PANEL_CONTAINER_INTERVAL_SECONDS",
+        3.0,
+        "Between two looks at the containers.",
+        ge=1,
+        le=60,
     )
     allow_actions: bool = _named(
         "KATO_PANEL_ALLOW_ACTIONS",
@@ -222,6 +250,16 @@ class Settings(BaseSettings):
     def keeps_history(self) -> bool:
         """Whether there is a history, if only in memory."""
         return self.history_url != allowed.HISTORY_OFF
+
+    @property
+    def wanted_containers(self) -> Wanted:
+        """Which containers are watched; by default those of KATO's own compose file."""
+        wanted = Wanted(
+            tuple(self.containers.split(",")) if self.containers else (),
+            self.container_label or "",
+            self.compose_project or "",
+        )
+        return Wanted(KATO_CONTAINERS) if wanted == Wanted() else wanted
 
     @property
     def follows_stream(self) -> bool:

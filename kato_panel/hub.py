@@ -16,6 +16,7 @@ from typing import Final
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
 
 Charts = Mapping[Range, Series]
 
@@ -39,12 +40,15 @@ class Update:
         Events that did not fit the reader's queue since it took last.
     charts
         What charts show, by how far back they look; ``None`` if it was taken before.
+    surroundings
+        What is known beside the sessions; ``None`` if it was taken before.
     """
 
     snapshot: SessionSnapshot | None
     events: tuple[SessionEvent, ...]
     skipped: int
     charts: Charts | None = None
+    surroundings: Surroundings | None = None
 
 
 class Subscription:
@@ -68,6 +72,7 @@ class Subscription:
         self._max_events = max_events
         self._snapshot: SessionSnapshot | None = None
         self._charts: Charts | None = None
+        self._surroundings: Surroundings | None = None
         self._events: OrderedDict[int, SessionEvent] = OrderedDict()
         self._skipped = 0
         self._is_awake = False
@@ -76,9 +81,9 @@ class Subscription:
         """Take all there is; the next publication wakes the reader again."""
         with self._hub.lock:
             events = tuple(self._events[seq] for seq in sorted(self._events))
-            update = Update(self._snapshot, events, self._skipped, self._charts)
+            update = Update(self._snapshot, events, self._skipped, self._charts, self._surroundings)
             self._snapshot, self._events, self._skipped = None, OrderedDict(), 0
-            self._charts = None
+            self._charts = self._surroundings = None
             self._is_awake = False
             return update
 
@@ -91,10 +96,12 @@ class Subscription:
         snapshot: SessionSnapshot | None,
         events: tuple[SessionEvent, ...],
         charts: Charts | None,
+        surroundings: Surroundings | None,
     ) -> Callable[[], None] | None:
         """Queue a publication (under the hub's lock); return whom to wake, if anybody."""
         self._snapshot = snapshot or self._snapshot
         self._charts = charts or self._charts
+        self._surroundings = surroundings or self._surroundings
         for event in events:
             self._events[event.seq] = event
         while len(self._events) > self._max_events:
@@ -124,6 +131,7 @@ class Hub:
         self._subscriptions: list[Subscription] = []
         self._snapshot: SessionSnapshot | None = None
         self._charts: Charts | None = None
+        self._surroundings: Surroundings | None = None
         self._events: OrderedDict[int, SessionEvent] = OrderedDict()
 
     @property
@@ -139,6 +147,12 @@ class Hub:
             return self._charts
 
     @property
+    def surroundings(self) -> Surroundings | None:
+        """What is known beside the sessions; ``None`` until that was told."""
+        with self.lock:
+            return self._surroundings
+
+    @property
     def readers(self) -> int:
         """Open subscriptions."""
         with self.lock:
@@ -149,6 +163,7 @@ class Hub:
         snapshot: SessionSnapshot | None,
         events: tuple[SessionEvent, ...],
         charts: Charts | None = None,
+        surroundings: Surroundings | None = None,
     ) -> None:
         """
         Hand a state and events to every reader.
@@ -161,15 +176,20 @@ class Hub:
             New ones, or earlier ones again under their number.
         charts
             What charts show, if that is to be told.
+        surroundings
+            What is known beside the sessions, if that is to be told.
         """
         with self.lock:
             self._snapshot = snapshot or self._snapshot
             self._charts = charts or self._charts
+            self._surroundings = surroundings or self._surroundings
             for event in events:
                 self._events[event.seq] = event
             while len(self._events) > MAX_KEPT_EVENTS:
                 self._events.popitem(last=False)
-            wakes = [reader.put(snapshot, events, charts) for reader in self._subscriptions]
+            wakes = [
+                reader.put(snapshot, events, charts, surroundings) for reader in self._subscriptions
+            ]
         with ExitStack() as all_are_woken:  # also those after one that fails
             for wake in reversed(wakes):
                 if wake is not None:
@@ -196,7 +216,7 @@ class Hub:
         with self.lock:
             self._subscriptions.append(subscription)
             events = tuple(self._events.values())
-            return subscription, Update(self._snapshot, events, 0, self._charts)
+            return subscription, Update(self._snapshot, events, 0, self._charts, self._surroundings)
 
     def drop(self, subscription: Subscription) -> None:
         """Forget a reader, if it is known."""

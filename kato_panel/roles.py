@@ -9,6 +9,8 @@ from kato_panel.domain.health import SourceState
 from kato_panel.domain.keys import KeyObservation
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.series import Series
+from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import SideObservation, Surroundings
 from kato_panel.domain.telling import Standing, Told
 
 
@@ -26,7 +28,9 @@ class Source(Protocol):
     def prompt(self) -> None:
         """Look at once, if that is possible."""
 
-    async def run(self, tell: Callable[[Observation | KeyObservation], None]) -> None:
+    async def run(
+        self, tell: Callable[[Observation | KeyObservation | SideObservation], None]
+    ) -> None:
         """Observe for ever, and tell."""
 
 
@@ -59,3 +63,16 @@ class Recorder(Protocol):
 
     def week(self, until: datetime) -> Series | None:
         """Draw the last week, on a thread of its own; ``None`` if that is not known."""
+
+
+class Overseer(Protocol):
+    """What the watcher expects of whoever keeps an eye on all that is beside the sessions."""
+
+    def observe(self, observation: SideObservation) -> None:
+        """Take one observation, on the watcher's loop; returns at once."""
+
+    def look(self, snapshot: SessionSnapshot, lag_seconds: float | None) -> Surroundings:
+        """Say how it is, at each turn of the watcher's loop; returns at once."""
+
+    async def run(self) -> None:
+        """Do beside the watcher's loop what takes time, for ever."""

@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import os
 import threading
 from typing import ClassVar
 
@@ -18,11 +19,13 @@ from kato_panel.domain.telling import KeyedCount, PolledCount
 from kato_panel.domain.timeline import Timeline
 from kato_panel.history import History, Retention
 from kato_panel.hub import Hub
+from kato_panel.oversight import Oversight
 from kato_panel.recall import Recalled, recall
 from kato_panel.recording import Recorder
 from kato_panel.roles import Source, Teller
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
+from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
 from kato_panel.sources.kato_sessions import KatoSessions
 from kato_panel.sources.redis import RedisSource
@@ -128,6 +131,15 @@ class Runtime:
             off.append(
                 SourceState(StreamSource.name, StreamSource.label, health=Health.OFF, reason=why)
             )
+        if settings.container_stats:
+            sources.append(
+                DockerSource(
+                    settings.wanted_containers,
+                    now,
+                    os.environ,
+                    interval_seconds=settings.container_interval_seconds,
+                )
+            )
         recorder = None
         if self.history is None:
             off.append(
@@ -155,6 +167,7 @@ class Runtime:
             recorder=recorder,
             timeline=timeline,
             tally=self.tally,
+            overseer=Oversight(),
             overhear=None if named is None else named.overhear,
             tells_events=settings.session_events,
             off=off,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from kato_panel.domain.containers import ContainerChanged, ContainersSeen
 from kato_panel.domain.events import (
     ChangesMissed,
     ChangesNamed,
@@ -25,6 +26,7 @@ from kato_panel.domain.keys import (
     ScanEnded,
     SessionsRead,
 )
+from kato_panel.domain.surroundings import SideObservation
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +71,7 @@ class Sightings:
         self._closed.discard(source)
         self._states[source] = self._begin(source)
 
-    def note(self, observation: Observation | KeyObservation) -> None:
+    def note(self, observation: Observation | KeyObservation | SideObservation) -> None:
         """Take one observation."""
         source = observation.source
         match observation:
@@ -77,7 +79,7 @@ class Sightings:
                 self._succeed(source, at, CACHED_REMARK if is_cached else "")
             case ChangesNamed(changes=changes) | KeysChanged(changes=changes):
                 self._succeed(source, changes[-1].at)
-            case KeyEventsJudged(at=at, remark=remark):
+            case KeyEventsJudged(at=at, remark=remark) | ContainersSeen(at=at, remark=remark):
                 self._succeed(source, at, remark)
             case LookFailed(reason=reason):
                 self._set(self._states[source].fail(reason))
@@ -90,6 +92,7 @@ class Sightings:
                 | KeysSeen(at=at)
                 | ScanEnded(at=at)
                 | SessionsRead(at=at)
+                | ContainerChanged(at=at)
             ):
                 self._succeed(source, at)
 

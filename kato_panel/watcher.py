@@ -17,6 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeVar
 
+from kato_panel.domain.containers import ContainerChanged, ContainersSeen
 from kato_panel.domain.events import (
     ChangesMissed,
     Clock,
@@ -33,11 +34,12 @@ from kato_panel.domain.recent import Recent
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import SideObservation, Surroundings
 from kato_panel.domain.tally import Tally
 from kato_panel.domain.telling import PolledCount, Standing, Told
 from kato_panel.domain.timeline import Timeline
 from kato_panel.hub import Charts, Hub
-from kato_panel.roles import Recorder, Source, Teller
+from kato_panel.roles import Overseer, Recorder, Source, Teller
 from kato_panel.sightings import Sightings
 
 logger = logging.getLogger(__name__)
@@ -80,6 +82,8 @@ class Watcher:
         Remembers the last day, perhaps with what an earlier run knew; by default an empty one.
     tally
         Counts what is learned, for whoever asks how it went.
+    overseer
+        Keeps an eye on what is beside the sessions; without one, nobody does.
     overhear
         Hears every observation, on this watcher's loop; has to return at once.
     tells_events
@@ -100,6 +104,7 @@ class Watcher:
         recorder: Recorder | None = None,
         timeline: Timeline | None = None,
         tally: Tally | None = None,
+        overseer: Overseer | None = None,
         overhear: Callable[[Observation | KeyObservation], None] | None = None,
         tells_events: bool = True,
         off: Iterable[SourceState] = (),
@@ -115,7 +120,9 @@ class Watcher:
         self._record_state = () if recorder is None else (recorder.state(clock()),)
         self._week: Series | None = None
         self._tally = Tally() if tally is None else tally
+        self._overseer = overseer
         self._overhear = overhear
+        self._surroundings = Surroundings()
         self._recent = Recent()
         self._timeline = Timeline(0.0) if timeline is None else timeline
         self._timeline.gap_seconds = STALE_AFTER_INTERVALS * interval_seconds
@@ -187,7 +194,7 @@ class Watcher:
             return f"the watcher has not ticked for {silent_seconds:.0f} s"
         return None
 
-    def observe(self, observation: Observation | KeyObservation) -> None:
+    def observe(self, observation: Observation | KeyObservation | SideObservation) -> None:
         """
         Take one observation: the only place where the state changes.
 
@@ -198,6 +205,9 @@ class Watcher:
         """
         if self._sightings.is_closed(observation.source):
             return  # its last words
+        if isinstance(observation, ContainersSeen | ContainerChanged):
+            self._observe_beside(observation)
+            return
         was_failing = self._sightings.is_failing(observation.source)
         before = self._teller.standing
         told = self._teller.observe(observation)
@@ -213,6 +223,22 @@ class Watcher:
         if told.events or not isinstance(observation, ScanBegan | KeysSeen | SessionsRead):
             is_first = before.at is None and self._teller.standing.at is not None
             self._publish(told.events, with_charts=is_first)
+
+    def _observe_beside(self, observation: SideObservation) -> None:
+        """Take one observation that says nothing of sessions."""
+        self._sightings.note(observation)
+        if self._overseer is not None:
+            self._overseer.observe(observation)
+            self._look_around(self._snapshot())
+
+    def _look_around(self, snapshot: SessionSnapshot) -> None:
+        """Publish what is beside the sessions, if that is not as it was."""
+        if self._overseer is None:
+            return
+        surroundings = self._overseer.look(snapshot, self._tally.tallied.lag_seconds)
+        if surroundings != self._surroundings:
+            self._surroundings = surroundings
+            self._hub.publish(None, (), None, surroundings)
 
     def _note_count(self, before: Standing, told: Told) -> None:
         """Note what is known of the count after a good observation of it."""
@@ -326,6 +352,9 @@ class Watcher:
             if not self._sightings.is_closed(source.name):
                 self._begin(source)
         tasks = [asyncio.create_task(self._supervise("the tick", self._tick))]
+        if self._overseer is not None:
+            overseeing = self._supervise("what is beside the sessions", self._overseer.run)
+            tasks.append(asyncio.create_task(overseeing))
         if self._recorder is not None:
             drawing = self._supervise("the week's chart", partial(self._draw_weeks, self._recorder))
             tasks.append(asyncio.create_task(drawing))
@@ -377,6 +406,7 @@ class Watcher:
             if is_due or told != (snapshot.is_stale, self._logged_seq):
                 told_tick, told = snapshot.made_at.tick, (snapshot.is_stale, self._logged_seq)
                 self._hub.publish(snapshot, (), self._charts())
+            self._look_around(snapshot)
             began_tick = monotonic()
             await asyncio.sleep(TICK_SECONDS)
             self._tally.add_lag(monotonic() - began_tick - TICK_SECONDS)

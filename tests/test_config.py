@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kato_panel import config
+from kato_panel.domain.container_readings import KATO_CONTAINERS, Wanted
 from kato_panel.errors import ConfigError
 
 DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
@@ -250,6 +251,18 @@ def test_secret_is_given_once(tmp_path, monkeypatch):
         config.load()
 
 
+def test_containers_are_those_of_katos_compose_file():
+    """Unless others are named, by whatever way; then only those."""
+    assert config.load().container_stats
+    assert config.load().wanted_containers == Wanted(KATO_CONTAINERS)
+    named = config.load({"KATO_PANEL_CONTAINERS": " a ,b.c-1"})
+    assert named.wanted_containers == Wanted(("a", "b.c-1"))
+    labelled = config.load({"KATO_PANEL_CONTAINER_LABEL": "x=y z"})
+    assert labelled.wanted_containers == Wanted(label="x=y z")
+    composed = config.load({"KATO_PANEL_COMPOSE_PROJECT": "kato"})
+    assert composed.wanted_containers == Wanted(project="kato")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
@@ -281,3 +294,21 @@ def test_lists_of_the_doors_are_read():
     assert settings.hosts == {"kato.example", "::1"}
     assert settings.origins == {"https://other.example:8443"}
     assert [str(network) for network in settings.proxies] == ["10.0.0.0/8", "::1/128"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("KATO_PANEL_CONTAINERS", "a,,b", "must be 1 to 32 names of containers"),
+        ("KATO_PANEL_CONTAINERS", "a b", "must be 1 to 32 names of containers"),
+        ("KATO_PANEL_CONTAINERS", ",".join("abc"[:1] * 33), "must be 1 to 32 names"),
+        ("KATO_PANEL_CONTAINER_LABEL", "=x", "must be key or key=value"),
+        ("KATO_PANEL_CONTAINER_LABEL", "a b=x", "must be key or key=value"),
+        ("KATO_PANEL_CONTAINER_INTERVAL_SECONDS", "0.5", "must be a number from 1 to 60"),
+        ("WEBSOCKET_CONTAINER_STATS", "perhaps", "must be a valid boolean"),
+    ],
+)
+def test_wrong_choice_of_containers_is_refused(name, value, allowed):
+    """In words that say what it may be."""
+    with pytest.raises(ConfigError, match=allowed):
+        config.load({name: value})

@@ -1,0 +1,37 @@
+"""Keeps an eye on what is beside the sessions: the containers that KATO runs in."""
+
+import asyncio
+
+from kato_panel.domain.containers import ContainersSeen
+from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import SideObservation, Surroundings
+
+
+class Oversight:
+    """Takes what is observed beside the sessions; all on the watcher's loop."""
+
+    def __init__(self) -> None:
+        self._containers: ContainersSeen | None = None
+
+    def observe(self, observation: SideObservation) -> None:
+        """Take one observation."""
+        if isinstance(observation, ContainersSeen):
+            self._containers = observation
+
+    def look(self, snapshot: SessionSnapshot, lag_seconds: float | None) -> Surroundings:
+        """
+        Say how it is.
+
+        Parameters
+        ----------
+        snapshot
+            What is known of the sessions.
+        lag_seconds
+            How late the watcher's loop was, at worst.
+        """
+        del snapshot, lag_seconds
+        return Surroundings(self._containers)
+
+    async def run(self) -> None:
+        """Wait for ever: nothing takes time."""
+        await asyncio.Event().wait()
