@@ -144,10 +144,8 @@ class Lives:
             case "node":
                 labels = self.node.add_categories([NOT_KNOWN]).fillna(NOT_KNOWN)
             case "reason":
-                labels = pd.Categorical(
-                    np.where(self.is_ended, self.reason.codes, -1),
-                    range(len(self.reason.categories)),
-                ).rename_categories(self.reason.categories)
+                codes = np.where(self.is_ended, self.reason.codes, -1)
+                labels = pd.Categorical.from_codes(codes, self.reason.categories)
             case "day":
                 labels = _days(self.began, zone)
             case _:

@@ -200,7 +200,7 @@ def sum_up_hours(changes: Changes, window: Window, zone: str) -> Hours:
     """Sum up a range by hour and weekday of a zone."""
     edges = window.edges(QUARTER_SECONDS)
     starts = time_index(edges[:-1]).tz_convert(zone)
-    cells = starts.weekday.to_numpy() * 24 + starts.hour.to_numpy()
+    cells = starts.day_of_week.to_numpy() * 24 + starts.hour.to_numpy()
     looked = window.observed_seconds(edges) / 3_600
     observed = np.bincount(cells, looked, minlength=168).astype(np.float64)
     counted = []
