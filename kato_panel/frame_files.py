@@ -134,6 +134,8 @@ def _read_cell(cell: str, type_: str | tuple[str, ...]) -> Any:
 
 
 def _read_column(values: list[Any], type_: str | tuple[str, ...]) -> Any:
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is no column")
     if type_ == SPAN:
         spans = [_UNKNOWN if text is None else int(Decimal(text) * _SECOND) for text in values]
         return np.array(spans, dtype=np.int64)

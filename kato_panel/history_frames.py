@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from kato_panel.domain.rules import Alert
 from kato_panel.errors import HistoryError
-from kato_panel.frames import Since, complete_sessions, lay_out, time_range
+from kato_panel.frames import Since, complete_sessions, cut, lay_out, time_range
 from kato_panel.history import Reader, columns
 from kato_panel.history.parts import Corrupt
 from kato_panel.history.place import place_of
@@ -159,13 +159,11 @@ class HistoryFrames:
             ids = event_ids(connection, *span)
             steps = columns.step_columns(connection, span, ids)
             gaps = columns.gap_columns(connection, span)
-        looked = reader.note(LOOKED)
-        if looked is not None and span[1] is not None:
-            looked = min(looked, span[1])
-        times, active = _cut_gaps(steps["at"], steps["active"], gaps, looked)
+        times, active = _cut_gaps(steps["at"], steps["active"], gaps, reader.note(LOOKED))
         counts = pd.array(np.where(np.isnan(active), 0, active).astype(np.int64), dtype="Int64")
         counts[np.isnan(active)] = pd.NA
-        return lay_out("counts", times, {"active": counts})
+        bounds = (None if bound is None else pd.Timestamp(moment(bound)) for bound in span)
+        return cut(lay_out("counts", times, {"active": counts}), *bounds)
 
     def alerts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
         """
@@ -328,15 +326,16 @@ def _cut_gaps(
         return times, active.astype(float)
     values = active.astype(float)
     starts, ends = gaps["began"], gaps["ended"]
-    place = np.searchsorted(starts, times, side="left") - 1
-    is_inside = (place >= 0) & (times < ends[place]) if len(starts) else np.zeros(len(times), bool)
+    if looked is not None and looked > times[-1]:
+        times, values = np.append(times, looked), np.append(values, values[-1])
+    is_inside = np.zeros(len(times), dtype=bool)
+    if len(starts):
+        place = np.searchsorted(starts, times, side="left") - 1
+        is_inside = (place >= 0) & (times < ends[place])
     before = np.searchsorted(times, ends, side="right") - 1
     resumed = np.where(before >= 0, values[before], np.nan)
-    newest = [] if looked is None or looked <= times[-1] else [looked]
-    times = np.concatenate([times[~is_inside], starts, ends, newest]).astype(np.int64)
-    values = np.concatenate(
-        [values[~is_inside], np.full(len(starts), np.nan), resumed, [active[-1]] * len(newest)]
-    )
+    times = np.concatenate([times[~is_inside], starts, ends]).astype(np.int64)
+    values = np.concatenate([values[~is_inside], np.full(len(starts), np.nan), resumed])
     order = np.argsort(times, kind="stable")
     times, values = times[order], values[order]
     is_last = np.append(times[1:] != times[:-1], True)

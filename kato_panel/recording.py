@@ -78,6 +78,8 @@ class Recorder:
         if standing.at is not None and standing.at is not self._at:
             self._generation = generation
             yield AllOpen(standing.at.wall, tuple(self._open_records()))
+            # Who came and went in the hole is missing.
+            yield Note(RECORDS_SINCE, micros(standing.at.wall), generation)
 
     def miss(self, gap: Gap) -> None:
         """Take a time in which nobody could look."""
