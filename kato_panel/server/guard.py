@@ -92,6 +92,8 @@ class Guard:
         What has to be shown; ``None`` where nobody has to.
     tries
         How often an address may try to log in.
+    wrong_tokens
+        How often an address may show a wrong token; a right one always passes.
     page_key
         Signs what a page shows that it was asked for here.
     """
@@ -104,6 +106,7 @@ class Guard:
         self._proxies = settings.proxies
         self.credentials = Credentials(settings, secret) if settings.has_login else None
         self.tries = Throttle(LOGIN_TRIES, LOGIN_SECONDS)
+        self.wrong_tokens = Throttle(LOGIN_TRIES, LOGIN_SECONDS)
         self.page_key = derive(secret, "pages")
 
     def resolve(self, request: HTTPServerRequest) -> None:
@@ -175,6 +178,11 @@ class Guard:
             back = quote(request.uri.removeprefix("/"), safe="") if request.uri else ""
             where = {"Location": f"{up}{LOGIN[1:]}?next={back}"}
             return Refusal(302, "login", "log in first", where)
+        wait = 0 if is_person else self.wrong_tokens.wait_seconds(request.remote_ip or "")
+        if wait:
+            again = {"Retry-After": str(wait)}
+            message = f"too many wrong tokens: come back in {wait} s, with the right one"
+            return Refusal(429, "too_many_tries", message, again)
         return Refusal(
             401,
             "unauthorized",

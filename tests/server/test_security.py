@@ -22,6 +22,8 @@ from kato_panel.config import load
 from kato_panel.domain.actions import VISITOR
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
+from kato_panel.server.guard import guard_of
+from kato_panel.server.limits import Throttle
 from kato_panel.server.secret import usual_place
 from kato_panel.server.service import Service
 from kato_panel.simulator import EmbeddedSimulator
@@ -104,9 +106,10 @@ def bearer(token):
 
 @pytest.fixture(scope="module")
 def locked(simulator):
-    """A service with a token."""
+    """A service with a token; wrong ones are not counted."""
     options = {"pages_per_second": 1_000}
     with service_in_thread(simulator.url, options=options, KATO_PANEL_AUTH_TOKEN=TOKEN) as box:
+        guard_of(box["service"].runtime).wrong_tokens = Throttle(10_000, 60)
         Reader(box["service"].runtime.hub).until(lambda seen: seen.active is not None)
         yield Door(box)
 
@@ -359,6 +362,20 @@ def test_guessing_is_slow(door):
     assert late.status_code == 429
     assert 50 <= int(late.headers["Retry-After"]) <= 60
     assert door.ask("GET", "/app", headers=bearer(TOKEN)).status_code == 200
+
+
+def test_wrong_tokens_are_told_to_wait_and_the_right_one_never_is(door):
+    """A program that goes on with an old one is told so; nobody else here is held up by it."""
+    count = "/api/v1/sessions/count"
+    wrong = [door.ask("GET", count, headers=bearer(f"{TOKEN}{number}")) for number in range(11)]
+    assert [one.status_code for one in wrong] == [401] * 10 + [429]
+    assert 50 <= int(wrong[-1].headers["Retry-After"]) <= 60
+    assert wrong[-1].json()["error"]["code"] == "too_many_tries"
+    assert door.socket(bearer(TOKEN + "x")) == 429
+    assert door.ask("GET", count, headers=bearer(TOKEN)).status_code in {200, 503}
+    assert door.socket(bearer(TOKEN)) == 101
+    assert door.ask("GET", count).status_code == 401
+    assert door.log_in().status_code == 303
 
 
 def test_other_sites_can_neither_log_in_nor_out(locked):
