@@ -29,6 +29,7 @@ from kato_panel.server.service import Service
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.views.dashboard import page
 from tests.following import Caller, Reader
+from tests.openid_provider import OpenidProvider
 from tests.server.test_service import service_in_thread
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -104,11 +105,20 @@ def bearer(token):
     return {"Authorization": f"Bearer {token}"}
 
 
+ELSEWHERE = {
+    "KATO_PANEL_OAUTH_PROVIDER": "github",
+    "KATO_PANEL_OAUTH_KEY": "key",
+    "KATO_PANEL_OAUTH_SECRET": f"{CANARY}oauth",
+    "KATO_PANEL_OAUTH_USERS": "anna",
+}
+
+
 @pytest.fixture(scope="module")
 def locked(simulator):
-    """A service with a token; wrong ones are not counted."""
+    """A service with a token, and a login elsewhere; wrong tokens are not counted."""
     options = {"pages_per_second": 1_000}
-    with service_in_thread(simulator.url, options=options, KATO_PANEL_AUTH_TOKEN=TOKEN) as box:
+    settings = {"KATO_PANEL_AUTH_TOKEN": TOKEN, **ELSEWHERE}
+    with service_in_thread(simulator.url, options=options, **settings) as box:
         guard_of(box["service"].runtime).wrong_tokens = Throttle(10_000, 60)
         Reader(box["service"].runtime.hub).until(lambda seen: seen.active is not None)
         yield Door(box)
@@ -162,6 +172,8 @@ TABLE = {
     "/app/static/(.*)$": Row("/app/static/js/bokeh.min.js", STATIC),
     "/$": Row("/", LED, is_page=True),
     "/login$": Row("/login", {"GET": 302, "POST": 401}, {"GET": 200}, is_open=True),
+    "/login/oauth$": Row("/login/oauth", {"GET": 302}, is_open=True),
+    "/login/callback$": Row("/login/callback", {"GET": 400}, is_open=True),
     "/logout$": Row("/logout", {"POST": 303}),
     "/healthz$": Row("/healthz", ASKED, is_open=True),
     "/readyz$": Row("/readyz", ASKED),
@@ -552,9 +564,9 @@ def test_logins_outlive_a_restart_and_end_with_their_token(simulator, locked):
     """The secret is kept, for this user alone."""
     assert stat.S_IMODE(usual_place().stat().st_mode) == 0o600
     cookie = locked.cookie()
-    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN) as box:
+    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN, **ELSEWHERE) as box:
         assert Door(box).ask("GET", "/app", headers=cookie).status_code == 200
-    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN + "2") as box:
+    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN + "2", **ELSEWHERE) as box:
         assert Door(box).ask("GET", "/app", headers=cookie).status_code == 302
 
 
@@ -562,11 +574,27 @@ SECRETS = {
     "KATO_API_URL": f"http://user:{CANARY}url@127.0.0.1:1",
     "REDIS_URL": f"redis://user:{CANARY}redis@127.0.0.1:1/0",
     "KATO_PANEL_BASIC_AUTH": f"{CANARY}password",
+    **ELSEWHERE,
 }
 
 
 def test_secrets_are_told_nowhere(tmp_path):
     """Neither in a log at its most talkative, nor in a page, an answer or an error."""
+    with OpenidProvider(secret=f"{CANARY}:oauth") as provider:
+        seen = hear_all_that_is_told(tmp_path, provider)
+    assert all(CANARY not in text for text in seen)
+    wrong = {"KATO_API_URL": f"http:/u:{CANARY}@h", "REDIS_URL": f"redis:/u:{CANARY}@h"}
+    with pytest.raises(ConfigError) as caught:
+        load({**wrong, "KATO_PANEL_AUTH_TOKEN": CANARY, "KATO_PANEL_BASIC_AUTH": CANARY[:7]})
+    assert CANARY[:7] not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        load({"KATO_PANEL_OAUTH_SECRET": CANARY})
+    assert CANARY not in str(caught.value)
+    assert CANARY not in repr(load(SECRETS))
+
+
+def hear_all_that_is_told(tmp_path, provider):
+    """Start a service, go in and out by every door; return whatever it said."""
     (tmp_path / "token").write_text(f"{CANARY}-token-file\n")
     environment = {
         "PATH": os.environ["PATH"],
@@ -574,6 +602,7 @@ def test_secrets_are_told_nowhere(tmp_path):
         "KATO_PANEL_LOG_LEVEL": "DEBUG",
         "KATO_PANEL_AUTH_TOKEN_FILE": str(tmp_path / "token"),
         **SECRETS,
+        **provider.settings,
     }
     command = [sys.executable, "-m", "kato_panel", "serve", "--port", "0"]
     with (tmp_path / "log").open("w") as log:
@@ -583,7 +612,8 @@ def test_secrets_are_told_nowhere(tmp_path):
     url = process.stdout.readline().rsplit(" ", 1)[-1].strip().removesuffix("/app")
     token = bearer(f"{CANARY}-token-file")
     seen = []
-    paths = ("/healthz", "/login", "/app", "/", "/api/v1/sessions/count", "/api/v1/sessions",
+    paths = ("/healthz", "/login", "/login/oauth", "/login/callback?code=x",
+             "/app", "/", "/api/v1/sessions/count", "/api/v1/sessions",
              f"/api/v1/sessions/{UNKNOWN}", "/api/x", "/app/metadata")  # fmt: skip
     with httpx.Client(base_url=url, trust_env=False) as client:
         for path in paths:
@@ -594,16 +624,17 @@ def test_secrets_are_told_nowhere(tmp_path):
         assert logged.status_code == 303
         client.post("/login", data={"secret": f"{CANARY}wrong"})
         seen.append(client.get("/app").text)
+        for fault in (None, 500, "garbage"):
+            provider.faults["token"] = fault
+            left = client.get("/login/oauth")
+            back = client.get(provider.approve(urlsplit(left.headers["Location"]).query))
+            assert back.status_code == (502 if fault else 302)
+            seen += [f"{one.headers}{one.text}" for one in (left, back)]
     process.terminate()
     assert process.wait(10) is not None
     process.stdout.close()
     seen.append((tmp_path / "log").read_text())
-    assert all(CANARY not in text for text in seen)
-    wrong = {"KATO_API_URL": f"http:/u:{CANARY}@h", "REDIS_URL": f"redis:/u:{CANARY}@h"}
-    with pytest.raises(ConfigError) as caught:
-        load({**wrong, "KATO_PANEL_AUTH_TOKEN": CANARY, "KATO_PANEL_BASIC_AUTH": CANARY[:7]})
-    assert CANARY[:7] not in str(caught.value)
-    assert CANARY not in repr(load(SECRETS))
+    return seen
 
 
 def test_guard_that_is_taken_away_is_missed(simulator):
