@@ -478,8 +478,9 @@ def test_pages_are_opened_at_a_bounded_rate(simulator):
     with service_in_thread(simulator.url) as box:
         door = Door(box)
         # Answered at once, as the element is missing, but counted as a page.
-        answers = [door.ask("GET", "/app/autoload.js").status_code for _ in range(20)]
-        busy = door.ask("GET", "/app")
+        with httpx.Client(base_url=door.base, trust_env=False) as client:  # or few come a second
+            answers = [client.get("/app/autoload.js").status_code for _ in range(20)]
+            busy = client.get("/app")
         assert door.ask("GET", "/healthz").status_code == 200
         assert door.ask("GET", "/api/v1/sessions/count").status_code == 200
     assert answers[:8] == [400] * 8
