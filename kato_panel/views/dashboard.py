@@ -1,6 +1,7 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,7 +24,7 @@ TITLE = "KATO sessions"
 SENTENCE = 500
 """Characters of a reason that are shown."""
 LOCKED = (
-    "A token or a password is set, and panel serve cannot ask for it.",
+    "A login is set, and panel serve cannot ask for it.",
     "kato-panel serve can: start that instead.",
 )
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
@@ -61,17 +62,24 @@ class LivePage(LiveView):
     @property
     def tabs(self) -> list[list[str]]:
         """Name and title of each view."""
-        sessions = [["sessions", "Sessions"]] if self._runtime.sessions else []
-        return [*super().tabs, *sessions]
+        return [*super().tabs, *([name, title] for name, (title, _) in self._offers().items())]
+
+    def _offers(self) -> dict[str, tuple[str, Callable[[], pn.viewable.Viewer]]]:
+        """List the tabs beside the first: title, and what makes the view."""
+        offers: dict[str, tuple[str, Callable[[], pn.viewable.Viewer]]] = {}
+        if (sessions := self._runtime.sessions) is not None:
+            offers["sessions"] = (
+                "Sessions",
+                partial(SessionTable, sessions, may_act=self._may_act, who=self._who),
+            )
+        return offers
 
     def _choose(self, chosen: Any) -> None:
-        sessions = self._runtime.sessions
-        if chosen.new == "sessions" and sessions is not None:
-            if "sessions" not in self._bodies:
-                self._bodies["sessions"] = SessionTable(
-                    sessions, may_act=self._may_act, who=self._who
-                )
-            self._board.body = self._bodies["sessions"]
+        _, build = self._offers().get(chosen.new, ("", None))
+        if build is not None:
+            if chosen.new not in self._bodies:
+                self._bodies[chosen.new] = build()
+            self._board.body = self._bodies[chosen.new]
 
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime
