@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     from kato_panel.frame_files import read_frame, write_frame
     from kato_panel.history_frames import open_history
     from kato_panel.monitor import Monitor
+    from kato_panel.views.churn import (
+        ChurnView,
+        CohortTable,
+        HourTable,
+        LifetimeChart,
+        MedianLifetime,
+        RateChart,
+        ReasonChart,
+        SurvivalChart,
+    )
     from kato_panel.views.live import (
         EventFeed,
         LiveView,
@@ -18,20 +28,37 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ChurnView",
+    "CohortTable",
     "EventFeed",
+    "HourTable",
+    "LifetimeChart",
     "LiveView",
+    "MedianLifetime",
     "Monitor",
+    "RateChart",
+    "ReasonChart",
     "SessionChart",
     "SessionCount",
     "SessionRates",
     "SourceList",
+    "SurvivalChart",
     "churn",
     "open_history",
     "read_frame",
     "write_frame",
 ]
 
+_CHURN: Final = "kato_panel.views.churn"
 _HOMES: Final = {
+    "ChurnView": _CHURN,
+    "CohortTable": _CHURN,
+    "HourTable": _CHURN,
+    "LifetimeChart": _CHURN,
+    "MedianLifetime": _CHURN,
+    "RateChart": _CHURN,
+    "ReasonChart": _CHURN,
+    "SurvivalChart": _CHURN,
     "Monitor": "kato_panel.monitor",
     "churn": "kato_panel.churning",
     "open_history": "kato_panel.history_frames",

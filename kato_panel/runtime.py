@@ -4,9 +4,10 @@ import atexit
 import logging
 import os
 import threading
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from kato_panel import recording
+from kato_panel.churn_desk import ChurnDesk
 from kato_panel.config import Settings, load, split_login
 from kato_panel.deletes import NO_HISTORY, Deletes
 from kato_panel.directory import SessionDirectory
@@ -32,6 +33,9 @@ from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
 from kato_panel.watcher import Watcher, now
 
+if TYPE_CHECKING:
+    from kato_panel.history_frames import HistoryFrames
+
 logger = logging.getLogger(__name__)
 
 DEMO_SEED = 1
@@ -50,7 +54,7 @@ class Runtime:
 
     Attributes
     ----------
-    settings, hub, watcher, sessions, history
+    settings, hub, watcher, sessions, churn, history
         The parts that others use; the last is ``None`` where none is kept.
     tally
         What is counted since `start`; ``None`` before.
@@ -70,6 +74,7 @@ class Runtime:
         self.listens_on: tuple[str, ...] | None = None
         self.watcher: Watcher | None = None
         self.sessions: SessionDirectory | None = None
+        self.churn: ChurnDesk | None = None
         self.history: History | None = None
         self.tally: Tally | None = None
         self._simulator: EmbeddedSimulator | None = None
@@ -182,7 +187,11 @@ class Runtime:
             keys=redis,
             deletes=Deletes(kato, now, self._judge_actions, audit, self._doubt_record),
         )
+        self.churn = ChurnDesk(
+            None if self.history is None else self._frames, has_records=ledger is not None
+        )
         self.watcher.start()
+        self.churn.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
 
     def _open_history(self) -> Recalled:
@@ -223,8 +232,17 @@ class Runtime:
             return "the history is in memory alone, and ends with this service"
         return status.trouble or ""
 
+    def _frames(self) -> "HistoryFrames | None":
+        # Loads pandas, for who asks first.
+        from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
+
+        history = self.history
+        return None if history is None else HistoryFrames(lambda: history.reader)
+
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""
+        if self.churn is not None:
+            self.churn.close()
         if self.watcher is not None:
             self.watcher.stop()
         if self.history is not None:

@@ -25,9 +25,21 @@ def safe(text: object, limit: int = 200) -> str:
     str
         Bounded, without control characters and bidirectional overrides, and escaped.
     """
+    return html.escape(plain(text, limit))
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """
+    Make a text of unknown origin safe to look at, where no markup is read: on a canvas.
+
+    Parameters
+    ----------
+    text, limit
+        As in `safe`.
+    """
     words = str(text)
     cut = words if len(words) <= limit else f"{words[: limit - 1]}…"
-    return html.escape("".join(MARK if _is_hidden(sign) else sign for sign in cut))
+    return "".join(MARK if _is_hidden(sign) else sign for sign in cut)
 
 
 def sayable(text: str) -> str:

@@ -1,7 +1,11 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
+import asyncio
+import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +25,7 @@ from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
 from kato_panel.views.turns import in_turns_of
 
 TITLE = "KATO sessions"
+CHURN = "kato_panel.views.churn"
 SENTENCE = 500
 """Characters of a reason that are shown."""
 LOCKED = (
@@ -48,6 +53,7 @@ class LivePage(LiveView):
     """
 
     is_page = True
+    parts = (*LiveView.parts, "lifetime")
 
     def __init__(
         self, models: Models, runtime: Runtime, may_act: ActionsState, who: str = "page"
@@ -72,14 +78,32 @@ class LivePage(LiveView):
                 "Sessions",
                 partial(SessionTable, sessions, may_act=self._may_act, who=self._who),
             )
+        if self._runtime.churn is not None:
+            offers["churn"] = ("Churn", self._build_churn)
         return offers
 
-    def _choose(self, chosen: Any) -> None:
-        _, build = self._offers().get(chosen.new, ("", None))
-        if build is not None:
-            if chosen.new not in self._bodies:
-                self._bodies[chosen.new] = build()
-            self._board.body = self._bodies[chosen.new]
+    def _build_churn(self) -> pn.viewable.Viewer:
+        # Loads pandas, which `_choose` has done on another thread.
+        from kato_panel.views.churn import ChurnPage  # noqa: PLC0415
+
+        assert self._runtime.churn is not None  # noqa: S101 - or it is not offered
+        return ChurnPage(self._runtime.churn)
+
+    async def _choose(self, chosen: Any) -> None:
+        name = chosen.new
+        _, build = self._offers().get(name, ("", None))
+        if build is None:
+            return
+        if name == "churn" and CHURN not in sys.modules:
+            await asyncio.to_thread(import_module, CHURN)
+        if name not in self._bodies:
+            self._bodies[name] = build()
+        if self._board.tab == name:  # or somebody went on meanwhile
+            self._board.body = self._bodies[name]
+
+    def _lifetime(self) -> dict[str, Any] | None:
+        desk = self._runtime.churn
+        return None if desk is None else asdict(desk.median)
 
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime

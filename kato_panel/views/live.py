@@ -40,7 +40,7 @@ COUNT_NOTE: Final = "As reported by KATO; may include expired sessions."
 CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired sessions."
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
 MODULES: Final = (
-    *("words", "markup", "theme", "pictures", "icon"),
+    *("words", "markup", "theme", "pictures", "icon", "churn_words"),
     *("feed", "toasts", "link", "tabs", "visit"),
 )
 """The component's parts, each before those that import it."""
@@ -229,6 +229,10 @@ class LiveView(pn.viewable.Viewer):
     def _settings(self) -> dict[str, float]:
         return {}
 
+    def _lifetime(self) -> dict[str, Any] | None:
+        """Give the median lifetime as it was measured last; only a page measures one."""
+        return None
+
     def _set_chart(self, *changes: Any) -> None:
         if self._plot is not None:
             self._plot.param.update(**{change.name: change.new for change in changes})
@@ -290,6 +294,7 @@ class LiveView(pn.viewable.Viewer):
                 },
                 "sources": [self._source(source) for source in models.connection.sources],
                 "gaps": [[_iso(gap.began), _iso(gap.ended)] for gap in models.connection.gaps],
+                "lifetime": self._lifetime(),
                 "backlog_until": models.event_log.backlog_until,
             }
         )

@@ -9,7 +9,8 @@
 
 import { DEFAULTS, SENTENCE, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
 import { THEMES, build, make, setAttribute, setHidden, setText } from "./markup.js";
-import { drawBars, drawLine } from "./pictures.js";
+import { drawBars, drawCurve, drawLine } from "./pictures.js";
+import { splitLength, writeBounds } from "./churn_words.js";
 import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTheme } from "./theme.js";
 import { Tabs } from "./tabs.js";
 import { paintIcon } from "./icon.js";
@@ -125,6 +126,7 @@ class Visit {
       chip.addEventListener("click", () => {
         model.range = chip.dataset.range;
         this.showRange(model.range);
+        if (this.isPage) setInAddress({ [RANGE_KEY]: model.range === DEFAULT_RANGE ? null : model.range });
       }, { signal });
     }
     this.placeChart(model);
@@ -150,7 +152,6 @@ class Visit {
   showRange(range) {
     this.range = range;
     for (const chip of this.refs.ranges.children) setAttribute(chip, "aria-pressed", String(chip.dataset.range === range));
-    if (this.isPage) setInAddress({ [RANGE_KEY]: range === DEFAULT_RANGE ? null : range });
   }
 
   drawRecent(text) {
@@ -182,6 +183,7 @@ class Visit {
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
+    if (payload.lifetime) this.paintLifetime(payload.lifetime);
     this.paintSources(payload.sources, elapsed);
     setHidden(refs.events, !payload.features?.session_events);
     this.feed.paintEmpty(payload.sessions.active_count === null, reason);
@@ -252,6 +254,16 @@ class Visit {
       setText(refs[`${name}Window`], isKnown ? [over, bound.length <= 16 && bound].filter(Boolean).join(" · ") : "not known yet");
       setAttribute(refs[`${name}Window`], "title", clean(note));
     }
+  }
+
+  paintLifetime({ value_seconds: value, low_seconds: low, high_seconds: high, window_seconds: seconds, reason, curve }) {
+    const { refs } = this;
+    const [number, unit] = splitLength(value);
+    setText(refs.lifetime, number);
+    setText(refs.lifetimeUnit, unit);
+    drawCurve(refs.lifetimeCurve, curve);
+    const over = `last ${writeSpan(seconds, ["s", "min", "h"])}`;
+    setText(refs.lifetimeWhy, isNumber(value) ? `${writeBounds([value, low, high], value)} · ${over}` : clean(reason, SENTENCE));
   }
 
   paintSources(sources, elapsed) {
