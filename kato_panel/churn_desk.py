@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +32,8 @@ FIRST_SECONDS: Final = 8.0
 SHARE: Final = 0.02
 """Of the time, at most, that goes into it."""
 END_SECONDS: Final = 2.0
+OLD: Final = timedelta(minutes=15)
+"""A median of the day before is not the present one."""
 MEDIAN_SPAN: Final = "24h"
 NO_HISTORY: Final = "no history is kept: KATO_PANEL_HISTORY_URL is off"
 NO_RECORDS: Final = "takes KATO's Redis: REDIS_URL"
@@ -86,7 +88,9 @@ class ChurnDesk:
         Whether sessions are known one by one, so that there are lifetimes.
     """
 
-    def __init__(self, frames: "Callable[[], Frames | None] | None", *, has_records: bool) -> None:
+    def __init__(
+        self, frames: "Callable[[], Frames | None] | None", *, has_records: bool = False
+    ) -> None:
         self._frames = frames
         self._lock = threading.Lock()
         self._kept: dict[Question, _Kept] = {}
@@ -193,6 +197,8 @@ class ChurnDesk:
             return MedianLifetime(reason=str(error))
         if report.median is None:
             return MedianLifetime(reason=report.refusal or NOT_YET)
+        if datetime.now(UTC) - report.until > OLD:
+            return MedianLifetime(reason=f"not known since {report.until:%Y-%m-%d %H:%M} UTC")
         median = report.median
         window_seconds = (report.until - report.since).total_seconds()
         reason = "" if median.value is not None else "more than half of them live on"

@@ -233,11 +233,9 @@ class _Once:
         """Give the sessions of the node."""
         del node
         sessions = self._frames.sessions(since, until)
-        sizes = np.bincount(
-            sessions["node"].cat.codes.to_numpy() + 1,
-            minlength=len(sessions["node"].cat.categories) + 1,
-        )[1:]
-        self._note(dict(zip(sessions["node"].cat.categories, sizes.tolist(), strict=True)))
+        nodes = sessions["node"].array
+        sizes = np.bincount(nodes.codes + 1, minlength=len(nodes.categories) + 1)[1:]
+        self._note(dict(zip(nodes.categories, sizes.tolist(), strict=True)))
         return sessions if self._node is None else sessions[sessions["node"] == self._node]
 
     def events(

@@ -160,8 +160,7 @@ class Runtime:
             )
         self.tally = Tally(has_records=ledger is not None)
         self.tally.begin(after_seq)
-        timeline = Timeline(0.0)
-        recalled.fill(timeline)
+        recalled.fill(timeline := Timeline(0.0))
         if settings.session_events:
             self.hub.publish(None, recalled.events)
         self.watcher = Watcher(
@@ -187,11 +186,8 @@ class Runtime:
             keys=redis,
             deletes=Deletes(kato, now, self._judge_actions, audit, self._doubt_record),
         )
-        self.churn = ChurnDesk(
-            None if self.history is None else self._frames, has_records=ledger is not None
-        )
         self.watcher.start()
-        self.churn.start()
+        self._open_desk(has_records=ledger is not None or recalled.keys_seen_at is not None)
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
 
     def _open_history(self) -> Recalled:
@@ -231,6 +227,12 @@ class Runtime:
         if status.trouble is None and status.path is None:
             return "the history is in memory alone, and ends with this service"
         return status.trouble or ""
+
+    def _open_desk(self, *, has_records: bool) -> None:
+        """Begin to answer questions of churn."""
+        keeps = self.history is not None
+        self.churn = ChurnDesk(self._frames if keeps else None, has_records=has_records)
+        self.churn.start()
 
     def _frames(self) -> "HistoryFrames | None":
         # Loads pandas, for who asks first.

@@ -49,15 +49,13 @@ class Question:
     zone: str = "UTC"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.span, str) or self.span not in SPANS:
+        if self.span not in tuple(SPANS):
             raise QueryError("since", self.span, f"one of {', '.join(SPANS)}")
         if self.by not in GROUPS:
             raise QueryError("by", self.by, f"one of {', '.join(GROUPS)}")
-        if self.node is not None and not (
-            isinstance(self.node, str) and len(self.node) <= MAX_NAME
-        ):
+        if self.node is not None and not _is_name(self.node):
             raise QueryError("node", self.node, f"a name of at most {MAX_NAME} characters")
-        if not isinstance(self.zone, str) or not _is_zone(self.zone):
+        if not _is_zone(self.zone):
             raise QueryError("zone", self.zone, "the IANA name of a time zone")
 
     @property
@@ -82,7 +80,13 @@ class Question:
         return cls(**{known[name]: value for name, value in asked.items()})
 
 
-def _is_zone(name: str) -> bool:
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and len(name) <= MAX_NAME
+
+
+def _is_zone(name: object) -> bool:
+    if not isinstance(name, str):
+        return False
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # none of that name, no name, or a folder

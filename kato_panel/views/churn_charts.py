@@ -124,7 +124,7 @@ class SurvivalPlot(ChurnPlot):
                                     line_width=1.2)  # fmt: skip
         plot.multi_line("xs", "ys", source=self._lines, line_color="colour", line_width=2.4,
                         line_join="round")  # fmt: skip
-        text = {"text_font": FONT, "text_baseline": "middle"}
+        text = {"text_font": {"value": FONT}, "text_baseline": "middle"}
         self._labels = plot.text("x", "y", "name", source=self._names, text_color="colour",
                                  text_font_size="12px", text_font_style="bold", x_offset=8,
                                  text_outline_color="white", **text)  # fmt: skip
@@ -193,7 +193,7 @@ class SurvivalPlot(ChurnPlot):
         if len(parts) == 1 and parts[0].name == ALL:
             return {"x": [], "y": [], "name": [], "colour": []}
         order = sorted(range(len(parts)), key=lambda place: parts[place].area)
-        heights = np.linspace(0.14, 0.86, len(parts)) if len(parts) > 1 else [0.6]
+        heights = np.linspace(0.14, 0.86, len(parts)) if len(parts) > 1 else [0.6][: len(parts)]
         names: dict[str, Any] = {"x": [], "y": [], "name": [], "colour": []}
         for place, height in zip(order, heights, strict=True):
             names["x"].append(min(parts[place].age_at(height), 0.86 * end))
@@ -349,8 +349,9 @@ class LifetimePlot(ChurnPlot):
         plot.segment("x", "y0", "x", "y1", source=self._marks, line_color="colour",
                      line_dash=[4, 3], line_width=1.6)  # fmt: skip
         self._names = plot.text("x", "y1", "name", source=self._marks, text_color="colour",
-                                text_font=FONT, text_font_size="11px", text_baseline="top",
-                                text_align="align", x_offset="offset", y_offset=-2)  # fmt: skip
+                                text_font={"value": FONT}, text_font_size="11px",
+                                text_baseline="top", text_align="align", x_offset="offset",
+                                y_offset=-2)  # fmt: skip
         plot.xaxis.axis_label = "lifetime of those that ended"
         return HoverTool(renderers=[self._bars], mode="vline", attachment="horizontal")
 
