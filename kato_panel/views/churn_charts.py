@@ -127,7 +127,7 @@ class SurvivalPlot(ChurnPlot):
         text = {"text_font": {"value": FONT}, "text_baseline": "middle"}
         self._labels = plot.text("x", "y", "name", source=self._names, text_color="colour",
                                  text_font_size="12px", text_font_style="bold", x_offset=8,
-                                 text_outline_color="white", **text)  # fmt: skip
+                                 background_fill_alpha=0.75, padding=2, **text)  # fmt: skip
         self._counts = plot.text("x", "y", "count", source=self._risk, text_font_size="11px",
                                  text_align="center", **text)  # fmt: skip
         pointed = plot.scatter("x", "y", source=self._dots, size=11, fill_alpha=0, line_alpha=0,
@@ -145,7 +145,7 @@ class SurvivalPlot(ChurnPlot):
     def _colour(self) -> None:
         self._counts.glyph.text_color = self.colours["dim"]
         self._halves.glyph.line_color = self.colours["old"]
-        self._labels.glyph.text_outline_color = self.colours["card"]
+        self._labels.glyph.background_fill_color = self.colours["card"]
 
     def _draw(self, plot: Any, report: Report) -> None:
         hues = GROUPS_DARK if self.dark else GROUPS_LIGHT
@@ -185,7 +185,7 @@ class SurvivalPlot(ChurnPlot):
         }
         plot.xaxis.ticker = FixedTicker(ticks=ages)
         plot.xaxis.major_label_overrides = {age: write_span(age) for age in ages}
-        plot.x_range.start, plot.x_range.end = -0.012 * end, 1.02 * end
+        plot.x_range.start, plot.x_range.end = -0.045 * end, 1.02 * end
 
     @staticmethod
     def _place_names(parts: "list[_Steps]", colours: list[str], end: float) -> dict[str, Any]:
@@ -296,8 +296,10 @@ class RatePlot(ChurnPlot):
             for name in ("arrivals", "departures", "net")
             for part in (name, f"{name}_low", f"{name}_high")
         }
-        high = float(np.nanmax([0.1, *shares["arrivals_high"], *shares["net"]]))
-        low = float(np.nanmin([-0.1, *-shares["departures_high"], *shares["net"]]))
+        # A narrow stretch at either end has an interval that would flatten all others.
+        is_whole = rates["observed_seconds"].to_numpy() >= widths.max() / 2
+        high = float(np.nanmax([0.1, *shares["arrivals_high"][is_whole], *shares["net"]]))
+        low = float(np.nanmin([-0.1, *-shares["departures_high"][is_whole], *shares["net"]]))
         room = high - low
         rows = len(rates)
         form = "%H:%M" if report.until - report.since <= _span(LONG_SECONDS) else "%d %b %H:%M"

@@ -154,6 +154,7 @@ class ChurnCards {
       for (const button of group.children) setAttribute(button, "aria-pressed", String(button.dataset.value === this.choice[name]));
     }
     for (const name of this.places.shown.keys()) this.paintCard(name);
+    this.root.classList.toggle("alone", (answer?.by ?? this.choice.by) === "all");
     if (!answer) return;
     this.paintNotes();
     this.paintNodes(answer.nodes ?? []);
@@ -302,7 +303,7 @@ class ChurnCards {
 
 function describeBias({ bias_percent: bias, still_open: open, ended }, mean) {
   const off = Math.abs(bias) < 0.5 ? "about right here" : `${Math.abs(bias).toFixed(0)}\u202f% too ${bias < 0 ? "short" : "long"}`;
-  const whole = isNumber(mean?.[0]) ? ` against ${writeLength(mean[0])} with them` : "";
+  const whole = isNumber(mean?.[0]) ? `, for it is ${writeLength(mean[0])} with the open ones counted` : "";
   return `${off}${whole} · ${pluralize(ended, "session")} ended, ${writeCount(open)} still open ${open === 1 ? "is" : "are"} left out`;
 }
 

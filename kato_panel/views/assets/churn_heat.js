@@ -8,10 +8,10 @@ const STRONGEST = 52; // percent of the accent: text on it stays readable, light
 
 const shade = (cell, share) => cell.style.setProperty("--heat", `${(4 + share * (STRONGEST - 4)).toFixed(1)}%`);
 
-/** Cohorts by birth and age, in percent; blank where it is not observable yet. */
+/** Cohorts by birth and age, in percent, newest first; blank where it is not observable yet. */
 export function paintCohorts(table, rows, ages) {
   const head = makeRow("th", [{ text: "born" }, { text: "sessions" }, ...ages.map((age) => ({ text: writeLength(age) }))]);
-  const lines = rows.filter(({ members }) => members > 0).map((row) => {
+  const lines = rows.filter(({ members }) => members > 0).reverse().map((row) => {
     const shares = ages.map((age) => row[`survival_at_${age}_seconds`]);
     const line = makeRow("td", [{ text: writeMoment(row.time), isHead: true }, { text: writeCount(row.members) },
       ...shares.map((share) => ({ text: isNumber(share) ? String(Math.round(100 * share)) : "", title: isNumber(share) ? "" : "not observable yet" }))]);

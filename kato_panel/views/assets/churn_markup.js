@@ -20,7 +20,7 @@ const CHURN = `
 <section class="card controls" data-part="controls" aria-labelledby="h-churn">
   <div class="hd bar"><h2 id="h-churn">Churn</h2><span class="key" data-ref="range"></span><span class="sp"></span>
     ${chips("since", "Range", [["1h", "1 h"], ["24h", "24 h"], ["7d", "7 d"], ["all", "All"]])}
-    <span class="field"><span class="key" aria-hidden="true">Compare by</span>${chips("by", "Compare by", [["all", "—"], ["node", "Node"], ["day", "Day"], ["reason", "Reason"], ["ttl", "Time to live"]])}</span>
+    <span class="field"><span class="key" aria-hidden="true">Compare by</span>${chips("by", "Compare by", [["all", "None"], ["node", "Node"], ["day", "Day"], ["reason", "Reason"], ["ttl", "Time to live"]])}</span>
     <label class="field"><span class="quiet">Node</span><select data-ref="node"><option value="">All nodes</option></select></label>
     <span class="key age" data-ref="age"></span>
     <button class="icon" type="button" data-ref="refresh" title="Refresh" aria-label="Refresh">${icon("M20 11a8 8 0 1 0-2.3 5.7M20 4v7h-7")}</button></div>
