@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from kato_panel.monitor import Monitor
+    from kato_panel.views.containers import ContainerCards, ContainerTable
     from kato_panel.views.live import (
         EventFeed,
         LiveView,
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ContainerCards",
+    "ContainerTable",
     "EventFeed",
     "LiveView",
     "Monitor",
@@ -24,7 +27,11 @@ __all__ = [
     "SourceList",
 ]
 
-_HOMES: Final = {"Monitor": "kato_panel.monitor"}
+_HOMES: Final = {
+    "ContainerCards": "kato_panel.views.containers",
+    "ContainerTable": "kato_panel.views.containers",
+    "Monitor": "kato_panel.monitor",
+}
 _VIEWS: Final = "kato_panel.views.live"
 
 

@@ -24,7 +24,14 @@ from kato_panel.domain.text import safe
 from kato_panel.frames import count_frame, event_frame
 from kato_panel.history import MEMORY, OFF
 from kato_panel.hub import Subscription
-from kato_panel.models import Connection, EventLog, Models, SessionSeries, SessionSummary
+from kato_panel.models import (
+    Connection,
+    ContainerList,
+    EventLog,
+    Models,
+    SessionSeries,
+    SessionSummary,
+)
 from kato_panel.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -121,6 +128,11 @@ class Monitor:
     def chart(self) -> SessionSeries:
         """What charts of the last day show."""
         return self._models.chart
+
+    @property
+    def container_list(self) -> ContainerList:
+        """What KATO runs in."""
+        return self._models.container_list
 
     @property
     def is_running(self) -> bool:
@@ -276,7 +288,7 @@ class Monitor:
             "state": self.connection.state if self.is_running else "not running: .start()",
             "active sessions": "—" if summary.active is None else summary.active,
             "events": len(self.event_log.events),
-            "models": ".summary, .event_log, .connection, .chart",
+            "models": ".summary, .event_log, .connection, .chart, .container_list",
             "frames": ".events(since=…), .counts(since=…)",
             "live view": ".view()",
         }

@@ -5,6 +5,7 @@ import asyncio
 from kato_panel.domain.containers import ContainersSeen
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.surroundings import SideObservation, Surroundings
+from kato_panel.domain.trends import Trend, Trends
 
 
 class Oversight:
@@ -12,11 +13,14 @@ class Oversight:
 
     def __init__(self) -> None:
         self._containers: ContainersSeen | None = None
+        self._trends = Trends()
+        self._drawn: tuple[Trend, ...] = ()
 
     def observe(self, observation: SideObservation) -> None:
         """Take one observation."""
         if isinstance(observation, ContainersSeen):
             self._containers = observation
+            self._drawn = self._trends.add(observation)
 
     def look(self, snapshot: SessionSnapshot, lag_seconds: float | None) -> Surroundings:
         """
@@ -30,7 +34,7 @@ class Oversight:
             How late the watcher's loop was, at worst.
         """
         del snapshot, lag_seconds
-        return Surroundings(self._containers)
+        return Surroundings(self._containers, trends=self._drawn)
 
     async def run(self) -> None:
         """Wait for ever: nothing takes time."""

@@ -92,7 +92,10 @@ class Runtime:
         url = settings.kato_api_url
         if url is None:
             self._simulator = EmbeddedSimulator(
-                seed=DEMO_SEED, initial=DEMO_SESSIONS, rate=DEMO_RATE
+                seed=DEMO_SEED,
+                initial=DEMO_SESSIONS,
+                rate=DEMO_RATE,
+                engine_port=0 if settings.container_stats else None,
             )
             url = self._simulator.start()
         self.upstream, login = split_login(url)
@@ -136,8 +139,12 @@ class Runtime:
                 DockerSource(
                     settings.wanted_containers,
                     now,
-                    os.environ,
+                    # The demo has its own; an engine of this machine is none of its business.
+                    os.environ
+                    if self._simulator is None
+                    else {"DOCKER_HOST": self._simulator.engine_host},
                     interval_seconds=settings.container_interval_seconds,
+                    is_expected=settings.expects_engine,
                 )
             )
         recorder = None

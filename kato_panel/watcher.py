@@ -17,7 +17,7 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from kato_panel.domain.containers import ContainerChanged, ContainersSeen
+from kato_panel.domain.containers import ContainerChanged, ContainersSeen, NoEngine
 from kato_panel.domain.events import (
     ChangesMissed,
     Clock,
@@ -205,7 +205,7 @@ class Watcher:
         """
         if self._sightings.is_closed(observation.source):
             return  # its last words
-        if isinstance(observation, ContainersSeen | ContainerChanged):
+        if isinstance(observation, ContainersSeen | ContainerChanged | NoEngine):
             self._observe_beside(observation)
             return
         was_failing = self._sightings.is_failing(observation.source)

@@ -39,10 +39,10 @@ def document(request):
 
 
 def test_environment_of_conda_follows_pyproject():
-    """The same names with the same bounds; on conda-forge one of them is called otherwise."""
+    """The same names with the same bounds; on conda-forge two of them are called otherwise."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python = f"python{PROJECT['requires-python']}"
-    listed = [re.sub("^redis>", "redis-py>", name) for name in PROJECT["dependencies"]]
+    listed = [re.sub("^(redis|docker)>", r"\1-py>", name) for name in PROJECT["dependencies"]]
     assert sorted(environment["dependencies"]) == sorted([python, *listed])
     assert environment["name"] == PROJECT["name"]
     assert environment["channels"] == ["conda-forge"]

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from kato_panel.domain.alert_book import AlertBoard
-from kato_panel.domain.containers import ContainerChanged, ContainersSeen
+from kato_panel.domain.containers import ContainerChanged, ContainersSeen, NoEngine
+from kato_panel.domain.trends import Trend
 
-SideObservation = ContainersSeen | ContainerChanged
+SideObservation = ContainersSeen | ContainerChanged | NoEngine
 """What is observed beside the sessions; no teller makes events of it."""
 
 
@@ -20,7 +21,10 @@ class Surroundings:
         The newest good look at them.
     alerts
         What fires, what did, and by which rules.
+    trends
+        What each container used over the last minutes.
     """
 
     containers: ContainersSeen | None = None
     alerts: AlertBoard | None = None
+    trends: tuple[Trend, ...] = ()

@@ -7,6 +7,8 @@ from tornado.web import RequestHandler
 from kato_panel import bodies, messages, recording
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.containers import NAME as CONTAINERS
+from kato_panel.server.containers import ContainersRequest
 from kato_panel.server.endpoint import Endpoint
 from kato_panel.server.events import Desk, EventsRequest
 from kato_panel.server.feed import Feed
@@ -42,7 +44,8 @@ class ReadyRequest(JsonRequest):
         snapshot = self.runtime.hub.snapshot
         reason = self.runtime.trouble or NOTHING_SEEN
         if snapshot is not None:
-            sources = [source for source in snapshot.sources if source.name != recording.NAME]
+            beside = {recording.NAME, CONTAINERS}
+            sources = [source for source in snapshot.sources if source.name not in beside]
             if any(source.good_at for source in sources):
                 self.finish(bodies.Ready().model_dump_json())
                 return
@@ -101,6 +104,8 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
     endpoint: list[Route] = []
     if feed is not None:
         endpoint.append((r"/ws", Endpoint, {**given, "feed": feed}))
+    if runtime.settings.container_stats:
+        endpoint.append((r"/api/v1/containers", ContainersRequest, given))
     listed: list[Route] = [
         *endpoint,
         (r"/healthz", HealthRequest, given),

@@ -18,6 +18,7 @@ from kato_panel import composing, wire
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.hub import Subscription
 from kato_panel.runtime import Runtime
+from kato_panel.server.containers import tell_containers
 from kato_panel.server.holding import Holding
 from kato_panel.server.outlet import seal
 from kato_panel.server.receivers import CHUNK_FRAMES, Receiver, Receivers
@@ -113,11 +114,13 @@ class Feed:
             "feature_flags": {
                 "websocket_enabled": True,
                 "websocket_session_events": self._settings.session_events,
+                "websocket_container_stats": self._settings.container_stats,
                 "websocket_selective_subscriptions": self._settings.selective_subscriptions,
             },
         }
         self._send(receiver, "connected", resumed_seq, data=data)
-        self._send(receiver, "realtime_update", resumed_seq, data=self._parts())
+        parts = {topic: part for topic, part in self._parts().items() if topic in receiver.topics}
+        self._send(receiver, "realtime_update", resumed_seq, data=parts)
         self._receivers.add(receiver)
         if gap is not None:
             self._send(receiver, "gap", self._seq, data=gap)
@@ -247,22 +250,31 @@ class Feed:
         self._arrange(self._update, UPDATE_SECONDS)
         self._told_tick = monotonic()
         self._told_active = None if self._snapshot is None else self._snapshot.active
-        wanting = [one for one in self._receivers.wanting(Topic.SESSIONS) if one.place is None]
         parts = self._parts()
-        if not wanting or not parts:
+        wanting: dict[frozenset[Topic], list[Receiver]] = {}
+        for receiver in self._receivers:
+            wanted = frozenset(receiver.topics & parts.keys())
+            if wanted and receiver.place is None:
+                wanting.setdefault(wanted, []).append(receiver)
+        if not wanting:
             return
         self._seq += 1
-        data = seal(composing.encode(self._compose("realtime_update", self._seq, data=parts)))
         tick = monotonic()
-        for receiver in wanting:
-            receiver.outlet.send(data, 1, tick)
-        self._cut_slow(wanting)
+        for topics, receivers in wanting.items():
+            told = {topic: part for topic, part in parts.items() if topic in topics}
+            data = seal(composing.encode(self._compose("realtime_update", self._seq, data=told)))
+            for receiver in receivers:
+                receiver.outlet.send(data, 1, tick)
+            self._cut_slow(receivers)
 
-    def _parts(self) -> dict[str, Any]:
+    def _parts(self) -> dict[Topic, Any]:
         """Say how it is, as far as the flags allow."""
-        if not self._settings.session_events:
-            return {}
-        return {"sessions": composing.compose_sessions(self._snapshot, now())}
+        parts: dict[Topic, Any] = {}
+        if self._settings.session_events:
+            parts[Topic.SESSIONS] = composing.compose_sessions(self._snapshot, now())
+        if self._settings.container_stats:
+            parts[Topic.CONTAINERS] = tell_containers(self._runtime).model_dump(mode="json")
+        return parts
 
     def _sweep(self) -> None:
         """Cut who takes nothing any more, and show who has heard nothing that we are there."""

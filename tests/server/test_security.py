@@ -165,6 +165,7 @@ TABLE = {
     "/metrics$": Row("/metrics", ASKED),
     "/ws$": Row("/ws", {"GET": 400}),
     "/api/v1/openapi\\.json$": Row("/api/v1/openapi.json", ASKED),
+    "/api/v1/containers$": Row("/api/v1/containers", ASKED),
     "/api/v1/events$": Row("/api/v1/events", ASKED),
     "/api/v1/sessions/count$": Row("/api/v1/sessions/count", ASKED),
     "/api/v1/sessions$": Row("/api/v1/sessions", ASKED),
