@@ -84,7 +84,9 @@ class EngineCall(RequestHandler):
                 await self.gone.wait()
         except TimeoutError:
             pass
-        if fault.is_answer or fault.close or self.gone.is_set():
+        if fault.close or self.gone.is_set():
+            self.detach().close()
+        elif fault.is_answer:
             self.set_status(fault.status or 200)
             await self.finish(fault.body or b"")
 

@@ -101,7 +101,7 @@ export class Box {
     const hasShare = isNumber(one.cpu_share_percent);
     setText(refs.cpu, writeShare(hasShare ? one.cpu_share_percent : one.cpu));
     setText(refs.cpuUnit, isNumber(one.cpu) ? "%" : "");
-    const of = hasShare ? `of ${describeCpus(one)} · ${writeShare(one.cpu)} % of one` : isNumber(one.cpu) ? "of one CPU" : "not known";
+    const of = hasShare ? `of ${describeCpus(one)} · ${writeShare(one.cpu)}\u00a0% of one` : isNumber(one.cpu) ? "of one CPU" : "not known";
     setText(refs.cpuOf, of);
     const [used, unit] = splitBytes(memory.usage_bytes);
     setText(refs.memory, used);
