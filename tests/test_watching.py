@@ -32,6 +32,12 @@ def watching(url, **settings):
         runtime.stop()
 
 
+def has_figures(runtime):
+    """Whether ``/metrics`` was read."""
+    surroundings = runtime.hub.surroundings
+    return surroundings is not None and surroundings.figures.metrics is not None
+
+
 def is_settled(reader, caller):
     """Whether a poll after the last change agrees with upstream."""
     return reader.active == caller.health_count() == reader.snapshot.reported
@@ -183,10 +189,15 @@ def test_switched_off_events_leave_no_stream(has_events):
     with EmbeddedSimulator(rate=0, initial=5) as simulator:
         caller = Caller(simulator.url)
         threads, sockets = threading.active_count(), len(open_sockets())
-        flags = {"WEBSOCKET_SESSION_EVENTS": has_events, "KATO_PANEL_POLL_INTERVAL_SECONDS": 0.5}
-        with watching(simulator.url, **flags) as (_, reader):
+        flags = {
+            "WEBSOCKET_SESSION_EVENTS": has_events,
+            "WEBSOCKET_CONTAINER_STATS": "false",
+            "KATO_PANEL_POLL_INTERVAL_SECONDS": 0.5,
+        }
+        with watching(simulator.url, **flags) as (runtime, reader):
             wanted = Link.LIVE if has_events else Link.POLLING
             reader.until(lambda seen: seen.link is wanted)
+            reader.until(lambda _: has_figures(runtime))
             caller.create()
             reader.until(lambda seen: seen.active == 6)
             asked = httpx.get(f"{simulator.url}/_simulator/requests", trust_env=False).json()
@@ -196,5 +207,5 @@ def test_switched_off_events_leave_no_stream(has_events):
             ours = [one.name for one in threading.enumerate() if one.name.startswith("kato-panel")]
             assert sorted(ours) == ["kato-panel-history", "kato-panel-watcher"]
             # Each connection has two ends in this process, ours and the simulator's.
-            assert len(open_sockets()) - sockets == (4 if has_events else 2)
+            assert len(open_sockets()) - sockets == (6 if has_events else 4)
         assert threading.active_count() == threads

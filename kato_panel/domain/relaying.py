@@ -72,7 +72,9 @@ class _Copy:
 
 def _is_plain(value: Any) -> bool:
     """Whether it is a truth value, or a number that every reader of JSON can take."""
-    return isinstance(value, int | float) and math.isfinite(value) and abs(value) < MAX_NUMBER
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and abs(value) < MAX_NUMBER
 
 
 def _text(text: str) -> str | None:

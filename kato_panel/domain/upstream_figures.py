@@ -222,10 +222,10 @@ def _redis(field: str, unit: str, label: str = "", remark: str = "") -> Figure:
 
 
 FIGURES: Final = (
-    _metric("requests_per_second", "1/s", "Requests", f"{OF_ONE_WORKER}, over a minute"),
-    _metric("response_seconds", "seconds", "Mean latency", f"{OF_ONE_WORKER}, over a minute"),
+    _metric("requests_per_second", "1/s", "Requests", OF_ONE_WORKER),
+    _metric("response_seconds", "seconds", "Mean latency", OF_ONE_WORKER),
     _metric("error_ratio", "ratio", "Errors", ALWAYS_0),
-    _metric("cpu_percent", "percent", "CPU", "of the machine; mostly 0 in KATO 3.10"),
+    _metric("cpu_percent", "percent", "CPU", "mostly 0 in KATO 3.10"),
     _metric("memory_percent", "percent", "Memory", "of the machine"),
     _metric("disk_percent", "percent", "Disk", "of KATO's disk"),
     Figure(

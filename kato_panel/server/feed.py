@@ -260,7 +260,7 @@ class Feed:
             self._update_metrics(metrics)
         wanting: dict[frozenset[Topic], list[Receiver]] = {}
         for receiver in self._receivers:
-            wanted = receiver.topics & parts.keys()
+            wanted = receiver.topics.intersection(parts)
             if wanted and receiver.place is None:
                 wanting.setdefault(wanted, []).append(receiver)
         if not wanting:
