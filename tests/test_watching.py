@@ -5,15 +5,21 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from time import monotonic
 
 import httpx
 import psutil
 import pytest
 
+from kato_panel import runtime as runtimes
 from kato_panel.config import load
+from kato_panel.domain.health import Health
 from kato_panel.domain.snapshot import Link
+from kato_panel.domain.upstream_figures import INTERVAL_SECONDS
 from kato_panel.runtime import Runtime
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.sources.kato_metrics import MetricsSource
 from tests.conftest import Size
 from tests.following import Caller, Reader
 
@@ -209,3 +215,45 @@ def test_switched_off_events_leave_no_stream(has_events):
             # Each connection has two ends in this process, ours and the simulator's.
             assert len(open_sockets()) - sockets == (6 if has_events else 4)
         assert threading.active_count() == threads
+
+
+def test_kato_is_asked_at_most_24_times_a_minute(monkeypatch):
+    """Twenty polls and four questions for its figures; here six times as fast, and never more."""
+    hastened = partial(MetricsSource, interval_seconds=INTERVAL_SECONDS / 6)
+    monkeypatch.setattr(runtimes, "MetricsSource", hastened)
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        caller = Caller(simulator.url)
+        began = monotonic()
+        flags = {"KATO_PANEL_POLL_INTERVAL_SECONDS": 0.5, "WEBSOCKET_CONTAINER_STATS": "false"}
+        with watching(simulator.url, **flags) as (runtime, reader):
+            reader.until(lambda _: has_figures(runtime))
+            seen = runtime.hub.surroundings.figures.metrics_at
+            reader.until(lambda _: runtime.hub.surroundings.figures.metrics_at != seen)
+            asked = caller.asked()["requests"]
+            minutes = 6 * (monotonic() - began) / 60
+    assert {*asked} == {"GET /health", "GET /metrics", "GET /ws/events"}
+    assert asked["GET /metrics"] == 2
+    # The first of each is asked at once, and the stream's connection prompts one poll more.
+    assert asked["GET /health"] <= 20 * minutes + 2
+    assert asked["GET /health"] + asked["GET /metrics"] <= 24 * minutes + 3
+
+
+def test_figures_that_cannot_be_read_are_one_row_of_the_sources_and_nothing_else():
+    """The count, its link and its events are as they were; what `/health` says is known."""
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        caller = Caller(simulator.url)
+        caller.order("faults", path="/metrics", method="GET", status=500, times=99)
+        with watching(simulator.url, WEBSOCKET_CONTAINER_STATS="false") as (runtime, reader):
+            reader.until(lambda seen: states(seen)["figures"].failures == 1)
+            reader.until(lambda seen: seen.link is Link.LIVE)
+            assert "500" in states(reader)["figures"].reason
+            assert states(reader)["http"].health is Health.UP
+            caller.create()
+            reader.until(lambda seen: seen.active == 6)
+            figures = runtime.hub.surroundings.figures
+            assert (figures.metrics, figures.health.status) == (None, "healthy")
+
+
+def states(reader):
+    """The sources by name."""
+    return {state.name: state for state in reader.snapshot.sources}

@@ -57,8 +57,8 @@ export class Figures {
     setText(refs.upstreamState, isLost ? `as of ${writeTime(now)}` : clean(upstream.status));
     const shown = labels.filter(([name]) => Object.hasOwn(upstream.figures, name));
     for (const [at, [name, title, unit, part, remark]] of shown.entries()) {
-      if (!tiles.has(name)) tiles.set(name, make("div", "", TILE));
-      const tile = tiles.get(name);
+      const tile = tiles.get(name) ?? make("div", "", TILE);
+      tiles.set(name, tile);
       if (refs.figures.children[at] !== tile) refs.figures.insertBefore(tile, refs.figures.children[at] ?? null);
       const [term, figure, about] = tile.children;
       const age = isNumber(upstream.ages[part]) ? upstream.ages[part] + (isLost ? 0 : elapsed) : null;
