@@ -41,6 +41,7 @@ CONSTANTS = {
 MADE_OF = {
     "",
     "ROW",
+    "TILE",
     "TOAST",
     "CARD",
     "LINE",
