@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         SessionCount,
         SessionRates,
         SourceList,
+        UpstreamCard,
     )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "SessionCount",
     "SessionRates",
     "SourceList",
+    "UpstreamCard",
     "churn",
     "open_history",
     "read_frame",

@@ -27,6 +27,7 @@ from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
 from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
+from kato_panel.sources.kato_metrics import MetricsSource
 from kato_panel.sources.kato_sessions import KatoSessions
 from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
@@ -131,6 +132,7 @@ class Runtime:
             off.append(
                 SourceState(StreamSource.name, StreamSource.label, health=Health.OFF, reason=why)
             )
+        sources.append(MetricsSource(self.upstream, now, headers=login))
         if settings.container_stats:
             sources.append(
                 DockerSource(

@@ -181,6 +181,7 @@ TABLE = {
     "/ws$": Row("/ws", {"GET": 400}),
     "/api/v1/openapi\\.json$": Row("/api/v1/openapi.json", ASKED),
     "/api/v1/events$": Row("/api/v1/events", ASKED),
+    "/api/v1/metrics$": Row("/api/v1/metrics", ASKED),
     "/api/v1/sessions/count$": Row("/api/v1/sessions/count", ASKED),
     "/api/v1/sessions$": Row("/api/v1/sessions", ASKED),
     "/api/v1/sessions/bulk-delete$": Row("/api/v1/sessions/bulk-delete", {"POST": 403, **TOLD}),
