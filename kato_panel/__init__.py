@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         ReasonChart,
         SurvivalChart,
     )
+    from kato_panel.views.containers import ContainerCards, ContainerTable
     from kato_panel.views.live import (
         EventFeed,
         LiveView,
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
         SessionCount,
         SessionRates,
         SourceList,
+        UpstreamCard,
     )
 
 __all__ = [
     "ChurnView",
     "CohortTable",
+    "ContainerCards",
+    "ContainerTable",
     "EventFeed",
     "HourTable",
     "LifetimeChart",
@@ -43,6 +47,7 @@ __all__ = [
     "SessionRates",
     "SourceList",
     "SurvivalChart",
+    "UpstreamCard",
     "churn",
     "open_history",
     "read_frame",
@@ -59,6 +64,8 @@ _HOMES: Final = {
     "RateChart": _CHURN,
     "ReasonChart": _CHURN,
     "SurvivalChart": _CHURN,
+    "ContainerCards": "kato_panel.views.containers",
+    "ContainerTable": "kato_panel.views.containers",
     "Monitor": "kato_panel.monitor",
     "churn": "kato_panel.churning",
     "open_history": "kato_panel.history_frames",

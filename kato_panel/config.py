@@ -303,6 +303,11 @@ class Settings(BaseSettings):
         return Wanted(KATO_CONTAINERS) if wanted == Wanted() else wanted
 
     @property
+    def expects_engine(self) -> bool:
+        """Whether somebody said which containers are watched; ``DOCKER_HOST`` says so too."""
+        return any((self.containers, self.container_label, self.compose_project))
+
+    @property
     def follows_stream(self) -> bool:
         """Whether the `stream` source runs."""
         return self.session_events and self.stream != "off"

@@ -20,7 +20,14 @@ from kato_panel.config import load, split_login
 from kato_panel.domain.text import safe
 from kato_panel.history import MEMORY, OFF, History
 from kato_panel.hub import Subscription
-from kato_panel.models import Connection, EventLog, Models, SessionSeries, SessionSummary
+from kato_panel.models import (
+    Connection,
+    ContainerList,
+    EventLog,
+    Models,
+    SessionSeries,
+    SessionSummary,
+)
 from kato_panel.monitor_frames import MonitorFrames
 from kato_panel.runtime import Runtime
 
@@ -118,6 +125,11 @@ class Monitor(MonitorFrames):
     def chart(self) -> SessionSeries:
         """What charts of the last day show."""
         return self._models.chart
+
+    @property
+    def container_list(self) -> ContainerList:
+        """What KATO runs in."""
+        return self._models.container_list
 
     @property
     def is_running(self) -> bool:
@@ -238,7 +250,7 @@ class Monitor(MonitorFrames):
             "state": self.connection.state if self.is_running else "not running: .start()",
             "active sessions": "—" if summary.active is None else summary.active,
             "events": len(self.event_log.events),
-            "models": ".summary, .event_log, .connection, .chart",
+            "models": ".summary, .event_log, .connection, .chart, .container_list",
             "frames": ".sessions(since=…), .events, .counts, .alerts, .containers, .gaps",
             "live view": ".view()",
         }

@@ -28,6 +28,7 @@ from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
 from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
+from kato_panel.sources.kato_metrics import MetricsSource
 from kato_panel.sources.kato_sessions import KatoSessions
 from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
@@ -97,7 +98,10 @@ class Runtime:
         url = settings.kato_api_url
         if url is None:
             self._simulator = EmbeddedSimulator(
-                seed=DEMO_SEED, initial=DEMO_SESSIONS, rate=DEMO_RATE
+                seed=DEMO_SEED,
+                initial=DEMO_SESSIONS,
+                rate=DEMO_RATE,
+                engine_port=0 if settings.container_stats else None,
             )
             url = self._simulator.start()
         self.upstream, login = split_login(url)
@@ -136,13 +140,18 @@ class Runtime:
             off.append(
                 SourceState(StreamSource.name, StreamSource.label, health=Health.OFF, reason=why)
             )
+        sources.append(MetricsSource(self.upstream, now, headers=login))
         if settings.container_stats:
             sources.append(
                 DockerSource(
                     settings.wanted_containers,
                     now,
-                    os.environ,
+                    # The demo has its own; an engine of this machine is none of its business.
+                    os.environ
+                    if self._simulator is None
+                    else {"DOCKER_HOST": self._simulator.engine_host},
                     interval_seconds=settings.container_interval_seconds,
+                    is_expected=settings.expects_engine,
                 )
             )
         recorder = None

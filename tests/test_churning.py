@@ -14,7 +14,7 @@ from kato_panel.domain.events import Kind
 from kato_panel.domain.recorded import Gap, Looked, Note, Sample
 from kato_panel.domain.records import Witness
 from kato_panel.errors import TooLittle
-from kato_panel.frames import empty_frame
+from kato_panel.frames import LAYOUTS, empty_frame
 from kato_panel.history.rows import micros
 from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.recording import KEYS_SEEN
@@ -101,6 +101,15 @@ def test_tiny_history_of_the_document_has_the_numbers_that_stand_there(history):
     for name, text in told.items():
         digits = len(text.partition(".")[2])
         assert figures[name] == pytest.approx(float(text), abs=0.51 * 10**-digits), name
+
+
+def test_every_column_of_every_frame_is_explained():
+    """In the document's table, and no other is."""
+    told = {re.search(r"`(\w+)\(", row[0])[1]: row[3] for row in table("frame")}
+    assert set(told) == set(LAYOUTS)
+    for kind, layout in LAYOUTS.items():
+        outside = re.sub(r"\([^)]*\)", "", told[kind])
+        assert set(re.findall(r"`(\w+)`", outside)) == set(layout), kind
 
 
 def test_frame_of_sessions_answers_like_the_history_it_is_from(history, tmp_path):

@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import get_args
@@ -13,12 +14,27 @@ import yaml
 from kato_panel import composing, config, messages, wire
 from kato_panel.bodies import Ready
 from kato_panel.domain.actions import Outcome, Result, check_ids
+from kato_panel.domain.containers import (
+    ContainerFigures,
+    ContainerHealth,
+    ContainersSeen,
+    ContainerState,
+    Of,
+    total,
+)
 from kato_panel.domain.detail import Detail, Mark, Reading
-from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.events import Kind, Name, Service, SessionEvent
+from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.upstream_figures import (
+    FIGURES,
+    RedisFigures,
+    UpstreamFigures,
+    WorkerMetrics,
+)
 from tests.asking import asking, still_runtime
-from tests.conftest import moment
+from tests.conftest import NOON, moment
 
 ROOT = Path(__file__).parents[1]
 DOCS = [
@@ -39,10 +55,10 @@ def document(request):
 
 
 def test_environment_of_conda_follows_pyproject():
-    """The same names with the same bounds; on conda-forge one of them is called otherwise."""
+    """The same names with the same bounds; on conda-forge two of them are called otherwise."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python = f"python{PROJECT['requires-python']}"
-    listed = [re.sub("^redis>", "redis-py>", name) for name in PROJECT["dependencies"]]
+    listed = [re.sub("^(redis|docker)>", r"\1-py>", name) for name in PROJECT["dependencies"]]
     assert sorted(environment["dependencies"]) == sorted([python, *listed])
     assert environment["name"] == PROJECT["name"]
     assert environment["channels"] == ["conda-forge"]
@@ -105,6 +121,58 @@ def test_examples_of_the_count_are_counts():
     snapshot = SessionSnapshot(moment(5), 127, reported=127, at=moment(5))
     assert known == messages.session_count(snapshot, moment(5)).model_dump()
     assert unknown == messages.session_count(None, moment(5)).model_dump()
+
+
+def test_example_of_containers_is_what_is_told():
+    """Of figures as the roster makes them; programs can read it as a part of an update."""
+    (example,) = examples("Containers")
+    figures = ContainerFigures(
+        name="kato",
+        container_id="cd162962a56d217a912e1737582df6c6261ce0532537e5e4f564bf5ae598f7c2",
+        at=moment(5),
+        image="kato:3.10.1",
+        state=ContainerState.RUNNING,
+        health=ContainerHealth.HEALTHY,
+        restarts=0,
+        started=NOON,
+        was_oom_killed=False,
+        oom_kills=0,
+        cpu_percent=25.949,
+        cpu_share_percent=12.9745,
+        cpu_of=Of.LIMIT,
+        cpus=2.0,
+        memory_bytes=368_232_335,
+        memory_limit_bytes=1 << 30,
+        memory_of=Of.LIMIT,
+        memory_percent=34.294,
+        rx_bytes=10_559_099,
+        tx_bytes=14_782_739,
+        rx_rate=11_250.93,
+        tx_rate=15_751.24,
+        read_bytes=5_760_758,
+        written_bytes=51_846_824,
+        read_rate=5.95,
+        written_rate=53.9,
+    )
+    seen = ContainersSeen("docker", moment(5), (figures,), total([figures]))
+    told = messages.containers(seen, moment(6), stale_after_seconds=9)
+    assert told.model_dump(mode="json") == example
+    gone = replace(figures, state=ContainerState.GONE, gone_since=moment(5))
+    old = ContainersSeen("docker", moment(5), (gone,), total([gone]), "its events are not told")
+    told = messages.containers(old, moment(60), stale_after_seconds=9)
+    assert told.containers[0].gone_since == "2026-11-22T12:00:05.000+00:00"
+    assert (told.stale, told.reason) == (True, "its events are not told")
+    assert told.aggregated.total_memory_percent is None
+
+
+def test_example_of_containers_that_nobody_sees_is_what_is_told():
+    """With the reason of their source, or none."""
+    update = next(one for one in examples("WebSocket") if one["type"] == "realtime_update")
+    part = update["data"]["containers"]
+    state = SourceState("docker", "Containers", Health.OFF, reason=part["reason"])
+    told = messages.containers(None, moment(6), stale_after_seconds=9, state=state)
+    assert told.model_dump(mode="json") == part
+    assert messages.containers(None, moment(6), stale_after_seconds=9).reason == ""
 
 
 @pytest.mark.parametrize("example", examples("session_event"))
@@ -232,6 +300,34 @@ def names_in(example):
                     yield from names_in(part)
 
 
+def test_example_of_figures_is_what_is_told():
+    """Every figure is told; the example has some of them."""
+    (example,) = examples("KATO's figures")
+    read = WorkerMetrics(requests=25.0, requests_per_second=0.7, body=example["metrics"])
+    figures = UpstreamFigures(
+        health=Service("healthy", 35.0),
+        health_at=moment(0),
+        metrics=read,
+        metrics_at=moment(6),
+        redis=RedisFigures(1_234_567, version="7.0.15"),
+        redis_at=moment(8),
+    )
+    told = messages.upstream_metrics(figures, moment(10)).model_dump(mode="json")
+    assert [one["name"] for one in told["figures"]] == [one.name for one in FIGURES]
+    shown = [one["name"] for one in example["figures"]]
+    told["figures"] = [one for one in told["figures"] if one["name"] in shown]
+    assert told == example
+
+
+def test_every_figure_is_named_with_its_unit():
+    """In the table below the example."""
+    text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## KATO's figures")
+    rows = re.findall(r"^\| ([\w/]+) \| (`.*?`) \|", section.partition("\n## ")[0], re.MULTILINE)
+    named = {(unit, name) for unit, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert named == {(one.unit, one.name) for one in FIGURES}
+
+
 def test_every_field_of_a_message_is_explained():
     """In the table below its examples."""
     text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -242,11 +338,14 @@ def test_every_field_of_a_message_is_explained():
     (page, _), (detail, _) = examples("Sessions"), examples("One session")
     order, outcome, outcomes = examples("Deletes")
     (events,) = examples("Events")
+    (reported,) = examples("KATO's figures")
     fields = set(count) | set(event["data"]) | set(event) - {"type", "data"}
     fields |= set(page) | set(page["sessions"][0]) | set(detail) | set(detail["timeline"][0])
+    fields |= set(reported) | set(reported["figures"][0])
     fields |= set(events) | set(events["events"][0])
     fields |= {name for example in examples("WebSocket") for name in names_in(example)}
     fields |= set(wire.Alert.model_fields)
+    fields |= set(names_in(examples("Containers")[0]))
     fields -= {"type", "data"}
     assert fields | set(order) | set(outcome) | set(outcomes) == explained
 

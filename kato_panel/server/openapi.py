@@ -141,6 +141,11 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "/api/v1/openapi.json": {
         "get": Operation("openapi", "Give this document.", texts={JSON_TYPE: {"type": "object"}})
     },
+    "/api/v1/containers": {
+        "get": Operation(
+            "containers", "Tell how the containers are that KATO runs in.", bodies.Containers
+        )
+    },
     "/api/v1/events": {
         "get": Operation(
             "events",
@@ -149,6 +154,13 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
             _EVENTS,
             refusals=(422, 503),
             texts={"text/csv": {"type": "string"}},
+        )
+    },
+    "/api/v1/metrics": {
+        "get": Operation(
+            "upstream_metrics",
+            "Tell what KATO and its Redis report of themselves.",
+            bodies.UpstreamMetrics,
         )
     },
     "/api/v1/sessions/count": {

@@ -18,6 +18,7 @@ from kato_panel.domain.text import safe
 from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
+from kato_panel.views.containers import ContainerCards
 from kato_panel.views.live import LiveView
 from kato_panel.views.nonces import MARK, mark_scripts
 from kato_panel.views.sessions import SessionTable
@@ -80,6 +81,11 @@ class LivePage(LiveView):
             )
         if self._runtime.churn is not None:
             offers["churn"] = ("Churn", self._build_churn)
+        if self._runtime.settings.container_stats:
+            offers["containers"] = (
+                "Containers",
+                partial(ContainerCards, self._models, is_page=True),
+            )
         return offers
 
     def _build_churn(self) -> pn.viewable.Viewer:
@@ -91,6 +97,9 @@ class LivePage(LiveView):
 
     async def _choose(self, chosen: Any) -> None:
         name = chosen.new
+        for other, body in self._bodies.items():
+            if isinstance(body, ContainerCards):
+                body.follow() if other == name else body.close()
         _, build = self._offers().get(name, ("", None))
         if build is None:
             return

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from kato_panel.domain import upstream_figures
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.server import feed as feeds
 from kato_panel.server import outlet, ring
@@ -41,7 +42,7 @@ async def test_client_is_greeted_with_who_is_there_and_the_present_state():
     assert connected["data"]["subscriptions"] == ALL_FIVE
     assert all(connected["data"]["feature_flags"].values())
     sessions = update["data"].pop("sessions")
-    assert update["data"] == {}
+    assert update["data"].keys() == {"containers"}
     assert sessions.pop("age_seconds") >= 0
     assert sessions == {
         "active_count": 7,
@@ -144,7 +145,7 @@ async def test_client_with_other_traffic_hears_no_heartbeat(monkeypatch):
         assert {(await peer.next())["type"] for _ in range(10)} == {"realtime_update"}
 
 
-@pytest.mark.parametrize("topic", ["metrics", "containers", "system_alerts", "metrics_update"])
+@pytest.mark.parametrize("topic", ["metrics", "system_alerts", "metrics_update"])
 async def test_subscription_to_what_does_not_exist_brings_nothing(monkeypatch, topic):
     """It is accepted: the feature may come with a later version."""
     monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.02)
@@ -370,12 +371,14 @@ async def test_half_a_surrogate_pair_in_a_name_reaches_clients_as_text():
 
 async def test_events_switched_off_tells_no_sessions():
     """No event, and no part of an update; the greeting stays."""
-    async with serving(WEBSOCKET_SESSION_EVENTS="false") as rig, rig.client() as peer:
+    off = {"WEBSOCKET_SESSION_EVENTS": "false", "WEBSOCKET_CONTAINER_STATS": "false"}
+    async with serving(**off) as rig, rig.client() as peer:
         connected, update = await peer.greeted()
         rig.show(3)
         rig.feed._update()
         assert await peer.settled() == []
     assert update["data"] == {}
+    assert connected["data"]["feature_flags"]["websocket_container_stats"] is False
     assert connected["data"]["feature_flags"]["websocket_session_events"] is False
 
 
@@ -556,3 +559,78 @@ def test_frames_are_as_the_websocket_protocol_has_them(size):
     with pytest.raises(StopIteration) as ended:
         next(parsing)
     assert (ended.value.value.data, ended.value.value.fin) == (size * b"x", True)
+
+
+async def until_metrics(peer):
+    """Give the data of the next update that has them."""
+    while "metrics" not in (frame := await peer.until("realtime_update"))["data"]:
+        pass
+    return frame["data"]
+
+
+async def test_metrics_are_told_when_they_are_read_anew(monkeypatch):
+    """In the first update, and then once for each reading; null once there are none."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig:
+        rig.show(7)
+        rig.report({"timestamp": 1.0})
+        async with rig.client() as peer:
+            _, first = await peer.greeted()
+            assert first["data"]["metrics"] == {"timestamp": 1.0}
+            rig.report({"timestamp": 2.0})
+            told = await until_metrics(peer)
+            assert (told["metrics"], told["sessions"]["active_count"]) == ({"timestamp": 2.0}, 7)
+            later = [await peer.until("realtime_update") for _ in range(3)]
+            assert {*map(tuple, (one["data"] for one in later))} == {("sessions",)}
+            rig.report(None)
+            assert (await until_metrics(peer))["metrics"] is None
+
+
+async def test_everybody_gets_the_parts_of_his_subscription(monkeypatch):
+    """Under the same number, whatever the events' flag."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig, rig.client() as all_, rig.client() as one:
+        await one.send({"type": "subscribe", "subscriptions": ["metrics"]})
+        await one.until("subscribed")
+        rig.show(3)
+        rig.report({"timestamp": 1.0})
+        both, only = await until_metrics(all_), await one.until("realtime_update")
+        assert {*both} == {"sessions", "metrics"}
+        assert only["data"] == {"metrics": {"timestamp": 1.0}}
+    async with serving(WEBSOCKET_SESSION_EVENTS="false") as rig, rig.client() as peer:
+        rig.report({"timestamp": 1.0})
+        assert (await until_metrics(peer)) == {"metrics": {"timestamp": 1.0}}
+
+
+async def test_older_form_comes_to_those_who_ask_by_name(monkeypatch):
+    """And to nobody else; it takes no number."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig, rig.client() as old, rig.client() as other:
+        await old.send({"type": "subscribe", "subscriptions": ["metrics_update"]})
+        await old.until("subscribed")
+        rig.report({"timestamp": 1.0})
+        frame = await old.until("metrics_update")
+        assert frame["data"] == {"timestamp": 1.0}
+        await until_metrics(other)
+        rig.report(None)
+        await until_metrics(other)
+        rig.report({"timestamp": 2.0})
+        frame = await old.until("metrics_update")
+        assert (frame["data"], read_message(json.dumps(frame)).type) == (
+            {"timestamp": 2.0},
+            "metrics_update",
+        )
+        kinds = {one["type"] for one in await other.settled()}
+        assert "metrics_update" not in kinds
+
+
+async def test_old_metrics_are_not_known_any_more(monkeypatch):
+    """After 45 s without a new reading."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig:
+        rig.report({"timestamp": 1.0})
+        async with rig.client() as peer:
+            await peer.greeted()
+            assert (await until_metrics(peer))["metrics"] == {"timestamp": 1.0}
+            monkeypatch.setattr(upstream_figures, "OLD_SECONDS", 0.0)
+            assert (await until_metrics(peer))["metrics"] is None

@@ -38,7 +38,18 @@ CONSTANTS = {
     "refs.pause.innerHTML = PAUSE_ICON;",
     "pause.innerHTML = this.isPaused ? PLAY_ICON : PAUSE_ICON;",
 }
-MADE_OF = {"", "CHURN", "ROW", "TOAST", "buildAll(isPage)", "buildList(LIMITS)"}
+MADE_OF = {
+    "",
+    "ROW",
+    "TILE",
+    "TOAST",
+    "CARD",
+    "CHURN",
+    "LINE",
+    "CONTAINERS",
+    "buildAll(isPage)",
+    "buildList(LIMITS)",
+}
 
 
 def functions(path):

@@ -1,7 +1,7 @@
 """
 Churn: how sessions come and go, and how long they live; each figure with its uncertainty.
 
-Pure: frames in, figures out. See ``docs/churn.md`` and ``docs/decisions/0021-churn.md``.
+Pure: frames in, figures out. See ``docs/churn.md`` and ``docs/decisions/0022-churn.md``.
 """
 
 from kato_panel.domain.churn.analysis import Churn, NaiveMean

@@ -1,7 +1,7 @@
 """
 Intervals and tail probabilities, by the incomplete gamma function; no SciPy for three functions.
 
-All intervals are of 95 %. See ``docs/decisions/0021-churn.md``.
+All intervals are of 95 %. See ``docs/decisions/0022-churn.md``.
 """
 
 import math

@@ -157,7 +157,7 @@ def log_rank(curves: dict[str, Survival]) -> LogRank:
 
 def _sum_up(parts: tuple[Survival, ...], ages: Floats) -> tuple[Floats, NDArray[np.float64]]:
     """Sum up expected ends and their covariance over some ages."""
-    at_risk = np.array([_at_risk(part, ages) for part in parts], dtype=float)
+    at_risk = np.array([part.at_risk_at(ages) for part in parts], dtype=float)
     ended = np.zeros(len(ages))
     for part in parts:
         first = np.searchsorted(part.ages_seconds, ages[0])
@@ -170,10 +170,3 @@ def _sum_up(parts: tuple[Survival, ...], ages: Floats) -> tuple[Floats, NDArray[
     weights = ended * (total - ended) / np.maximum(total - 1, 1)
     covariance = np.diag(shares @ weights) - (shares * weights) @ shares.T
     return shares @ ended, covariance
-
-
-def _at_risk(part: Survival, ages: Floats) -> NDArray[np.int64]:
-    entered = np.searchsorted(part.entries_seconds, ages, side="left")
-    # Who comes under observation at birth is there at every age, 0 among them.
-    out = np.searchsorted(part.exits_seconds, ages, side="left")
-    return (entered - out).astype(np.int64)

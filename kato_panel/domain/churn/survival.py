@@ -6,7 +6,7 @@ observation at the age they had then. Both bias the plain mean, and neither bias
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import pandas as pd
@@ -61,8 +61,9 @@ class Survival:
         The greatest age at which anybody was watched.
     notes
         What has to be known to read it.
-    entries_seconds, exits_seconds
-        At which ages sessions came under observation and were seen last, each rising.
+    late_seconds, open_seconds
+        The ages at which those came under observation who did after their birth, and at which
+        those were seen last who had not ended; each rising.
     """
 
     ages_seconds: Floats
@@ -76,8 +77,8 @@ class Survival:
     late_entries: int
     last_age_seconds: float
     notes: tuple[str, ...]
-    entries_seconds: Floats
-    exits_seconds: Floats
+    late_seconds: Floats
+    open_seconds: Floats
 
     @property
     def still_open(self) -> int:
@@ -200,9 +201,22 @@ class Survival:
 
     def _entered_at(self, ages: Floats) -> Integers:
         """Count those who are under observation at ages: entered by then, and not out before."""
-        entered = np.searchsorted(self.entries_seconds, ages, side="right")
-        out = np.searchsorted(self.exits_seconds, ages, side="left")
-        return (entered - out).astype(np.int64)
+        return self._count_entries(ages, "right") - self._count_exits(ages)
+
+    def at_risk_at(self, ages_seconds: Floats) -> Integers:
+        """Count those who are at risk at ages: entered before, and not out before."""
+        return self._count_entries(ages_seconds, "left") - self._count_exits(ages_seconds)
+
+    def _count_entries(self, ages: Floats, side: Literal["left", "right"]) -> Integers:
+        from_birth = self.sessions - len(self.late_seconds)
+        return from_birth + np.searchsorted(self.late_seconds, ages, side=side).astype(np.int64)
+
+    def _count_exits(self, ages: Floats) -> Integers:
+        """Count who ended or was seen last below ages."""
+        ended = np.concatenate([[0], np.cumsum(self.ended)])
+        ended_below = ended[np.searchsorted(self.ages_seconds, ages, side="left")]
+        counts: Integers = ended_below + np.searchsorted(self.open_seconds, ages, side="left")
+        return counts
 
 
 def estimate(
@@ -245,8 +259,8 @@ def estimate(
         late_entries=len(late),
         last_age_seconds=float(exits_seconds.max(initial=0.0)),
         notes=tuple(_read_notes(ages, at_risk, ended, curve)),
-        entries_seconds=np.concatenate([np.zeros(len(exits_seconds) - len(late)), late]),
-        exits_seconds=np.sort(exits_seconds) if len(censored) else at_end,
+        late_seconds=late,
+        open_seconds=censored,
     )
 
 

@@ -2,13 +2,13 @@
 
 import { isNumber, writeCount, zoneName } from "./words.js";
 
-const UNITS = [[172_800, 86_400, "d"], [7_200, 3_600, "h"], [120, 60, "min"], [0, 1, "s"]];
+const LENGTHS = [[172_800, 86_400, "d"], [7_200, 3_600, "h"], [120, 60, "min"], [0, 1, "s"]];
 const digits = (value) => (value >= 99.5 || Number.isInteger(value) ? String(Math.round(value)) : value.toPrecision(value < 9.95 ? 2 : 3).replace(/\.0+$/, ""));
 
 /** Split a length of time into a number and its unit, of the size of another one if it is given. */
 export function splitLength(seconds, like = seconds) {
   if (!isNumber(seconds)) return ["—", ""];
-  const [, size, unit] = UNITS.find(([from]) => like >= from) ?? UNITS.at(-1);
+  const [, size, unit] = LENGTHS.find(([from]) => like >= from) ?? LENGTHS.at(-1);
   return [digits(seconds / size), unit];
 }
 

@@ -53,6 +53,12 @@ def test_session_of_unknown_age_is_counted_and_has_no_lifetime():
     assert found.ends == 1
 
 
+def test_who_left_before_they_were_watched_has_no_lifetime():
+    """As one that ended while the first scan ran."""
+    found = lives([life("a", -50, 5), life("b", -50, 15)], entered=10)
+    assert list(found.is_watched) == [False, True]
+
+
 def test_fewer_than_ten_ends_are_refused():
     """In words."""
     with pytest.raises(TooLittle, match="1 session of known age ended, must be at least 10"):
