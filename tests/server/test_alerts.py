@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from kato_panel.alarms import Alarms, AlertDesk
+from kato_panel.config import load
 from kato_panel.domain.actions import ActionsState
 from kato_panel.domain.recorded import AlertEntry
 from kato_panel.domain.rules import Alert, Measured, Rule, Severity, Stage
@@ -162,3 +163,12 @@ async def test_only_somebody_at_this_machine_orders_without_a_login(headers):
             "everybody may look",
         )
         assert rig.look().silences == ()
+
+
+async def test_flag_that_is_off_leaves_no_route():
+    """None of the three."""
+    runtime = still_runtime()
+    runtime.settings = load({"WEBSOCKET_SYSTEM_ALERTS": False})
+    async with asking(runtime) as client:
+        for verb, path in (("GET", ""), ("POST", "/acknowledge"), ("POST", "/silences")):
+            assert (await client.request(verb, f"/api/v1/alerts{path}")).status_code == 404
