@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         SessionCount,
         SessionRates,
         SourceList,
+        UpstreamCard,
     )
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SessionCount",
     "SessionRates",
     "SourceList",
+    "UpstreamCard",
 ]
 
 _HOMES: Final = {"Monitor": "kato_panel.monitor"}

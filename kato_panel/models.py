@@ -17,6 +17,7 @@ from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.snapshot import Link, SessionSnapshot
+from kato_panel.domain.upstream_figures import Part, UpstreamFigures
 from kato_panel.hub import Charts, Subscription, Update
 from kato_panel.runtime import Runtime
 
@@ -250,6 +251,32 @@ class SessionSeries(_ReadOnly):
             self._take(series=dict(charts))
 
 
+class Upstream(_ReadOnly):
+    """What upstream and its Redis say of themselves, as last read."""
+
+    figures: UpstreamFigures = param.ClassSelector(  # type: ignore[assignment]  # never None
+        class_=UpstreamFigures,
+        default=UpstreamFigures(),
+        instantiate=False,
+        constant=True,
+        doc="One `UpstreamFigures`: each part with its moment; ``None`` for what is not known.",
+    )
+    ages = param.Dict(
+        default={},
+        constant=True,
+        doc="Seconds from each part's reading to this state, by its `Part`; or ``None``.",
+    )
+
+    def apply(self, update: Update) -> None:
+        """Take over what an update tells of them; with each state they age."""
+        surroundings, snapshot = update.surroundings, update.snapshot
+        if surroundings is not None and surroundings.figures is not None:
+            self._take(figures=surroundings.figures)
+        if snapshot is not None:
+            now = snapshot.made_at
+            self._take(ages={part: self.figures.age_seconds(part, now) for part in Part})
+
+
 class Models(_ReadOnly):
     """
     One set of models, and how it follows the hub.
@@ -269,6 +296,9 @@ class Models(_ReadOnly):
     )
     chart: SessionSeries = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=SessionSeries, constant=True, instantiate=False, doc="The count over the last day."
+    )
+    upstream: Upstream = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=Upstream, constant=True, instantiate=False, doc="KATO's and Redis' own figures."
     )
     epoch = param.String(
         default="", constant=True, doc="Within which event numbers count; random per start."
@@ -293,6 +323,7 @@ class Models(_ReadOnly):
                 "connection": Connection(),
                 "event_log": EventLog(),
                 "chart": SessionSeries(),
+                "upstream": Upstream(),
                 **values,
             }
         )
@@ -327,12 +358,14 @@ class Models(_ReadOnly):
         """Take over the state and the events from before."""
         self.event_log.begin(update.events)
         self.chart.apply(update.charts)
+        self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 
     def apply(self, update: Update) -> None:
         """Take over one update."""
         self.event_log.apply(update.events, update.skipped)
         self.chart.apply(update.charts)
+        self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 
     def end(self) -> None:

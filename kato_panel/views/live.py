@@ -20,6 +20,8 @@ from kato_panel.domain.snapshot import Link
 from kato_panel.domain.times import iso
 from kato_panel.models import Models
 from kato_panel.views.charts import SessionPlot
+from kato_panel.views.figures import LABELS as FIGURE_LABELS
+from kato_panel.views.figures import write_figures
 from kato_panel.views.theme import join_modules, stylesheet
 
 RETOLD: Final = 20
@@ -41,7 +43,7 @@ CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired ses
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
 MODULES: Final = (
     *("words", "markup", "theme", "pictures", "icon"),
-    *("feed", "toasts", "link", "tabs", "visit"),
+    *("feed", "toasts", "link", "tabs", "figures", "visit"),
 )
 """The component's parts, each before those that import it."""
 
@@ -84,6 +86,11 @@ class LiveBoard(JSComponent):
     tab = param.String(default="live", doc="Name of the view that the page shows.")
     body = Child(doc="What the chosen tab shows, where that is not these cards.")
     older = param.String(default="", doc="JSON text: what it wanted, newest first.")
+    labels = param.List(
+        default=[],
+        constant=True,
+        doc="Name, title, unit, part and remark of each of KATO's own figures, if they are shown.",
+    )
 
     _esm = join_modules(MODULES)
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
@@ -148,7 +155,10 @@ class LiveView(pn.viewable.Viewer):
         If `range` is none of these.
     """
 
-    parts: ClassVar[tuple[str, ...]] = ("count", "rates", "sources", "chart", "events", "toasts")
+    parts: ClassVar[tuple[str, ...]] = (
+        *("count", "rates", "sources", "chart", "events", "upstream"),
+        "toasts",
+    )
     is_page: ClassVar[bool] = False
 
     def __init__(self, source: HasModels | Models, *, range: str = Range.HOUR.value) -> None:  # noqa: A002 - the page's word
@@ -170,6 +180,7 @@ class LiveView(pn.viewable.Viewer):
             page=self.is_page,
             parts=list(self.parts),
             tabs=self.tabs,
+            labels=FIGURE_LABELS if "upstream" in self.parts else [],
             range=range,
             sizing_mode="stretch_width",
         )
@@ -291,6 +302,7 @@ class LiveView(pn.viewable.Viewer):
                 "sources": [self._source(source) for source in models.connection.sources],
                 "gaps": [[_iso(gap.began), _iso(gap.ended)] for gap in models.connection.gaps],
                 "backlog_until": models.event_log.backlog_until,
+                "upstream": write_figures(models) if "upstream" in self.parts else None,
             }
         )
 
@@ -380,6 +392,12 @@ class EventFeed(LiveView):
     """Each arrival and departure, newest on top."""
 
     parts = ("events",)
+
+
+class UpstreamCard(LiveView):
+    """What KATO and its Redis say of themselves: requests, latency, resources, memory."""
+
+    parts = ("upstream",)
 
 
 def _event(event: SessionEvent) -> str:
