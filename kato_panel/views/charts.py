@@ -224,7 +224,7 @@ class SessionPlot(pn.viewable.Viewer):
         room = max(4, high - low)
         plot.y_range.start = low - room * (BARS_SHARE + 0.1) / (1 - BARS_SHARE - 0.1)
         plot.y_range.end = high + room * 0.08
-        step = int(nice_step(max(1, room / TICKS)))
+        step = int(nice_step(room / TICKS))
         first = -(-low // step) * step
         plot.yaxis.ticker = FixedTicker(ticks=list(range(int(first), high + step, step)))
         most = max(1, *series.created, *series.ended)

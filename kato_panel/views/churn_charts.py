@@ -320,7 +320,7 @@ class RatePlot(ChurnPlot):
             "gone_text": _write_rates(shares, "departures"),
             "net_text": _write_rates(shares, "net"),
         }
-        step = nice_step(room / 5)
+        step = nice_step(room / 5, 0.001)
         ticks = [step * n for n in range(int(np.ceil(low / step)), int(high / step) + 1)]
         plot.yaxis.ticker = FixedTicker(ticks=ticks)
         plot.yaxis.major_label_overrides = {
@@ -407,7 +407,7 @@ class LifetimePlot(ChurnPlot):
         places = {float(np.log10(one)): write_span(one) for one in ticks[::every]}
         plot.xaxis.ticker = FixedTicker(ticks=[*places])
         plot.xaxis.major_label_overrides = places
-        step = max(1, nice_step(high / 4))
+        step = nice_step(high / 4)
         plot.yaxis.ticker = FixedTicker(ticks=[step * n for n in range(int(high / step) + 1)])
         plot.yaxis.axis_label = "sessions"
         plot.y_range.start, plot.y_range.end = 0, 1.14 * high

@@ -63,11 +63,9 @@ def to_ms(seconds: Any) -> Any:
     return seconds * 1_000
 
 
-def nice_step(wanted: float) -> float:
-    """Return the smallest of 1, 2, 5, 10, … and of 0.5, 0.2, 0.1, … that is not below a step."""
-    power = 1.0
-    while power > wanted:
-        power /= 10
+def nice_step(wanted: float, least: float = 1) -> float:
+    """Return the smallest of 1, 2, 5, 10, … times the least that is not below a step."""
+    power = least
     while True:
         for step in (1, 2, 5):
             if step * power >= wanted:
