@@ -238,6 +238,7 @@ class Runtime:
             rule_files=None if self._alerting is None else self._alerting.files,
             usual=None if recorder is None else recorder.usual,
             container_interval_seconds=self.settings.container_interval_seconds,
+            median_lifetime_seconds=self._median_seconds,
         )
 
     def _judge_actions(self) -> ActionsState:
@@ -270,6 +271,9 @@ class Runtime:
         keeps = self.history is not None
         self.churn = ChurnDesk(self._frames if keeps else None, has_records=has_records)
         self.churn.start()
+
+    def _median_seconds(self) -> float | None:
+        return None if self.churn is None else self.churn.median.value_seconds
 
     def _frames(self) -> "HistoryFrames | None":
         # Loads pandas, for who asks first.

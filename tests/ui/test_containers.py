@@ -157,7 +157,7 @@ def test_switched_off_leaves_no_tab(serve, simulator, watched):
     service = serve(KATO_API_URL=simulator.url, WEBSOCKET_CONTAINER_STATS="false")
     watched.open(f"{service.url}?tab=containers").count("5")
     links = watched.page.get_by_role("navigation").get_by_role("link")
-    assert links.all_inner_texts() == ["Live", "Sessions"]
+    assert links.all_inner_texts() == ["Live", "Sessions", "Churn"]
     assert watched.page.locator(".sources li", has_text="Containers").count() == 0
 
 

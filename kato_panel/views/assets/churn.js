@@ -303,8 +303,8 @@ class ChurnCards {
 
 function describeBias({ bias_percent: bias, still_open: open, ended }, mean) {
   const off = Math.abs(bias) < 0.5 ? "about right here" : `${Math.abs(bias).toFixed(0)}\u202f% too ${bias < 0 ? "short" : "long"}`;
-  const whole = isNumber(mean?.[0]) ? `, for it is ${writeLength(mean[0])} with the open ones counted` : "";
-  return `${off}${whole} · ${pluralize(ended, "session")} ended, ${writeCount(open)} still open ${open === 1 ? "is" : "are"} left out`;
+  const whole = isNumber(mean?.[0]) ? `: it is ${writeLength(mean[0])} with the open ones counted` : "";
+  return `${off}${whole} · ${pluralize(ended, "session")} ended, ${writeCount(open)} still open ${open === 1 ? "is" : "are"} left out`.replaceAll("\u2009", "\u202f"); // none of them breaks
 }
 
 function save({ card, file }) {
