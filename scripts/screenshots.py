@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from kato_panel.simulator import EmbeddedSimulator
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the tests' Redis
 from tests.redis_server import RedisServer  # noqa: E402 - see above
+from tests.week import lives_until, watch  # noqa: E402 - see above
 
 DOCS = ROOT / "docs"
 LIGHT: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
@@ -417,6 +419,50 @@ def deletion(browser: Browser, path: Path) -> None:
             camera.page.locator("tbody input[type=checkbox]").nth(number).check()
         camera.page.get_by_role("button", name="Delete 3 sessions").click()
         camera.see("Type 3 to go on")
+        camera.shoot(path)
+
+
+@contextlib.contextmanager
+def watching_week(browser: Browser, address: str, **how: Any) -> Iterator[Camera]:
+    """A page on a service with a week of lives behind it; nothing pops up before it."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedSimulator(rate=0) as simulator:
+        path, now, span = Path(folder) / "week.db", datetime.now(UTC), timedelta(days=7)
+        nodes = ("agent", "nlp-batch", "planner", "vision")
+        watch(path, lives_until(now, 6_000, nodes, span), now, simulator.url, span)
+        place = f"sqlite:///{path}"
+        with serving(KATO_API_URL=simulator.url, KATO_PANEL_HISTORY_URL=place) as url:
+            camera = Camera(browser, url + address, **how)
+            camera.page.locator('.churn [data-figure="median"]').filter(has_not_text="—").wait_for()
+            camera.settle(1)
+            yield camera
+
+
+def churn(browser: Browser, path: Path) -> None:
+    """A week of churn: the median with its interval, and beside it the biased mean."""
+    with watching_week(browser, "?tab=churn&since=7d", **LIGHT) as camera:
+        camera.page.set_viewport_size({"width": 1440, "height": 1980})
+        camera.shoot(path)
+
+
+def churn_dark(browser: Browser, path: Path) -> None:
+    """Nodes side by side, with the log-rank test in words."""
+    with watching_week(browser, "?tab=churn&since=7d&by=node", **DARK) as camera:
+        camera.page.set_viewport_size({"width": 1440, "height": 1080})
+        camera.shoot(path)
+
+
+def churn_phone(browser: Browser, path: Path) -> None:
+    """The same on a phone."""
+    with watching_week(browser, "?tab=churn&by=node", **PHONE) as camera:
+        camera.page.locator('[data-part="survival"]').evaluate("card => card.scrollIntoView()")
+        camera.page.mouse.wheel(0, -120)
+        camera.shoot(path)
+
+
+def churn_refused(browser: Browser, path: Path) -> None:
+    """Too little was seen: it says so in words, and shows what can be said."""
+    with watching(browser, initial=20, rate=1.0, address="?tab=churn", **FAST) as (camera, _):
+        camera.see("No statement about lifetimes")
         camera.shoot(path)
 
 

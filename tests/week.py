@@ -16,12 +16,12 @@ HOURS = timedelta(hours=2)
 NODES = ("planner", "vision")
 
 
-def lives_until(end, count=300, nodes=NODES):
+def lives_until(end, count=300, nodes=NODES, span=HOURS):
     """Two hours of lives of 900 s in the mean, and of 300 s on the last node; some are open."""
     random = np.random.default_rng(SEED)
-    for number, born in enumerate(sorted(random.uniform(0, HOURS.total_seconds(), count))):
+    for number, born in enumerate(sorted(random.uniform(0, span.total_seconds(), count))):
         place = number % len(nodes)
-        began = end - HOURS + timedelta(seconds=float(born))
+        began = end - span + timedelta(seconds=float(born))
         seconds = random.exponential(300 if place == len(nodes) - 1 else 900)
         left = began + timedelta(seconds=float(seconds))
         reason = Reason.DELETED if number % 5 == 0 else Reason.EXPIRED
@@ -37,10 +37,10 @@ def lives_until(end, count=300, nodes=NODES):
         )
 
 
-def watch(path, lives, end, upstream="http://kato"):
-    """Write a history in which all of this was watched for two hours."""
+def watch(path, lives, end, upstream="http://kato", span=HOURS):
+    """Write a history in which all of this was watched, for two hours if nothing else is said."""
     history = History.open(f"sqlite:///{path}", upstream, is_demo=False)
-    notes = (Note(RECORDS_SINCE, micros(end - HOURS)), Note(KEYS_SEEN, micros(end)), Looked(end))
+    notes = (Note(RECORDS_SINCE, micros(end - span)), Note(KEYS_SEEN, micros(end)), Looked(end))
     history.record([*notes, *lives])
     assert history.flush(), history.status
     history.close()

@@ -58,7 +58,7 @@ def test_keyboard_reaches_everything_in_the_order_of_reading(serve, simulator, c
     """Each stop can be seen; the last of them is the feed."""
     watched = open_page(chromium, serve(KATO_API_URL=simulator.url).url)
     stops = []
-    for _ in range(14):
+    for _ in range(15):
         watched.page.keyboard.press("Tab")
         stops.append(watched.page.evaluate(FOCUSED))
     names = [name for tag, name, _ in stops if tag in {"BUTTON", "A", "UL"}]

@@ -8,7 +8,9 @@ import pytest
 
 from kato_panel import churn, open_history
 from kato_panel.simulator import EmbeddedSimulator
+from tests.ui.hostile import PAYLOADS
 from tests.ui.test_access import AXE, SERIOUS, told
+from tests.ui.test_hostile import COLLECT, LISTEN
 from tests.ui.test_page import SHORT
 from tests.week import lives_until, watch
 
@@ -112,6 +114,23 @@ def test_axe_finds_nothing_serious(open_tab, watched):
             found = page.evaluate("axe.run()")["violations"]
             assert [told(one) for one in found if one["impact"] in SERIOUS] == []
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_names_of_nodes_run_none(serve, simulator, watched, tmp_path):
+    """On curves, in tables and in the filter: they are text."""
+    path, now = tmp_path / "strange.db", datetime.now(UTC)
+    watch(path, lives_until(now, nodes=PAYLOADS[:12]), now, simulator.url)
+    page = watched.page
+    page.add_init_script(LISTEN)
+    page.on("dialog", lambda dialog: watched.complaints.append(dialog.message))
+    url = serve(KATO_API_URL=simulator.url, KATO_PANEL_HISTORY_URL=f"sqlite:///{path}").url
+    page.goto(f"{url}?tab=churn&by=node")
+    see_median(page)
+    page.locator('[data-ref="groups"] tbody tr').nth(7).wait_for()
+    page.get_by_role("button", name="Sessions that reach an age: show as table").click()
+    page.locator('[data-rows="survival"] td').first.wait_for()
+    assert page.evaluate(COLLECT) == [None, []]
+    assert watched.complaints == []
 
 
 def test_without_redis_it_says_why_there_are_no_lifetimes(serve, watched):
