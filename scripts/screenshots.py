@@ -577,7 +577,7 @@ GALLERY = (
     *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
     *(locked, locked_phone, locked_elsewhere, locked_page_alone),
     *(drift, key_events_off, sessions, sessions_dark, session_detail, deletion),
-    *(redis_away, sessions_incomplete),
+    *(churn, churn_dark, churn_phone, churn_refused, redis_away, sessions_incomplete),
     *(containers, containers_dark, containers_phone, containers_table, engine_hangs, no_engine),
 )
 
