@@ -20,7 +20,8 @@ MAX_POINTS: Final = 400
 SMALL_POINTS: Final = 40
 MAX_NODES: Final = 50
 MAX_BUCKETS: Final = 60
-MAX_AGES: Final = 7
+MAX_AGES: Final = 5
+"""Marks on the axis of ages, which a phone has room for."""
 TAIL_SHARE: Final = 0.99
 """Where so many have ended, a chart of the curve ends."""
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400

@@ -203,11 +203,11 @@ class ChurnCards {
 
   paintNotes() {
     const { notes } = this.refs;
-    const told = this.answer.notes.map((note) => `${note.slice(0, 1).toUpperCase()}${note.slice(1)}.`);
+    const told = this.answer.notes.map(sentence);
     setHidden(notes, told.length === 0);
     notes.replaceChildren(...told.map((note) => {
       const item = make("li", "");
-      item.textContent = clean(note, SENTENCE);
+      item.textContent = note;
       return item;
     }));
   }
@@ -237,7 +237,7 @@ class ChurnCards {
     const [number, unit] = splitLength(value);
     setText(refs.median, number);
     setText(refs.medianUnit, unit);
-    setText(refs.medianBand, refusal ? `${clean(refusal, SENTENCE)}.` : value === null ? "More than half of the sessions live on: the median is not reached." : `${writeBounds(median, value)} · half of the sessions live longer`);
+    setText(refs.medianBand, refusal ? sentence(refusal) : value === null ? "More than half of the sessions live on: the median is not reached." : `${writeBounds(median, value)} · half of the sessions live longer`);
     const [mean, meanUnit] = splitLength(naive?.mean_seconds, naive?.mean_seconds);
     setText(refs.naive, mean);
     setText(refs.naiveUnit, meanUnit);
@@ -300,6 +300,8 @@ class ChurnCards {
     if (this.answer) this.paintGroups();
   }
 }
+
+const sentence = (text) => clean(`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`, SENTENCE);
 
 function describeBias({ bias_percent: bias, still_open: open, ended }, mean) {
   const off = Math.abs(bias) < 0.5 ? "about right here" : `${Math.abs(bias).toFixed(0)}\u202f% too ${bias < 0 ? "short" : "long"}`;
