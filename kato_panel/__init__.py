@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from kato_panel.monitor import Monitor
     from kato_panel.views.live import (
+        AlertPanel,
         EventFeed,
         LiveView,
+        RuleTable,
         SessionChart,
         SessionCount,
         SessionRates,
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AlertPanel",
     "EventFeed",
     "LiveView",
     "Monitor",
+    "RuleTable",
     "SessionChart",
     "SessionCount",
     "SessionRates",

@@ -13,10 +13,12 @@ from typing import Any
 import param
 from param.parameterized import batch_call_watchers
 
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.snapshot import Link, SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
 from kato_panel.hub import Charts, Subscription, Update
 from kato_panel.runtime import Runtime
 
@@ -250,6 +252,23 @@ class SessionSeries(_ReadOnly):
             self._take(series=dict(charts))
 
 
+class AlertLog(_ReadOnly):
+    """What fires, what did, and by which rules."""
+
+    board: AlertBoard | None = param.ClassSelector(  # type: ignore[assignment]  # as told
+        class_=AlertBoard,
+        default=None,
+        allow_None=True,
+        constant=True,
+        doc="An `AlertBoard`; ``None`` until one is told, and where alerts are switched off.",
+    )
+
+    def apply(self, surroundings: Surroundings | None) -> None:
+        """Take over the board, if it is told."""
+        if surroundings is not None:
+            self._take(board=surroundings.alerts)
+
+
 class Models(_ReadOnly):
     """
     One set of models, and how it follows the hub.
@@ -269,6 +288,9 @@ class Models(_ReadOnly):
     )
     chart: SessionSeries = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=SessionSeries, constant=True, instantiate=False, doc="The count over the last day."
+    )
+    alert_log: AlertLog = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=AlertLog, constant=True, instantiate=False, doc="What fires, and what did."
     )
     epoch = param.String(
         default="", constant=True, doc="Within which event numbers count; random per start."
@@ -293,6 +315,7 @@ class Models(_ReadOnly):
                 "connection": Connection(),
                 "event_log": EventLog(),
                 "chart": SessionSeries(),
+                "alert_log": AlertLog(),
                 **values,
             }
         )
@@ -327,12 +350,14 @@ class Models(_ReadOnly):
         """Take over the state and the events from before."""
         self.event_log.begin(update.events)
         self.chart.apply(update.charts)
+        self.alert_log.apply(update.surroundings)
         self._apply_snapshot(update.snapshot)
 
     def apply(self, update: Update) -> None:
         """Take over one update."""
         self.event_log.apply(update.events, update.skipped)
         self.chart.apply(update.charts)
+        self.alert_log.apply(update.surroundings)
         self._apply_snapshot(update.snapshot)
 
     def end(self) -> None:

@@ -16,9 +16,11 @@ from kato_panel.models import Models
 from kato_panel.runtime import Runtime
 from kato_panel.views.live import LiveView
 from kato_panel.views.nonces import MARK, mark_scripts
+from kato_panel.views.orders import Orders
 from kato_panel.views.sessions import SessionTable
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
 from kato_panel.views.turns import in_turns_of
+from kato_panel.watcher import now
 
 TITLE = "KATO sessions"
 SENTENCE = 500
@@ -28,6 +30,13 @@ LOCKED = (
     "kato-panel serve can: start that instead.",
 )
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
+
+
+class AlertsTab(LiveView):
+    """The rules with their present state, and what fires and did."""
+
+    parts = ("rules", "alerts")
+    is_within = True
 
 
 class LivePage(LiveView):
@@ -56,7 +65,7 @@ class LivePage(LiveView):
         self._may_act = may_act
         self._who = who
         self._bodies: dict[str, pn.viewable.Viewer] = {}
-        super().__init__(models)
+        super().__init__(models, orders=_find_orders(runtime, may_act, who))
         self._board.param.watch(self._choose, "tab")
 
     @property
@@ -71,6 +80,11 @@ class LivePage(LiveView):
             offers["sessions"] = (
                 "Sessions",
                 partial(SessionTable, sessions, may_act=self._may_act, who=self._who),
+            )
+        if self._runtime.alarms is not None:
+            offers["alerts"] = (
+                "Alerts",
+                partial(AlertsTab, self._models, orders=self._orders),
             )
         return offers
 
@@ -126,6 +140,14 @@ class Visit:
     def _end(self, _: Any) -> None:
         self._subscription.close()
         self.view.close()
+
+
+def _find_orders(runtime: Runtime, may_act: ActionsState, who: str) -> Orders | None:
+    """Find who takes a visit's orders about alerts; nobody, where it may not give any."""
+    alarms = runtime.alarms
+    if alarms is None or not may_act.allowed or not alarms.actions.allowed:
+        return None
+    return Orders(alarms, who, now)
 
 
 def _judge_visit(runtime: Runtime, doc: Any) -> ActionsState:
