@@ -144,10 +144,9 @@ class Visit:
 
 def _find_orders(runtime: Runtime, may_act: ActionsState, who: str) -> Orders | None:
     """Find who takes a visit's orders about alerts; nobody, where it may not give any."""
-    alarms = runtime.alarms
-    if alarms is None or not may_act.allowed or not alarms.actions.allowed:
-        return None
-    return Orders(alarms, who, now)
+    alarms, sessions = runtime.alarms, runtime.sessions
+    is_allowed = may_act.allowed and sessions is not None and sessions.actions.allowed
+    return Orders(alarms, who, now) if alarms is not None and is_allowed else None
 
 
 def _judge_visit(runtime: Runtime, doc: Any) -> ActionsState:

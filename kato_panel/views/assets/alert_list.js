@@ -121,7 +121,7 @@ export class AlertList {
     setHidden(refs.jump, !desk.canJump(alert));
     setHidden(refs.read, !isUnread);
     const focused = this.box.getRootNode().activeElement;
-    if (focused?.hidden && element.contains(focused)) (element.querySelector(".act:not([hidden])") ?? this.refs.list).focus();
+    if ((focused?.hidden || focused?.disabled) && element.contains(focused)) (element.querySelector(".act:not([hidden], :disabled)") ?? this.refs.list).focus();
   }
 
   /** What has the keyboard hands it on before it goes. */
