@@ -229,10 +229,13 @@ class Watcher:
         self._sightings.note(observation)
         if self._overseer is not None:
             self._overseer.observe(observation)
-            self._look_around(self._snapshot())
+            self.look_around()
+
+    def look_around(self) -> None:
+        """Publish what is beside the sessions, if that is not as it was; on this loop."""
+        self._look_around(self._snapshot())
 
     def _look_around(self, snapshot: SessionSnapshot) -> None:
-        """Publish what is beside the sessions, if that is not as it was."""
         if self._overseer is None:
             return
         surroundings = self._overseer.look(snapshot, self._tally.tallied.lag_seconds)
@@ -337,6 +340,7 @@ class Watcher:
             rates=self._recent.rates(self._newest_tick),
             sources=(*self._sightings.states, *self._record_state),
             gaps=self._timeline.gaps,
+            evictions=standing.evictions,
         )
 
     @property
