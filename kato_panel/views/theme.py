@@ -9,10 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-_LEFT_OUT: Final = re.compile(
-    r"^import [^\n]*\n|^export (?!function render)|^\s*/\*\*.*?\*/\n|^[ \t]+", re.MULTILINE | re.DOTALL
-)
 ASSETS: Final = Path(__file__).with_name("assets")
+_LEFT_OUT: Final = re.compile(
+    r"^import [^\n]*\n|^export (?!function render)|^\s*/\*\*.*?\*/\n|^[ \t]+",
+    re.MULTILINE | re.DOTALL,
+)
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 # Created and ended are a bluish green and a vermilion: safe for colour-blind eyes, and never the
