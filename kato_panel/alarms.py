@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from kato_panel.domain.actions import ActionsState
 from kato_panel.domain.alert_book import AlertBoard, AlertBook, Decided
 from kato_panel.domain.events import Clock, Moment
 from kato_panel.domain.recorded import AlertEntry, AuditEntry, Figure, OutboxEntry, Silence
@@ -178,11 +179,19 @@ class AlertDesk:
         Whose alerts they are.
     loop
         Where they are judged.
+    judge
+        Says whether anybody may order anything.
     """
 
-    def __init__(self, alarms: Alarms, loop: Loop) -> None:
+    def __init__(self, alarms: Alarms, loop: Loop, judge: Callable[[], ActionsState]) -> None:
         self._alarms = alarms
         self._loop = loop
+        self._judge = judge
+
+    @property
+    def state(self) -> ActionsState:
+        """Whether orders are taken at present, and why not."""
+        return self._judge()
 
     async def acknowledge(self, alert_id: str, who: str) -> None:
         """
@@ -200,7 +209,7 @@ class AlertDesk:
         QueryError
             If there is no such alert.
         ActionRefused
-            If the watcher does not run.
+            If no orders are taken, or the watcher does not run.
         """
         await self._order(lambda: self._alarms.acknowledge(alert_id, who))
 
@@ -222,11 +231,14 @@ class AlertDesk:
         QueryError
             If there is no such rule.
         ActionRefused
-            If the watcher does not run.
+            If no orders are taken, or the watcher does not run.
         """
         await self._order(lambda: self._alarms.silence(rule, subject, until, who))
 
     async def _order(self, order: Callable[[], None]) -> None:
+        state = self.state
+        if not state.allowed:
+            raise ActionRefused(state.reason)
         try:
             ordered = asyncio.wrap_future(self._loop.submit(self._carry_out(order)))
         except RuntimeError as error:

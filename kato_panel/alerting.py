@@ -11,6 +11,31 @@ from kato_panel.rule_files import RuleFiles
 from kato_panel.watcher import now
 
 
+def rule_files(settings: Settings, *files: Path) -> RuleFiles:
+    """
+    Say where rules stand, beside those that are built in.
+
+    Parameters
+    ----------
+    settings
+        Where thresholds are set.
+    *files
+        Read instead of those that the settings name.
+    """
+    named = [Path(settings.rules_file)] if settings.rules_file else []
+    return RuleFiles(
+        built_in_rules(
+            cpu_percent=settings.alert_cpu_percent,
+            memory_percent=settings.alert_memory_percent,
+            error_ratio=settings.alert_error_ratio,
+            cooldown_seconds=settings.alert_cooldown_seconds,
+        ),
+        files or named,
+        may_lack=[] if files else [Path(TOML_FILE)],
+        cooldown_seconds=settings.alert_cooldown_seconds,
+    )
+
+
 class Alerting:
     """
     Makes what judges.
@@ -35,17 +60,7 @@ class Alerting:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self.files = RuleFiles(
-            built_in_rules(
-                cpu_percent=settings.alert_cpu_percent,
-                memory_percent=settings.alert_memory_percent,
-                error_ratio=settings.alert_error_ratio,
-                cooldown_seconds=settings.alert_cooldown_seconds,
-            ),
-            [Path(settings.rules_file)] if settings.rules_file else [],
-            may_lack=[Path(TOML_FILE)],
-            cooldown_seconds=settings.alert_cooldown_seconds,
-        )
+        self.files = rule_files(settings)
         self.rules = self.files.read()
 
     def make(self, history: History | None, recalled: Recalled) -> Alarms:

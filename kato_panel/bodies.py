@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kato_panel.domain.actions import ID_PATTERN, MAX_DELETED, Result
 from kato_panel.domain.events import Kind
+from kato_panel.domain.rules import Turn
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """UTC, ISO 8601 with ``+00:00``."""
@@ -156,6 +157,100 @@ class RecordedEvents(BaseModel):
     events: list[RecordedEvent]
     next: str | None = Field(description="The cursor of those after them; null at the end.")
     demo: bool = Field(description="Whether they are the demo's.")
+
+
+class AlertRow(BaseModel):
+    """One time that a rule fired for a subject."""
+
+    id: str
+    rule: str
+    subject: str | None = Field(description="A container's or a source's name, where it has one.")
+    severity: Literal["info", "warning", "error"]
+    state: Turn
+    message: str
+    metric: str
+    value: float = Field(description="When it fired.")
+    threshold: float
+    pending_at: Time = Field(description="When it was first seen to be wrong.")
+    since: Time = Field(description="When it fired.")
+    resolved_at: Time | None
+    reason: str | None = Field(
+        description="Why it is over, if not because its value is right again."
+    )
+    acknowledged_at: Time | None
+    acknowledged_by: str | None
+
+
+class RuleStateRow(BaseModel):
+    """How it is with one rule and subject now."""
+
+    subject: str | None
+    state: Literal["inactive", "pending", "firing", "no data"]
+    value: float | None = Field(description="The newest; null if it is not known.")
+    since: Time
+    alert_id: str | None = Field(description="Of the alert that fires; also without data.")
+
+
+class RuleRow(BaseModel):
+    """One rule, and how it is with it."""
+
+    name: str
+    metric: str
+    unit: str
+    op: str
+    threshold: float
+    for_seconds: float
+    keep_firing_for_seconds: float
+    cooldown_seconds: float
+    min_samples: int
+    severity: Literal["info", "warning", "error"]
+    built_in: bool
+    states: list[RuleStateRow]
+
+
+class SilenceRow(BaseModel):
+    """A rule that nobody is told of for some time; without a subject, of all of them."""
+
+    rule: str
+    subject: str | None
+    until: Time
+    at: Time
+    by: str
+
+
+class Alerts(BaseModel):
+    """The answer of ``GET /api/v1/alerts``: alerts the newest first, and how it is now."""
+
+    alerts: list[AlertRow]
+    next: str | None = Field(description="The cursor of those before them; null at the end.")
+    rules: list[RuleRow]
+    silences: list[SilenceRow]
+    problems: list[str] = Field(
+        description="Why the rules' files are not used as they are; empty while they are."
+    )
+    demo: bool = Field(description="Whether they are the demo's.")
+
+
+class AcknowledgeOrder(BaseModel):
+    """What ``POST /api/v1/alerts/acknowledge`` is sent."""
+
+    id: str = Field(description="Of one of the recent alerts.")
+
+
+class SilenceOrder(BaseModel):
+    """What ``POST /api/v1/alerts/silences`` is sent."""
+
+    rule: str
+    subject: str | None = Field(None, description="Of whom; without it, of all.")
+    until: str = Field(
+        description="A time with its zone, or from now on, as 30m or 2h; one that is past ends it."
+    )
+
+
+class Ordered(BaseModel):
+    """The answer to an order that was carried out."""
+
+    status: Literal["ok"] = "ok"
 
 
 class ErrorBody(BaseModel):

@@ -12,22 +12,32 @@ from datetime import datetime
 from typing import Any, Final
 
 from kato_panel.bodies import (
+    AlertRow,
+    Alerts,
     ErrorBody,
     LifeMark,
     RecordedEvent,
     RecordedEvents,
+    RuleRow,
+    RuleStateRow,
     SessionCount,
     SessionDetail,
     SessionOutcome,
     SessionOutcomes,
     SessionPage,
     SessionRow,
+    SilenceRow,
 )
 from kato_panel.domain.actions import Outcome
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.detail import Detail
 from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.listing import Page, Row
+from kato_panel.domain.metrics import METRICS
+from kato_panel.domain.recorded import AlertEntry
+from kato_panel.domain.rules import Rule, RuleState, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.text import sayable
 from kato_panel.domain.times import iso
 
 
@@ -176,6 +186,114 @@ def recorded_events(
         Whether they are the demo's.
     """
     return RecordedEvents(events=list(events), next=following, demo=is_demo)
+
+
+def system_alert(turned: Turned) -> dict[str, Any]:
+    """Say that an alert began or is over: one of the list of a ``system_alert``."""
+    alert, rule = turned.alert, turned.alert.rule
+    metric = METRICS.get(rule.metric)  # an alert of another version may have had another
+    is_of_container = metric is not None and metric.subject == "container"
+    return {
+        "level": rule.severity.value,
+        "type": rule.name,
+        "message": sayable(alert.message),
+        "value": alert.value,
+        "threshold": rule.threshold,
+        "container_name": sayable(alert.subject) if is_of_container else None,
+        "state": turned.turn.value,
+        "since": iso(alert.fired_at.wall),
+        "metric": rule.metric,
+        "subject": sayable(alert.subject) or None,
+        "resolved_at": None if alert.resolved_at is None else iso(alert.resolved_at.wall),
+        "reason": alert.reason or None,
+    }
+
+
+def alert_row(entry: AlertEntry) -> AlertRow:
+    """Say everything of one alert."""
+    alert, rule = entry.alert, entry.alert.rule
+    return AlertRow(
+        id=sayable(alert.id),
+        rule=rule.name,
+        subject=sayable(alert.subject) or None,
+        severity=rule.severity.value,
+        state=Turn.FIRING if alert.resolved_at is None else Turn.RESOLVED,
+        message=sayable(alert.message),
+        metric=rule.metric,
+        value=alert.value,
+        threshold=rule.threshold,
+        pending_at=iso(alert.pending_at.wall),
+        since=iso(alert.fired_at.wall),
+        resolved_at=None if alert.resolved_at is None else iso(alert.resolved_at.wall),
+        reason=alert.reason or None,
+        acknowledged_at=_iso(entry.acknowledged_at),
+        acknowledged_by=sayable(entry.acknowledged_by) or None,
+    )
+
+
+def _rule_row(rule: Rule, states: Iterable[RuleState]) -> RuleRow:
+    return RuleRow(
+        name=rule.name,
+        metric=rule.metric,
+        unit=METRICS[rule.metric].unit,
+        op=rule.op,
+        threshold=rule.threshold,
+        for_seconds=rule.for_seconds,
+        keep_firing_for_seconds=rule.keep_firing_seconds,
+        cooldown_seconds=rule.cooldown_seconds,
+        min_samples=rule.min_samples,
+        severity=rule.severity.value,
+        built_in=rule.is_built_in,
+        states=[
+            RuleStateRow(
+                subject=sayable(state.subject) or None,
+                state=state.stage.value,
+                value=state.value,
+                since=iso(state.since.wall),
+                alert_id=None if state.alert is None else sayable(state.alert.id),
+            )
+            for state in states
+        ],
+    )
+
+
+def alerts(
+    board: AlertBoard, entries: Iterable[AlertEntry], following: str | None, *, is_demo: bool
+) -> Alerts:
+    """
+    Say what fires, what did, and by which rules.
+
+    Parameters
+    ----------
+    board
+        The present state.
+    entries
+        The alerts that were asked for, the newest first.
+    following
+        The cursor of those before them; ``None`` where there are none.
+    is_demo
+        Whether they are the demo's.
+    """
+    states: dict[str, list[RuleState]] = {}
+    for state in board.states:
+        states.setdefault(state.rule.name, []).append(state)
+    return Alerts(
+        alerts=[alert_row(entry) for entry in entries],
+        next=following,
+        rules=[_rule_row(rule, states.get(rule.name, ())) for rule in board.rules],
+        silences=[
+            SilenceRow(
+                rule=one.rule,
+                subject=sayable(one.subject) or None,
+                until=iso(one.until),
+                at=iso(one.at),
+                by=sayable(one.who),
+            )
+            for one in board.silences
+        ],
+        problems=[sayable(problem) for problem in board.problems],
+        demo=is_demo,
+    )
 
 
 EVENT_COLUMNS: Final = (

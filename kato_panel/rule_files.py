@@ -82,6 +82,13 @@ class RuleFiles:
             raise ConfigError([*found.problems])
         return found.rules
 
+    def remark(self, rule: Rule) -> str:
+        """Say where a rule is from."""
+        if rule.is_built_in:
+            return " (built in)"
+        is_replaced = any(one.name == rule.name for one in self._built_in)
+        return " (in place of the built-in one)" if is_replaced else ""
+
     def read_changed(self) -> RulesRead | None:
         """Read them all if one has changed since they were read last; ``None`` if none has."""
         if self._signs == [_sign(path) for path in self._files]:

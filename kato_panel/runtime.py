@@ -177,7 +177,7 @@ class Runtime:
             deletes=Deletes(kato, now, self._judge_actions, audit, self._doubt_record),
         )
         if self._alarms is not None:
-            self.alarms = AlertDesk(self._alarms, self.watcher)
+            self.alarms = AlertDesk(self._alarms, self.watcher, self._judge_orders)
         self.watcher.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
 
@@ -231,10 +231,17 @@ class Runtime:
         )
 
     def _judge_actions(self) -> ActionsState:
+        return self._judge(is_set=self.settings.allow_actions)
+
+    def _judge_orders(self) -> ActionsState:
+        """Say whether alerts may be acknowledged and silenced: that changes nothing upstream."""
+        return self._judge(is_set=True)
+
+    def _judge(self, *, is_set: bool) -> ActionsState:
         settings = self.settings
         return judge_actions(
             self.listens_on,
-            is_set=settings.allow_actions,
+            is_set=is_set,
             has_login=settings.has_login,
             is_anonymous=settings.allow_anonymous,
         )

@@ -121,7 +121,11 @@ class SessionEventFrame(_Frame):
 
 
 class Alert(_Part):
-    """One rule's transition."""
+    """
+    One rule's transition.
+
+    `value` is that of its beginning, and `since` too. `type` is the rule's name.
+    """
 
     level: Literal["info", "warning", "error"]
     type: str
@@ -132,6 +136,10 @@ class Alert(_Part):
     status: str | None = None
     state: Literal["firing", "resolved"]
     since: Time
+    metric: str | None = None
+    subject: str | None = None
+    resolved_at: Time | None = None
+    reason: str | None = None
 
 
 class SystemAlert(_Frame):

@@ -18,6 +18,7 @@ from kato_panel.domain.recorded import (
     Silence,
 )
 from kato_panel.domain.records import Record
+from kato_panel.domain.rules import Severity, Turn
 from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file, schema
 from kato_panel.history.alerts import read_alert, read_figure, read_outbox, read_silence
@@ -275,12 +276,31 @@ class Reader:
         since: datetime | None = None,
         until: datetime | None = None,
         *,
+        state: Turn | None = None,
+        severity: Severity | None = None,
+        rule: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[AlertEntry]:
-        """List alerts by when they fired, the newest first; see `records` for the arguments."""
+        """
+        List alerts by when they fired, the newest first.
+
+        Parameters
+        ----------
+        since, until, limit, cursor
+            See `records`.
+        state, severity, rule
+            Only of these.
+        """
         alerts = schema.alerts.c
         found = select(schema.alerts).order_by(alerts.fired_at.desc(), alerts.id.desc())
+        if state is not None:
+            is_over = alerts.resolved_at.is_not(None)
+            found = found.where(is_over if state is Turn.RESOLVED else ~is_over)
+        if severity is not None:
+            found = found.where(alerts.severity == severity.value)
+        if rule is not None:
+            found = found.where(alerts.rule == rule)
         found = _within(found, alerts.fired_at, since, until)
         if cursor is not None:
             fired, last = read_cursor(cursor, 2)

@@ -6,6 +6,7 @@ from tornado.web import RequestHandler
 
 from kato_panel import bodies, messages, recording
 from kato_panel.runtime import Runtime
+from kato_panel.server.alerts import AcknowledgeRequest, AlertsRequest, SilenceRequest
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.endpoint import Endpoint
 from kato_panel.server.events import Desk, EventsRequest
@@ -101,13 +102,22 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
     endpoint: list[Route] = []
     if feed is not None:
         endpoint.append((r"/ws", Endpoint, {**given, "feed": feed}))
+    desk = Desk()
+    alert_routes: list[Route] = []
+    if runtime.settings.system_alerts:
+        alert_routes = [
+            (r"/api/v1/alerts", AlertsRequest, {**given, "desk": desk}),
+            (r"/api/v1/alerts/acknowledge", AcknowledgeRequest, given),
+            (r"/api/v1/alerts/silences", SilenceRequest, given),
+        ]
     listed: list[Route] = [
         *endpoint,
         (r"/healthz", HealthRequest, given),
         (r"/metrics", MetricsRequest, {**given, "feed": feed, "lag": LoopLag()}),
         (r"/readyz", ReadyRequest, given),
         (r"/api/v1/openapi\.json", OpenApiRequest, given),
-        (r"/api/v1/events", EventsRequest, {**given, "desk": Desk()}),
+        (r"/api/v1/events", EventsRequest, {**given, "desk": desk}),
+        *alert_routes,
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),
         (r"/api/v1/sessions/bulk-delete", BulkDeleteRequest, given),

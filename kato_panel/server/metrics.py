@@ -6,6 +6,7 @@ no label holds a value that others choose.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import accumulate
@@ -21,6 +22,7 @@ from prometheus_client.core import (
 )
 
 from kato_panel.domain.health import Health
+from kato_panel.domain.rules import RuleState, Stage
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.tally import Lag, Spread, Tallied
 from kato_panel.runtime import Runtime
@@ -114,6 +116,7 @@ class Exposition:
         yield from self._tell_churn(snapshot)
         yield from self._tell_work()
         yield from self._tell_clients()
+        yield from self._tell_alerts()
 
     def _tell_counts(self, snapshot: SessionSnapshot | None) -> Iterator[Metric]:
         # What is stale was true once: a gap in the graph, as in our own chart.
@@ -198,6 +201,19 @@ class Exposition:
             dropped.add_metric([], feed.dropped)
         yield dropped
 
+    def _tell_alerts(self) -> Iterator[Metric]:
+        """Tell how many subjects each rule has in each state; rules are what their users wrote."""
+        family = _gauge(
+            "alerts", "Subjects of a rule that are in a state.", labels=("name", "state")
+        )
+        surroundings = self._runtime.hub.surroundings
+        board = None if surroundings is None else surroundings.alerts
+        counts = Counter() if board is None else Counter(map(_state, board.states))
+        for rule in () if board is None else board.rules:
+            for stage in Stage:
+                family.add_metric([rule.name, stage.value], counts[rule.name, stage])
+        yield family
+
 
 class MetricsRequest(JsonRequest):
     """``GET /metrics``."""
@@ -226,6 +242,10 @@ class MetricsRequest(JsonRequest):
             return None  # ours alone, without Panel's
         visits = [visit for path in server.app_paths for visit in server.get_sessions(path)]
         return len([visit for visit in visits if visit.connection_count > 0])
+
+
+def _state(state: RuleState) -> tuple[str, Stage]:
+    return state.rule.name, state.stage
 
 
 def _gauge(
