@@ -1,21 +1,12 @@
-"""Until when somebody wants silence: a while, tomorrow morning, or a time of their own."""
+"""Until when a page wants silence: what the API takes, tomorrow morning, or a time of its own."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
+from kato_panel.domain.alert_query import read_end
 from kato_panel.errors import QueryError
 
-WHILES: Final = {
-    "15m": timedelta(minutes=15),
-    "1h": timedelta(hours=1),
-    "4h": timedelta(hours=4),
-}
 MORNING_HOUR: Final = 8
-MOST_DAYS: Final = 30
-ALLOWED: Final = (
-    f"now, {', '.join(WHILES)}, tomorrow or a time to come within {MOST_DAYS} days, as "
-    "2026-11-28T18:30"
-)
 
 
 def read_until(wanted: str, zone: tzinfo, at: datetime) -> datetime:
@@ -25,8 +16,8 @@ def read_until(wanted: str, zone: tzinfo, at: datetime) -> datetime:
     Parameters
     ----------
     wanted
-        ``now`` ends a silence, ``15m``, ``1h`` and ``4h`` are from now on, ``tomorrow`` is at
-        eight; or a time, which without a zone of its own is one of `zone`.
+        ``tomorrow`` is at eight, and a time without a zone is one of `zone`; anything else is
+        what the API takes, see `read_end`.
     zone
         Of whoever asks.
     at
@@ -40,20 +31,16 @@ def read_until(wanted: str, zone: tzinfo, at: datetime) -> datetime:
     Raises
     ------
     QueryError
-        If it is none of these, is past, or is more than 30 days away.
+        If it is none of these, is a time that is past, or is too far away.
     """
-    if wanted == "now":
-        return at
-    if wanted in WHILES:
-        return at + WHILES[wanted]
     if wanted == "tomorrow":
         day = at.astimezone(zone).date() + timedelta(days=1)
         return datetime(day.year, day.month, day.day, MORNING_HOUR, tzinfo=zone).astimezone(UTC)
     try:
         time = datetime.fromisoformat(wanted)
-        until = (time if time.tzinfo else time.replace(tzinfo=zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise QueryError("until", wanted, ALLOWED) from None
-    if not at < until <= at + timedelta(days=MOST_DAYS):
-        raise QueryError("until", wanted, ALLOWED)
-    return until
+    except ValueError:
+        return read_end(wanted, at)
+    until = time if time.tzinfo else time.replace(tzinfo=zone)
+    if until <= at:
+        raise QueryError("until", wanted, "a time to come")
+    return read_end(until.isoformat(), at)

@@ -144,9 +144,9 @@ class Visit:
 
 def _find_orders(runtime: Runtime, may_act: ActionsState, who: str) -> Orders | None:
     """Find who takes a visit's orders about alerts; nobody, where it may not give any."""
-    alarms, sessions = runtime.alarms, runtime.sessions
-    is_allowed = may_act.allowed and sessions is not None and sessions.actions.allowed
-    return Orders(alarms, who, now) if alarms is not None and is_allowed else None
+    alarms = runtime.alarms
+    is_taken = alarms is not None and alarms.state.allowed and may_act.allowed
+    return Orders(alarms, who, now) if alarms is not None and is_taken else None
 
 
 def _judge_visit(runtime: Runtime, doc: Any) -> ActionsState:

@@ -44,7 +44,16 @@ RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel ou
 MODULES: Final = (
     *("words", "pictogram", "alert_markup", "markup", "theme", "pictures", "icon", "asking"),
     *("feed", "toasts", "link", "tabs"),
-    *("read_marks", "silencing", "alert_list", "rule_rows", "alert_toasts", "alerts", "visit"),
+    *(
+        "read_marks",
+        "silences",
+        "silencing",
+        "alert_list",
+        "rule_rows",
+        "alert_toasts",
+        "alerts",
+        "visit",
+    ),
 )
 """The component's parts, each before those that import it."""
 

@@ -216,13 +216,11 @@ def test_rules_and_what_is_wrong_with_their_file(page, site):
     page.get_by_role("link", name="Alerts").click()
     some = page.locator(".rules tbody tr", has_text="some")
     some.locator('.state:text-is("firing")').wait_for()
-    assert some.locator("td.num").inner_text() == "6"
+    some.locator('td.num:text-is("6")').wait_for()
     assert some.locator(".when").inner_text() == "> 5"
     assert some.locator(".own").is_visible()
     stale = page.locator(".rules tbody tr", has_text="sessions_stale")
     assert stale.locator(".state").inner_text() == "inactive"
-    drift = page.locator(".rules tbody tr", has_text="disk_full")
-    assert drift.locator("td.num").inner_text() in {"—", "0"} or drift.is_visible()
     site.rules.write_text(RULES.replace("threshold = 6", f"threshold = '{HOSTILE}'"), "utf-8")
     problem = page.locator(".problems li")
     problem.get_by_text(re.compile(r"rules\.toml, line 6: .*must be a number")).wait_for()

@@ -135,7 +135,7 @@ def test_alerts_are_told_with_the_rest(view, models):
     told = Surroundings(alerts=AlertBoard(revision=1))
     models.apply(Update(snapshot(7), (), 0, surroundings=told))
     assert patches == [{"payload", "alerts"}]
-    assert json.loads(board.alerts) == {"alerts": []}
+    assert json.loads(board.alerts) == {"alerts": [], "silences": []}
     models.apply(Update(snapshot(8), (), 0, surroundings=told))
     assert patches[1:] == [{"payload"}]
     models.apply(Update(snapshot(8), (), 0, surroundings=Surroundings()))
@@ -145,7 +145,7 @@ def test_alerts_are_told_with_the_rest(view, models):
     for card in (count, rules):
         card.__panel__().get_root()
     assert (count.__panel__().alerts, count.__panel__().rules) == ("", "")
-    assert json.loads(rules.__panel__().rules) == {"rules": [], "count": 0, "problems": []}
+    assert json.loads(rules.__panel__().rules) == {"rules": [], "silences": [], "problems": []}
 
 
 async def test_order_is_taken_where_somebody_takes_it(models):

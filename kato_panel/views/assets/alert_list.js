@@ -11,7 +11,7 @@ const STATES = {
   firing: (alert) => !alert.resolved_at,
   resolved: (alert) => Boolean(alert.resolved_at),
   acknowledged: (alert) => Boolean(alert.acknowledged_at),
-  silenced: (alert) => Boolean(alert.silenced_until),
+  silenced: (alert) => Boolean(alert.silence),
 };
 
 export class AlertList {
@@ -22,7 +22,7 @@ export class AlertList {
     box.innerHTML = markup; // only ever one of the constants
     this.refs = findRefs(box);
     this.rows = new Map(); // by the alert's id: {element, refs, alert}
-    this.silencing = new Silencing((alert, until) => desk.silence(alert.rule, alert.subject, until));
+    this.silencing = new Silencing((alert, until) => desk.silence(alert, until));
     for (const name of CHOICES) this.refs[name].addEventListener("change", () => this.paint());
     this.refs.search.addEventListener("input", () => this.paint());
     this.refs.readAll.addEventListener("click", () => desk.read(desk.unread()));
@@ -56,7 +56,7 @@ export class AlertList {
     const { search, severity, rule, state } = this.refs;
     const wanted = search.value.trim().toLowerCase();
     const texts = [alert.message, alert.rule, alert.subject];
-    return (!wanted || texts.some((text) => String(text).toLowerCase().includes(wanted)))
+    return (!wanted || texts.some((text) => String(text ?? "").toLowerCase().includes(wanted)))
       && (!severity.value || alert.severity === severity.value)
       && (!rule.value || alert.rule === rule.value)
       && (!state.value || (state.value === "unread" ? this.desk.isUnread(alert) : STATES[state.value](alert)));
@@ -87,7 +87,7 @@ export class AlertList {
     refs.read.addEventListener("click", () => desk.read([row.alert]));
     refs.jump.addEventListener("click", () => desk.jump(row.alert));
     refs.acknowledge.addEventListener("click", () => desk.acknowledge(row.alert));
-    refs.loud.addEventListener("click", () => desk.silence(row.alert.rule, row.alert.silenced_for, "now"));
+    refs.loud.addEventListener("click", () => desk.silence(row.alert.silence, "0s"));
     refs.silence.addEventListener("click", () => this.silencing.toggle(row.alert, refs.silence, element));
     this.rows.set(id, row);
     return row;
@@ -96,7 +96,7 @@ export class AlertList {
   paintRow({ element, refs, alert }) {
     const { desk } = this;
     const { severity, resolved_at: ended } = alert;
-    const isSilent = Boolean(alert.silenced_until);
+    const isSilent = Boolean(alert.silence);
     const isUnread = desk.isUnread(alert);
     const state = ended ? "resolved" : isSilent ? "silenced" : "firing";
     setAttribute(element, "class", isUnread ? "alert unread" : "alert");
@@ -134,19 +134,19 @@ export class AlertList {
 }
 
 /** Say from when to when: "since 14:02:11 · 3 min", "14:02:11 – 14:05:00 · 3 min". */
-export function describeTimes({ fired_at: began, resolved_at: ended }, now) {
+export function describeTimes({ since: began, resolved_at: ended }, now) {
   const until = ended ? new Date(ended).getTime() : now;
   const lasted = isDate(began) ? writeLong((until - new Date(began).getTime()) / 1_000) : "—";
   return ended ? `${writeDay(began)} – ${writeDay(ended)} · ${lasted}` : `since ${writeDay(began)} · ${lasted}`;
 }
 
-function describeMore({ reason, acknowledged_at: seen, acknowledged_by: by, silenced_until: silent, silenced_by: whose }) {
+function describeMore({ reason, acknowledged_at: seen, acknowledged_by: by, silence }) {
   return [
     reason && `over because ${clean(reason, SENTENCE)}`,
     seen && `acknowledged ${writeDay(seen)} by ${clean(by)}`,
-    silent && `${describeSilence(silent)} by ${clean(whose)}`,
+    silence && `${describeSilence(silence)} by ${clean(silence.by)}`,
   ].filter(Boolean).join(" · ");
 }
 
-export const describeSilence = (until) => `silenced until ${writeDay(until)}`;
+export const describeSilence = ({ until }) => `silenced until ${writeDay(until)}`;
 export const describeUnread = (count) => (count ? `${pluralize(count, "unread alert")}` : "none unread");

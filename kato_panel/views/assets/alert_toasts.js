@@ -23,7 +23,7 @@ export class AlertToasts extends Stack {
     for (const alert of [...alerts].reverse()) {
       const toast = this.shown.find((one) => one.alerts.has(alert.id));
       if (toast) toast.alerts.set(alert.id, alert);
-      if (isFirst || alert.silenced_until) continue;
+      if (isFirst || alert.silence) continue;
       const isOver = alert.resolved_at && known.get(alert.id)?.resolved_at === null;
       if (!this.announced.has(alert.id) || (isOver && !toast)) this.show(alert);
       this.announced.add(alert.id);
@@ -33,6 +33,8 @@ export class AlertToasts extends Stack {
 
   show(alert) {
     const left = alert.severity === "error" && !alert.resolved_at ? Infinity : SHOWN_MS;
+    // What is over, and begins again, need not be told both ways.
+    for (const toast of [...this.shown]) if ([...toast.alerts.values()].every((other) => isSame(alert, other))) this.drop(toast);
     const last = this.shown.at(-1);
     if (this.shown.length >= countPlaces()) {
       last.alerts.set(alert.id, alert);
@@ -68,11 +70,16 @@ export class AlertToasts extends Stack {
   }
 }
 
+const isSame = (one, other) => one.rule === other.rule && one.subject === other.subject && one.id !== other.id;
+
+/** What fires is told before what is over, and of that the worst. */
+const rankOf = ({ severity, resolved_at: ended }) => (ended ? 0 : 3) + ["info", "warning", "error"].indexOf(severity);
+
 function paintAlarm({ element, alerts }) {
   const [sign, body, close] = element.children;
-  const [alert, ...more] = [...alerts.values()].reverse();
-  const isOver = [alert, ...more].every((one) => one.resolved_at);
-  const worst = ["error", "warning"].find((severity) => [...alerts.values()].some((one) => one.severity === severity)) ?? "info";
+  const [alert, ...more] = [...alerts.values()].reverse().sort((one, other) => rankOf(other) - rankOf(one));
+  const isOver = Boolean(alert.resolved_at);
+  const worst = alert.severity in SIGNS ? alert.severity : "info";
   const title = `${isOver ? "Over: " : ""}${clean(alert.message, SENTENCE)}`;
   setAttribute(element, "data-severity", isOver ? "over" : worst);
   setText(sign, isOver ? "✓" : SIGNS[worst]);

@@ -4,6 +4,7 @@ import { SENTENCE, clean, isDate, writeCount, writeTime } from "./words.js";
 import { ALERT_DRAWER, ALERT_LIST } from "./alert_markup.js";
 import { setAttribute, setHidden, setText } from "./markup.js";
 import { NO_ANSWER, PATIENCE_SECONDS, secondsSince } from "./asking.js";
+import { addSilences } from "./silences.js";
 import { ReadMarks } from "./read_marks.js";
 import { AlertList, describeUnread } from "./alert_list.js";
 import { RuleRows } from "./rule_rows.js";
@@ -58,7 +59,8 @@ export class AlertDesk {
     if (!text || text === this.text) return;
     const before = this.alerts;
     this.text = text;
-    this.alerts = JSON.parse(text).alerts;
+    const { alerts, silences } = JSON.parse(text);
+    this.alerts = addSilences(alerts, silences);
     this.marks.begin(this.alerts);
     this.toasts?.take(this.alerts, before);
     this.paint();
@@ -87,7 +89,7 @@ export class AlertDesk {
   }
 
   isUnread(alert) {
-    return !this.marks.has(alert) && !alert.silenced_until && !alert.acknowledged_at;
+    return !this.marks.has(alert) && !alert.silence && !alert.acknowledged_at;
   }
 
   unread() {
@@ -137,8 +139,9 @@ export class AlertDesk {
     this.read([alert]);
   }
 
-  silence(rule, subject, until) {
-    this.give({ silence: { rule, subject, until } });
+  /** Without a subject, all of a rule is meant. */
+  silence({ rule, subject }, until) {
+    this.give({ silence: { rule, subject: subject ?? "", until } });
   }
 
   give(order) {
@@ -158,7 +161,7 @@ export class AlertDesk {
     this.paint();
   }
 
-  canJump({ fired_at: at }) {
+  canJump({ since: at }) {
     const isNear = this.now() - new Date(at).getTime() < RANGES.at(-1)[1] * 1_000;
     return isNear && Boolean(this.model?.page || this.model?.within);
   }
@@ -169,7 +172,7 @@ export class AlertDesk {
       this.refs.alerts.dispatchEvent(new CustomEvent(JUMP_EVENT, { detail: alert, bubbles: true, composed: true }));
       return;
     }
-    const age = (this.now() - new Date(alert.fired_at).getTime()) / 1_000;
+    const age = (this.now() - new Date(alert.since).getTime()) / 1_000;
     this.refs.drawer.close();
     this.model.marked = alert.id;
     this.onJump(RANGES.find(([, seconds]) => age < seconds * 0.9)?.[0] ?? RANGES.at(-1)[0]);
