@@ -48,7 +48,7 @@ TOOLTIP: Final = """
   <div><b style="font-weight:650">@count</b> <span style="color:%(dim)s">active</span></div>
   <div><span style="color:%(made)s">+ @created created</span> &nbsp;
     <span style="color:%(gone)s">&minus; @ended ended</span></div>
-  <div style="max-width:280px; color:%(bad)s; white-space:normal">@alerts</div>
+  <div style="width:0; min-width:100%%; color:%(bad)s; white-space:normal">@alerts</div>
 </div>"""
 
 

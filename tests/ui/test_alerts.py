@@ -32,7 +32,6 @@ SETTINGS = {
     **SHORT,
     "WEBSOCKET_CONTAINER_STATS": "false",
     "ALERT_COOLDOWN_SECONDS": "0",
-    "KATO_PANEL_ALLOW_ACTIONS": "true",
 }
 
 
@@ -270,7 +269,7 @@ def test_visit_that_may_not_act_is_offered_nothing(serve, simulator, caller, wat
     """It sees all the rest."""
     rules = tmp_path / "rules.toml"
     rules.write_text(RULES, encoding="utf-8")
-    settings = {**SETTINGS, "KATO_PANEL_ALLOW_ACTIONS": "false"}
+    settings = {**SETTINGS, "KATO_PANEL_ALLOW_ANONYMOUS": "true"}
     service = serve(KATO_API_URL=simulator.url, KATO_PANEL_RULES_FILE=str(rules), **settings)
     caller.create()
     page = watched.open(service.url).page

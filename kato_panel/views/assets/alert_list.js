@@ -11,7 +11,7 @@ const STATES = {
   firing: (alert) => !alert.resolved_at,
   resolved: (alert) => Boolean(alert.resolved_at),
   acknowledged: (alert) => Boolean(alert.acknowledged_at),
-  silenced: (alert) => Boolean(alert.silence),
+  silenced: (alert) => Boolean(alert.silence && !alert.resolved_at),
 };
 
 export class AlertList {
@@ -96,7 +96,7 @@ export class AlertList {
   paintRow({ element, refs, alert }) {
     const { desk } = this;
     const { severity, resolved_at: ended } = alert;
-    const isSilent = Boolean(alert.silence);
+    const isSilent = STATES.silenced(alert);
     const isUnread = desk.isUnread(alert);
     const state = ended ? "resolved" : isSilent ? "silenced" : "firing";
     setAttribute(element, "class", isUnread ? "alert unread" : "alert");
@@ -140,11 +140,11 @@ export function describeTimes({ since: began, resolved_at: ended }, now) {
   return ended ? `${writeDay(began)} – ${writeDay(ended)} · ${lasted}` : `since ${writeDay(began)} · ${lasted}`;
 }
 
-function describeMore({ reason, acknowledged_at: seen, acknowledged_by: by, silence }) {
+function describeMore({ reason, resolved_at: ended, acknowledged_at: seen, acknowledged_by: by, silence }) {
   return [
     reason && `over because ${clean(reason, SENTENCE)}`,
     seen && `acknowledged ${writeDay(seen)} by ${clean(by)}`,
-    silence && `${describeSilence(silence)} by ${clean(silence.by)}`,
+    silence && !ended && `${describeSilence(silence)} by ${clean(silence.by)}`,
   ].filter(Boolean).join(" · ");
 }
 

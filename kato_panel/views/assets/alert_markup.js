@@ -24,9 +24,9 @@ export const ALERT_DRAWER = buildAlertList("h-drawer");
 export const ALERT_ROW = `<span class="ic" data-ref="sign" aria-hidden="true"></span>
   <div class="told"><p class="line"><bdi class="message" data-ref="message"></bdi><span class="quiet" data-ref="spoken"></span></p>
     <p class="facts"><code data-ref="rule"></code><bdi data-ref="subject"></bdi><span data-ref="when"></span></p>
-    <p class="facts" data-ref="more" hidden></p>
-    <p class="doing"><button type="button" class="act" data-ref="acknowledge">Acknowledge</button><button type="button" class="act" data-ref="silence" aria-expanded="false">Silence</button><button type="button" class="act" data-ref="loud">End silence</button><button type="button" class="act" data-ref="jump">Show in chart</button><button type="button" class="act" data-ref="read">Mark read</button></p></div>
-  <span class="state" data-ref="stateTag"></span>`;
+    <p class="facts" data-ref="more" hidden></p></div>
+  <span class="state" data-ref="stateTag"></span>
+  <p class="doing"><button type="button" class="act" data-ref="acknowledge">Acknowledge</button><button type="button" class="act" data-ref="silence" aria-expanded="false">Silence</button><button type="button" class="act" data-ref="loud">End silence</button><button type="button" class="act" data-ref="jump">Show in chart</button><button type="button" class="act" data-ref="read">Mark read</button></p>`;
 
 export const SILENCE = `<span class="key">Tell nobody for</span><span class="chips" role="group" aria-label="For how long nobody is told" data-ref="choices">
   <button type="button" data-until="15m">15 min</button><button type="button" data-until="1h">1 h</button><button type="button" data-until="4h">4 h</button><button type="button" data-until="tomorrow">tomorrow 08:00</button></span>
