@@ -62,7 +62,7 @@ class Alarms:
         self._notifier = Notifier(targets, record=self._keep, settle=settle, clock=clock)
         self._board = self._book.board
         self._shown_tick = float("-inf")
-        self._sampled_tick = float("-inf")
+        self._sampled: dict[tuple[str, str], float] = {}
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -96,15 +96,23 @@ class Alarms:
             The one of before, where nothing is to be told anew.
         """
         self._take(self._book.look(measured, at))
-        if at.tick - self._sampled_tick >= FIGURE_SECONDS:
-            self._sampled_tick = at.tick
-            figures = [
-                Figure(at.wall, one.metric, one.subject, float(one.value))
-                for one in measured
-                if one.value is not None
-            ]
-            self._record(figures)
+        self._sample(measured, at)
         return self._show(at)
+
+    def _sample(self, measured: Sequence[Measured], at: Moment) -> None:
+        """Keep a sample of each figure that is known, at first and then every so often."""
+        due = {
+            (one.metric, one.subject): Figure(at.wall, one.metric, one.subject, float(one.value))
+            for one in measured
+            if one.value is not None
+            and at.tick - self._sampled.get((one.metric, one.subject), float("-inf"))
+            >= FIGURE_SECONDS
+        }
+        if due:
+            there = {(one.metric, one.subject) for one in measured}
+            kept = {key: tick for key, tick in self._sampled.items() if key in there}
+            self._sampled = {**kept, **dict.fromkeys(due, at.tick)}
+            self._record(due.values())
 
     def change_rules(self, rules: Iterable[Rule]) -> None:
         """Judge by other rules from now on."""

@@ -11,6 +11,7 @@ from kato_panel.checking import Finding, State
 from kato_panel.config import load
 from kato_panel.simulator import EmbeddedSimulator
 from tests.history.making import event, open_history
+from tests.openid_provider import OpenidProvider
 from tests.redis_server import RedisServer
 from tests.sources.redis_rig import RedisRig, Writer
 
@@ -211,3 +212,72 @@ def test_columns_are_aligned():
         "",
         "1 of 2 failed",
     ]
+
+
+def test_login_elsewhere_is_tried_with_a_code_that_nobody_gave():
+    """All is well, the secret is wrong, or nobody is there; without it nothing is said."""
+    assert all(one.subject != "Login" for one in checking.check(load()))
+    with OpenidProvider() as provider:
+        good = find("Login", **provider.settings)
+        assert (good.state, good.words) == (State.OK, "Example answers, and knows this service")
+        wrong = find("Login", **{**provider.settings, "KATO_PANEL_OAUTH_SECRET": "hunter2"})
+        assert wrong.state is State.FAILED
+        assert "refuses the key, or the secret" in wrong.words
+        assert "hunter2" not in str(wrong)
+        provider.faults["user"] = 404
+        assert find("Login", **provider.settings).state is State.NOTE
+    gone = find("Login", **provider.settings)
+    assert gone.state is State.FAILED
+    assert f"localhost:{provider.port}: connection refused" in gone.words
+
+
+RULES = """
+[[rules]]
+name = "container_cpu"
+metric = "sessions_active"
+op = ">"
+threshold = 5
+"""
+
+
+def test_rules_and_webhooks_are_named(tmp_path):
+    """Services by their host alone; a mistake with its line."""
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    told = {"KATO_PANEL_RULES_FILE": str(file)}
+    webhook = "slack+https://hooks.slack.com/services/hunter2"
+    found = find("Webhooks", KATO_PANEL_WEBHOOK_URLS=webhook)
+    assert found.state is State.OK
+    assert found.words.startswith("hooks.slack.com (slack): not tried")
+    assert find("Rules", **told).words == "10 are judged, 1 of them from files"
+    file.write_text(RULES.replace("5", "'5'"))
+    assert find("Rules", **told).state is State.FAILED
+    assert "rules.toml, line 6: threshold is '5'" in find("Rules", **told).words
+    for subject in ("Rules", "Webhooks"):
+        assert find(subject, WEBSOCKET_SYSTEM_ALERTS=False).state is State.OFF
+
+
+def test_file_of_rules_is_checked_alone(tmp_path):
+    """What would be judged with it, or every mistake."""
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    told = CliRunner().invoke(cli.main, ["rules", "check", str(file)])
+    assert told.exit_code == 0
+    mine = "container_cpu: sessions_active > 5, warning (in place of the built-in one)"
+    assert mine in told.output.splitlines()
+    assert len(told.output.splitlines()) == 10
+    file.write_text(RULES.replace("5", "'5'").replace("op", "operator"))
+    told = CliRunner().invoke(cli.main, ["rules", "check", str(file)])
+    assert told.exit_code == 2
+    for problem in ("line 5: operator is no field", "line 6: threshold", "line 2: op is missing"):
+        assert f"rules.toml, {problem}" in told.output
+    told = CliRunner().invoke(cli.main, ["rules", "check", str(tmp_path / "nothing.toml")])
+    assert (told.exit_code, "cannot be read" in told.output) == (2, True)
+
+
+def test_webhooks_of_the_file_are_shown_as_set_there(tmp_path):
+    """And not what they are."""
+    (tmp_path / config.TOML_FILE).write_text("[[webhooks]]\nurl = 'https://a/hunter2'\n")
+    _, text = run()
+    (row,) = [line for line in text.splitlines() if config.WEBHOOKS in line]
+    assert row.split()[1:] == ["(set)", config.TOML_FILE]

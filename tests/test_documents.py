@@ -3,22 +3,31 @@
 import json
 import re
 import tomllib
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
 import pytest
 import yaml
 
-from kato_panel import composing, config, messages, wire
+from kato_panel import bodies, composing, config, messages, wire
 from kato_panel.bodies import Ready
 from kato_panel.domain.actions import Outcome, Result, check_ids
+from kato_panel.domain.alert_book import AlertBoard
+from kato_panel.domain.alert_query import read_end
+from kato_panel.domain.built_in import built_in_rules
 from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.listing import Page, Row
+from kato_panel.domain.metrics import METRICS
+from kato_panel.domain.notices import Form, write_notice
+from kato_panel.domain.recorded import AlertEntry, Silence
+from kato_panel.domain.rule_texts import read_rules, write_rule
+from kato_panel.domain.rules import Alert, RuleState, Stage, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.targets import read_tables
 from tests.asking import asking, still_runtime
-from tests.conftest import moment
+from tests.conftest import NOON, moment
 
 ROOT = Path(__file__).parents[1]
 DOCS = [
@@ -221,6 +230,69 @@ def test_examples_of_deletes_are_an_order_and_its_outcomes():
     assert messages.session_outcomes(outcomes).model_dump(mode="json") == answers[1]
 
 
+BUILT_IN = built_in_rules(cpu_percent=80, memory_percent=85, error_ratio=0.05, cooldown_seconds=60)
+CPU = next(rule for rule in BUILT_IN if rule.name == "container_cpu")
+ALERT = Alert(CPU, "kato", moment(0), moment(60), 91.4)
+
+
+def test_examples_of_alerts_are_what_is_told():
+    """The answer, both orders, and that they were carried out."""
+    told, acknowledge, silence, done = examples("Alerts")
+    state = RuleState(CPU, "kato", Stage.FIRING, 91.4, moment(60), ALERT)
+    hour = NOON + timedelta(hours=1)
+    silent = Silence("container_cpu", "kato", hour, moment(120).wall, "api, ann, from 192.0.2.7")
+    entry = AlertEntry(ALERT)
+    board = AlertBoard(1, (state,), (CPU,), (entry,), (silent,))
+    assert messages.alerts(board, [entry], None, is_demo=False).model_dump(mode="json") == told
+    assert bodies.AcknowledgeOrder(**acknowledge).id == ALERT.id
+    assert read_end(bodies.SilenceOrder(**silence).until, NOON) == NOON + timedelta(hours=2)
+    assert bodies.Ordered(**done).model_dump() == done
+
+
+def alerts_text():
+    return (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+
+
+def cells_below(heading):
+    """Rows of the first table below a heading of ``docs/alerts.md``."""
+    section = alerts_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (.*) \|$", section, re.MULTILINE)[1:]
+    return [[cell.strip() for cell in row.split(" |")] for row in rows]
+
+
+def test_every_metric_is_listed():
+    """With its unit, and what there is one for each of."""
+    found = [[cell.strip("| `") for cell in row] for row in cells_below("Metrics")]
+    assert found == [[one.name, one.unit, one.subject, one.meaning] for one in METRICS.values()]
+
+
+def test_every_built_in_rule_is_listed():
+    """With its threshold and severity."""
+    listed = {row[0].strip("`"): row for row in cells_below("Built-in rules")}
+    assert [*listed] == [rule.name for rule in BUILT_IN]
+    for rule in BUILT_IN:
+        words = write_rule(rule).partition(": ")[2]
+        condition, severity = words.rpartition(", ")[::2]
+        assert listed[rule.name][1].replace("`", "").startswith(condition)
+        assert listed[rule.name][2] == severity
+
+
+def test_examples_of_notices_are_what_is_sent():
+    """In each form."""
+    blocks = re.findall(r"^```json\n(.*?)^```$", alerts_text(), re.MULTILINE | re.DOTALL)
+    turned = Turned(Turn.FIRING, ALERT)
+    sent = [write_notice(form, turned, f"{ALERT.id}/firing", "") for form in Form]
+    assert [json.loads(block) for block in blocks] == sent
+
+
+def test_example_of_a_rule_is_one():
+    """As it stands."""
+    first, webhooks = re.findall(r"^```toml\n(.*?)^```$", alerts_text(), re.MULTILINE | re.DOTALL)
+    (rule,) = read_rules(first)
+    assert write_rule(rule) == "many_sessions: sessions_active > 500 for 2m, warning"
+    assert read_tables(tomllib.loads(webhooks)["webhooks"])[0].startswith("slack+https://")
+
+
 def names_in(example):
     """Names of fields, at every depth but that of flags."""
     for name, value in example.items():
@@ -246,6 +318,8 @@ def test_every_field_of_a_message_is_explained():
     fields |= set(page) | set(page["sessions"][0]) | set(detail) | set(detail["timeline"][0])
     fields |= set(events) | set(events["events"][0])
     fields |= {name for example in examples("WebSocket") for name in names_in(example)}
+    alerts, acknowledge, silence, done = examples("Alerts")
+    fields |= {name for one in (alerts, acknowledge, silence, done) for name in names_in(one)}
     fields |= set(wire.Alert.model_fields)
     fields -= {"type", "data"}
     assert fields | set(order) | set(outcome) | set(outcomes) == explained

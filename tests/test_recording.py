@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from kato_panel.domain.alert_book import MAX_RECENT
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health
-from kato_panel.domain.recorded import Gap, Note
+from kato_panel.domain.recorded import AlertEntry, Gap, Note, OutboxEntry, Silence
 from kato_panel.domain.records import Reason, Record, Step, Transition
+from kato_panel.domain.rules import Alert, Rule
 from kato_panel.domain.series import Range
 from kato_panel.domain.telling import Standing, Told
 from kato_panel.recall import recall
@@ -243,3 +245,39 @@ def test_first_look_at_many_sessions_is_kept_whole(history, recorder):
     assert history.flush(60)
     assert len(history.reader.open_records()) == len(steps)
     assert history.status.lost == 0
+
+
+def test_usual_is_what_was_at_this_hour(history, recorder):
+    """Of the days before, where enough of them were seen."""
+    day = 86_400
+    for days in (3, 2):
+        recorder.record(Told(), standing(day * (8 - days) - 600, 10 * days))
+    recorder.record(Told(), standing(day * 8 - 7_200, 1_000))  # another hour
+    assert history.flush()
+    assert recorder.usual(at(day * 8)) == (None, 2)
+    recorder.record(Told(), standing(day * 7 + 600, 40))
+    assert history.flush()
+    assert recorder.usual(at(day * 8)) == (30, 3)
+    history.close()
+    in_memory = open_history(None)
+    in_memory.close()
+    assert Recorder(in_memory).usual(at(0)) == (None, 0)
+
+
+def test_alerts_are_recalled_of_a_service_that_was_never_seen(history):
+    """Those that fire however old, and the newest; what is silent, and what was not sent."""
+    rule = Rule("down", "source_down", ">=", 1)
+    entries = [
+        AlertEntry(Alert(rule, str(n), moment(n), moment(n), 1.0, moment(n + 1) if n else None))
+        for n in range(MAX_RECENT + 2)
+    ]
+    silence = Silence("down", "", at(1_000), at(0), "ann")
+    past = Silence("down", "x", at(-1), at(-2), "ann")
+    unsent = OutboxEntry("a", at(0), "ops", "{}")
+    history.record([*entries, silence, past, unsent])
+    assert history.flush()
+    recalled = recall(history.reader, NOON)
+    found = [entry.alert.subject for entry in recalled.alerts]
+    assert found == ["0", *(str(n) for n in range(2, MAX_RECENT + 2))]
+    assert (recalled.silences, recalled.unsent) == ((silence,), (unsent,))
+    assert (recalled.seen_at, recalled.is_read) == (None, True)

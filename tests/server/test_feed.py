@@ -7,7 +7,11 @@ from datetime import datetime
 
 import pytest
 
+from kato_panel.domain import alert_book as alert_books
+from kato_panel.domain.alert_book import AlertBook
 from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.rules import Measured, Rule
+from kato_panel.domain.surroundings import Surroundings
 from kato_panel.server import feed as feeds
 from kato_panel.server import outlet, ring
 from kato_panel.wire import read_message
@@ -144,7 +148,7 @@ async def test_client_with_other_traffic_hears_no_heartbeat(monkeypatch):
         assert {(await peer.next())["type"] for _ in range(10)} == {"realtime_update"}
 
 
-@pytest.mark.parametrize("topic", ["metrics", "containers", "system_alerts", "metrics_update"])
+@pytest.mark.parametrize("topic", ["metrics", "containers", "metrics_update"])
 async def test_subscription_to_what_does_not_exist_brings_nothing(monkeypatch, topic):
     """It is accepted: the feature may come with a later version."""
     monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.02)
@@ -556,3 +560,83 @@ def test_frames_are_as_the_websocket_protocol_has_them(size):
     with pytest.raises(StopIteration) as ended:
         next(parsing)
     assert (ended.value.value.data, ended.value.value.fin) == (size * b"x", True)
+
+
+class Alerts:
+    """A book whose board a test publishes."""
+
+    def __init__(self, rig):
+        self.rig = rig
+        self.book = AlertBook([Rule("busy", "sessions_active", ">", 10, cooldown_seconds=0)])
+        self.seconds = 0
+
+    def look(self, *values):
+        for value in values:
+            self.seconds += 1
+            self.book.look([Measured("sessions_active", value)], moment(self.seconds))
+        self.rig.hub.publish(None, (), None, Surroundings(alerts=self.book.board))
+
+
+async def test_alert_is_told_when_it_begins_and_when_it_is_over():
+    """Once each, under one id; also where both came before the client's turn."""
+    async with serving() as rig, rig.client() as peer:
+        await peer.greeted()
+        alerts = Alerts(rig)
+        alerts.look(11)
+        begun = await peer.until("system_alert")
+        assert begun["timestamp"] == "2026-11-22T12:00:01.000+00:00"
+        (told,) = begun["alerts"]
+        assert (told["type"], told["state"], told["value"]) == ("busy", "firing", 11)
+        alerts.look(12)
+        alerts.look(1, 13, 2)
+        rest = [await peer.until("system_alert") for _ in range(3)]
+        assert [one["alerts"][0]["state"] for one in rest] == ["resolved", "firing", "resolved"]
+        assert begun["id"] == rest[0]["id"] != rest[1]["id"] == rest[2]["id"]
+        assert [one["seq"] - begun["seq"] for one in rest] == [1, 2, 3]
+        assert [one for one in await peer.settled() if one["type"] == "system_alert"] == []
+
+
+async def test_who_resumes_gets_missed_alerts_and_events_in_their_order():
+    """Exactly those, by what it is subscribed to."""
+    async with serving() as rig, rig.client() as other:
+        await other.greeted()
+        alerts = Alerts(rig)
+        async with rig.client() as peer:
+            connected, _ = await peer.greeted()
+            alerts.look(11)
+            first = await peer.until("system_alert")
+        rig.tell(created(1))
+        await other.until("session_event")
+        alerts.look(1)
+        await other.until("system_alert")
+        rig.tell(created(2))
+        await other.until("session_event")
+        since = f"?since={connected['epoch']}:{first['seq']}"
+        async with rig.client(since) as peer:
+            await peer.greeted()
+            missed = [one for one in await peer.settled() if one["type"] != "realtime_update"]
+        assert [one["type"] for one in missed] == ["session_event", "system_alert", "session_event"]
+        assert missed[1]["alerts"][0]["state"] == "resolved"
+        assert {one["seq"] for one in missed} == {first["seq"] + n for n in (1, 2, 3)}
+
+
+async def test_alerts_of_before_are_not_told_and_lost_ones_are_a_gap(monkeypatch):
+    """Their numbers say how many there were."""
+    monkeypatch.setattr(alert_books, "MAX_NOTICES", 2)
+    async with serving() as rig:
+        alerts = Alerts(rig)
+        alerts.look(11, 1)
+        async with rig.client() as peer:
+            await peer.greeted()
+            alerts.look(*[11, 1] * 3)
+            frames = [one for one in await peer.settled() if one["type"] != "realtime_update"]
+        assert [one["type"] for one in frames] == ["gap", "system_alert", "system_alert"]
+        gap = frames[0]["data"]
+        assert gap["to_seq"] - gap["from_seq"] + 1 == 4
+
+
+async def test_flag_that_is_off_is_told():
+    """There is nothing to follow then."""
+    async with serving(WEBSOCKET_SYSTEM_ALERTS=False) as rig, rig.client() as peer:
+        connected, _ = await peer.greeted()
+        assert connected["data"]["feature_flags"]["websocket_system_alerts"] is False
