@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests of what has to be covered whole; the others mostly wait, and so run two at a time.
 PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/test_documents.py tests/test_recording.py \
 	tests/test_directory.py tests/test_client.py tests/server/test_feed.py tests/server/test_events.py \
-	tests/sources/test_payloads.py tests/sources/test_kato_sessions.py tests/sources/test_engine_payloads.py \
+	tests/sources/test_payloads.py tests/sources/test_figure_payloads.py tests/sources/test_kato_sessions.py tests/sources/test_engine_payloads.py \
 	tests/sources/test_engine_events.py
 
 .DEFAULT_GOAL := help

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         SessionCount,
         SessionRates,
         SourceList,
+        UpstreamCard,
     )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SessionCount",
     "SessionRates",
     "SourceList",
+    "UpstreamCard",
 ]
 
 _HOMES: Final = {"Monitor": "kato_panel.monitor"}

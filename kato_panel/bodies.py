@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kato_panel.domain.actions import ID_PATTERN, MAX_DELETED, Result
 from kato_panel.domain.events import Kind
 from kato_panel.domain.rules import Turn
+from kato_panel.domain.upstream_figures import Part
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 """UTC, ISO 8601 with ``+00:00``."""
@@ -251,6 +252,30 @@ class Ordered(BaseModel):
     """The answer to an order that was carried out."""
 
     status: Literal["ok"] = "ok"
+
+
+class UpstreamFigure(BaseModel):
+    """One figure that KATO or its Redis reports of itself; null where it is not known."""
+
+    name: str
+    value: float | None
+    unit: str
+    part: Part = Field(description="Which answer it is read in; `redis` is its INFO.")
+    remark: str = Field(description="What is not as one would think, as of one worker only.")
+    age_seconds: float | None = Field(description="Since it was read.")
+    stale: bool = Field(description="Whether that is 45 s or longer ago.")
+
+
+class UpstreamMetrics(BaseModel):
+    """The answer of ``GET /api/v1/metrics``."""
+
+    status: str | None = Field(description="KATO's own word for how it is.")
+    issues: list[str] = Field(description="What it finds wrong, in its own words.")
+    redis_version: str | None
+    figures: list[UpstreamFigure]
+    metrics: dict[str, Any] | None = Field(
+        description="KATO's /metrics as it was read last, less what looks like a secret."
+    )
 
 
 class ErrorBody(BaseModel):

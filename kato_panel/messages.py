@@ -27,6 +27,8 @@ from kato_panel.bodies import (
     SessionPage,
     SessionRow,
     SilenceRow,
+    UpstreamFigure,
+    UpstreamMetrics,
 )
 from kato_panel.domain.actions import Outcome
 from kato_panel.domain.alert_book import AlertBoard
@@ -39,6 +41,7 @@ from kato_panel.domain.rules import Rule, RuleState, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.text import sayable
 from kato_panel.domain.times import iso
+from kato_panel.domain.upstream_figures import FIGURES, UpstreamFigures
 
 
 def session_count(snapshot: SessionSnapshot | None, now: Moment) -> SessionCount:
@@ -293,6 +296,42 @@ def alerts(
         ],
         problems=[sayable(problem) for problem in board.problems],
         demo=is_demo,
+    )
+
+
+def upstream_metrics(figures: UpstreamFigures, now: Moment) -> UpstreamMetrics:
+    """
+    Say what KATO and its Redis report of themselves.
+
+    Parameters
+    ----------
+    figures
+        As they were read last.
+    now
+        When it is asked for: ages are counted up to then.
+    """
+    told = []
+    for figure in FIGURES:
+        age_seconds = figures.age_seconds(figure.part, now)
+        told.append(
+            UpstreamFigure(
+                name=figure.name,
+                value=figure.read(figures),
+                unit=figure.unit,
+                part=figure.part,
+                remark=figure.remark,
+                age_seconds=None if age_seconds is None else round(age_seconds, 3),
+                stale=age_seconds is not None and not figures.is_fresh(figure.part, now),
+            )
+        )
+    health, metrics, redis = figures.health, figures.metrics, figures.redis
+    body = None if metrics is None else metrics.body
+    return UpstreamMetrics(
+        status=None if health is None else health.status,
+        issues=[] if health is None else list(health.issues),
+        redis_version=None if redis is None else redis.version,
+        figures=told,
+        metrics=None if body is None else dict(body),
     )
 
 

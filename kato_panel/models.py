@@ -19,6 +19,7 @@ from kato_panel.domain.health import SourceState
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.snapshot import Link, SessionSnapshot
 from kato_panel.domain.surroundings import Surroundings
+from kato_panel.domain.upstream_figures import Part, UpstreamFigures
 from kato_panel.hub import Charts, Subscription, Update
 from kato_panel.runtime import Runtime
 
@@ -269,6 +270,32 @@ class AlertLog(_ReadOnly):
             self._take(board=surroundings.alerts)
 
 
+class Upstream(_ReadOnly):
+    """What upstream and its Redis say of themselves, as last read."""
+
+    figures: UpstreamFigures = param.ClassSelector(  # type: ignore[assignment]  # never None
+        class_=UpstreamFigures,
+        default=UpstreamFigures(),
+        instantiate=False,
+        constant=True,
+        doc="One `UpstreamFigures`: each part with its moment; ``None`` for what is not known.",
+    )
+    ages = param.Dict(
+        default={},
+        constant=True,
+        doc="Seconds from each part's reading to this state, by its `Part`; or ``None``.",
+    )
+
+    def apply(self, update: Update) -> None:
+        """Take over what an update tells of them; with each state they age."""
+        surroundings, snapshot = update.surroundings, update.snapshot
+        if surroundings is not None and surroundings.figures is not None:
+            self._take(figures=surroundings.figures)
+        if snapshot is not None:
+            now = snapshot.made_at
+            self._take(ages={part: self.figures.age_seconds(part, now) for part in Part})
+
+
 class Models(_ReadOnly):
     """
     One set of models, and how it follows the hub.
@@ -291,6 +318,9 @@ class Models(_ReadOnly):
     )
     alert_log: AlertLog = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=AlertLog, constant=True, instantiate=False, doc="What fires, and what did."
+    )
+    upstream: Upstream = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=Upstream, constant=True, instantiate=False, doc="KATO's and Redis' own figures."
     )
     epoch = param.String(
         default="", constant=True, doc="Within which event numbers count; random per start."
@@ -316,6 +346,7 @@ class Models(_ReadOnly):
                 "event_log": EventLog(),
                 "chart": SessionSeries(),
                 "alert_log": AlertLog(),
+                "upstream": Upstream(),
                 **values,
             }
         )
@@ -351,6 +382,7 @@ class Models(_ReadOnly):
         self.event_log.begin(update.events)
         self.chart.apply(update.charts)
         self.alert_log.apply(update.surroundings)
+        self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 
     def apply(self, update: Update) -> None:
@@ -358,6 +390,7 @@ class Models(_ReadOnly):
         self.event_log.apply(update.events, update.skipped)
         self.chart.apply(update.charts)
         self.alert_log.apply(update.surroundings)
+        self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Keeps an eye on what is beside the sessions: the containers that KATO runs in, and alerts."""
+"""Keeps an eye on what is beside the sessions: containers, KATO's own figures, and alerts."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -7,12 +7,13 @@ from typing import Any, Final
 
 from kato_panel.alarms import Alarms
 from kato_panel.domain.containers import ContainersSeen
-from kato_panel.domain.events import Clock
+from kato_panel.domain.events import Clock, CountObserved
+from kato_panel.domain.figures_kept import FiguresKept
 from kato_panel.domain.health import STALE_AFTER_INTERVALS
 from kato_panel.domain.measuring import (
-    Evictions,
     measure_containers,
     measure_sessions,
+    measure_upstream,
     measure_usual,
 )
 from kato_panel.domain.rules import Measured
@@ -63,10 +64,11 @@ class Oversight:
         self._usual: tuple[float | None, int] = (None, 0)
         self._containers: ContainersSeen | None = None
         self._stale_after_seconds = STALE_AFTER_INTERVALS * container_interval_seconds
-        self._evictions = Evictions()
+        self._kept = FiguresKept()
 
-    def observe(self, observation: SideObservation) -> None:
-        """Take one observation."""
+    def observe(self, observation: SideObservation | CountObserved) -> None:
+        """Take one observation; of a poll, what it says beside the count."""
+        self._kept.observe(observation)
         if isinstance(observation, ContainersSeen):
             self._containers = observation
 
@@ -81,17 +83,17 @@ class Oversight:
         lag_seconds
             How late the watcher's loop was, at worst.
         """
+        figures = self._kept.figures
         if self._alarms is None:
-            return Surroundings(self._containers)
-        at = snapshot.made_at
-        self._evictions.observe(at, None if snapshot.is_stale else snapshot.evictions)
+            return Surroundings(self._containers, figures=figures)
         measured = [*self._measure(snapshot), Measured("loop_lag_seconds", lag_seconds)]
-        return Surroundings(self._containers, self._alarms.look(measured, at))
+        alerts = self._alarms.look(measured, snapshot.made_at)
+        return Surroundings(self._containers, alerts, figures)
 
     def _measure(self, snapshot: SessionSnapshot) -> Iterator[Measured]:
         """Give all that rules are held against, each part from where it is known."""
         yield from measure_sessions(snapshot)
-        yield self._evictions.measured
+        yield from measure_upstream(self._kept.figures, snapshot.made_at)
         is_known = not snapshot.is_stale and snapshot.suspect is None
         yield measure_usual(snapshot.active if is_known else None, *self._usual)
         if self._containers is not None and self._sees_containers(self._containers, snapshot):

@@ -29,6 +29,7 @@ from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
 from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
+from kato_panel.sources.kato_metrics import MetricsSource
 from kato_panel.sources.kato_sessions import KatoSessions
 from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
@@ -142,6 +143,7 @@ class Runtime:
             off.append(
                 SourceState(StreamSource.name, StreamSource.label, health=Health.OFF, reason=why)
             )
+        sources.append(MetricsSource(self.upstream, now, headers=login))
         if settings.container_stats:
             sources.append(self._docker())
         recorder = self._record(ledger, generation if recalled.is_read else None)
@@ -216,12 +218,10 @@ class Runtime:
         open_records = None if ledger is None else ledger.open_records
         return Recorder(self.history, open_records=open_records, generation=generation)
 
-    def _oversee(self, recorder: Recorder | None, recalled: Recalled) -> Oversight | None:
-        """Keep an eye on what is beside the sessions, if any of it is wanted."""
+    def _oversee(self, recorder: Recorder | None, recalled: Recalled) -> Oversight:
+        """Keep an eye on what is beside the sessions."""
         if self._alerting is not None:
             self._alarms = self._alerting.make(self.history, recalled)
-        if self._alarms is None and not self.settings.container_stats:
-            return None
         return Oversight(
             now,
             alarms=self._alarms,

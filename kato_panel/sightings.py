@@ -27,6 +27,7 @@ from kato_panel.domain.keys import (
     SessionsRead,
 )
 from kato_panel.domain.surroundings import SideObservation
+from kato_panel.domain.upstream_figures import MetricsSeen
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +80,11 @@ class Sightings:
                 self._succeed(source, at, CACHED_REMARK if is_cached else "")
             case ChangesNamed(changes=changes) | KeysChanged(changes=changes):
                 self._succeed(source, changes[-1].at)
-            case KeyEventsJudged(at=at, remark=remark) | ContainersSeen(at=at, remark=remark):
+            case (
+                KeyEventsJudged(at=at, remark=remark)
+                | ContainersSeen(at=at, remark=remark)
+                | MetricsSeen(at=at, remark=remark)
+            ):
                 self._succeed(source, at, remark)
             case LookFailed(reason=reason):
                 self._set(self._states[source].fail(reason))

@@ -235,7 +235,7 @@ def test_flag_that_is_off_leaves_nothing(simulator, rules):
     with watching(simulator.url, rules, WEBSOCKET_SYSTEM_ALERTS=False) as one:
         one.reader.until(lambda seen: seen.active is not None)
         assert one.runtime.alarms is None
-        assert one.runtime.hub.surroundings is None
+        assert one.board is None
 
 
 WATCH = """

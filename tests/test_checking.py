@@ -77,7 +77,7 @@ def test_what_cannot_be_reached_is_named_with_what_to_do(tmp_path):
     assert "http://…@127.0.0.1:1" in text
     assert "--kato-url" in text
     assert "Address already in use" in text
-    assert "4 of 5 failed" in text
+    assert "4 of 7 failed" in text
 
 
 def test_port_that_answers_otherwise_than_kato_is_no_kato(simulator):
@@ -195,7 +195,7 @@ def test_programs_get_json(simulator):
     assert settings["KATO_API_URL"]["from"] == "flag"
     assert settings["KATO_API_URL"]["value"].startswith("http://…@")
     assert {one["subject"] for one in told["connections"]} == {
-        "KATO", "Stream", "Redis", "History", "Port",
+        "KATO", "Stream", "Redis", "History", "Rules", "Webhooks", "Port",
     }  # fmt: skip
 
 

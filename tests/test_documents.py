@@ -17,7 +17,7 @@ from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.alert_query import read_end
 from kato_panel.domain.built_in import built_in_rules
 from kato_panel.domain.detail import Detail, Mark, Reading
-from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.events import Kind, Name, Service, SessionEvent
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.metrics import METRICS
 from kato_panel.domain.notices import Form, write_notice
@@ -26,6 +26,12 @@ from kato_panel.domain.rule_texts import read_rules, write_rule
 from kato_panel.domain.rules import Alert, RuleState, Stage, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.targets import read_tables
+from kato_panel.domain.upstream_figures import (
+    FIGURES,
+    RedisFigures,
+    UpstreamFigures,
+    WorkerMetrics,
+)
 from tests.asking import asking, still_runtime
 from tests.conftest import NOON, moment
 
@@ -304,6 +310,34 @@ def names_in(example):
                     yield from names_in(part)
 
 
+def test_example_of_figures_is_what_is_told():
+    """Every figure is told; the example has some of them."""
+    (example,) = examples("KATO's figures")
+    read = WorkerMetrics(requests=25.0, requests_per_second=0.7, body=example["metrics"])
+    figures = UpstreamFigures(
+        health=Service("healthy", 35.0),
+        health_at=moment(0),
+        metrics=read,
+        metrics_at=moment(6),
+        redis=RedisFigures(1_234_567, version="7.0.15"),
+        redis_at=moment(8),
+    )
+    told = messages.upstream_metrics(figures, moment(10)).model_dump(mode="json")
+    assert [one["name"] for one in told["figures"]] == [one.name for one in FIGURES]
+    shown = [one["name"] for one in example["figures"]]
+    told["figures"] = [one for one in told["figures"] if one["name"] in shown]
+    assert told == example
+
+
+def test_every_figure_is_named_with_its_unit():
+    """In the table below the example."""
+    text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
+    _, _, section = text.partition("## KATO's figures")
+    rows = re.findall(r"^\| ([\w/]+) \| (`.*?`) \|", section.partition("\n## ")[0], re.MULTILINE)
+    named = {(unit, name) for unit, names in rows for name in re.findall(r"`(\w+)`", names)}
+    assert named == {(one.unit, one.name) for one in FIGURES}
+
+
 def test_every_field_of_a_message_is_explained():
     """In the table below its examples."""
     text = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -314,8 +348,10 @@ def test_every_field_of_a_message_is_explained():
     (page, _), (detail, _) = examples("Sessions"), examples("One session")
     order, outcome, outcomes = examples("Deletes")
     (events,) = examples("Events")
+    (reported,) = examples("KATO's figures")
     fields = set(count) | set(event["data"]) | set(event) - {"type", "data"}
     fields |= set(page) | set(page["sessions"][0]) | set(detail) | set(detail["timeline"][0])
+    fields |= set(reported) | set(reported["figures"][0])
     fields |= set(events) | set(events["events"][0])
     fields |= {name for example in examples("WebSocket") for name in names_in(example)}
     alerts, acknowledge, silence, done = examples("Alerts")

@@ -6,11 +6,12 @@ import pytest
 
 from kato_panel import messages
 from kato_panel.domain.alert_book import AlertBoard
-from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.events import Kind, Name, Service, SessionEvent
 from kato_panel.domain.listing import Row
 from kato_panel.domain.recorded import AlertEntry, Silence
 from kato_panel.domain.rules import Alert, Rule, RuleState, Stage, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.upstream_figures import UpstreamFigures, WorkerMetrics
 from tests.conftest import NOON, moment
 
 
@@ -130,3 +131,27 @@ def test_board_is_told_with_its_alerts():
     assert told.rules[0].states[0].state == "no data"
     assert (told.silences[0].subject, told.problems) == (None, ["line 1: wrong"])
     assert told.model_dump_json().encode()
+
+
+def test_figures_before_anything_was_read_are_null():
+    """Unknown is not zero, and not old."""
+    told = messages.upstream_metrics(UpstreamFigures(), moment(0))
+    assert (told.status, told.issues, told.redis_version, told.metrics) == (None, [], None, None)
+    seen = {(one.value, one.age_seconds, one.stale) for one in told.figures}
+    assert seen == {(None, None, False)}
+
+
+def test_old_figures_are_told_as_such():
+    """What KATO said last, with its age."""
+    figures = UpstreamFigures(
+        health=Service(issues=("High CPU usage",)),
+        health_at=moment(58),
+        metrics=WorkerMetrics(disk_percent=24.4, body={"timestamp": 1.0}),
+        metrics_at=moment(0),
+    )
+    told = messages.upstream_metrics(figures, moment(60))
+    found = {one.name: one for one in told.figures}
+    disk, uptime = found["disk_percent"], found["uptime_seconds"]
+    assert (disk.value, disk.age_seconds, disk.stale) == (24.4, 60, True)
+    assert (uptime.value, uptime.age_seconds, uptime.stale) == (None, 2, False)
+    assert (told.issues, told.metrics) == (["High CPU usage"], {"timestamp": 1.0})

@@ -10,6 +10,7 @@ from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health
 from kato_panel.domain.rules import Measured
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.upstream_figures import SOURCE, Part, UpstreamFigures
 
 EVICTION_WINDOW_SECONDS: Final = 300.0
 MIN_DAYS: Final = 3
@@ -34,6 +35,8 @@ def measure_sessions(snapshot: SessionSnapshot) -> Iterator[Measured]:
     yield Measured("sessions_ended_per_minute", ended)
     yield Measured("sessions_age_seconds", snapshot.age_seconds)
     for source in snapshot.sources:
+        if source.name == SOURCE:
+            continue  # it asks the same service as `http`: one trouble, told once
         if source.health not in {Health.STARTING, Health.OFF}:
             yield Measured("source_down", float(source.health is Health.DOWN), source.name)
 
@@ -89,6 +92,28 @@ def measure_usual(active: int | None, usual: float | None, days: int) -> Measure
     """
     value = None if active is None or not usual else active / usual
     return Measured("sessions_active_of_usual", value, samples=days)
+
+
+def measure_upstream(figures: UpstreamFigures, now: Moment) -> Iterator[Measured]:
+    """
+    Give the figures that upstream and its Redis report of themselves.
+
+    Parameters
+    ----------
+    figures
+        What is known; what is old is not known any more.
+    now
+        When that is judged.
+    """
+    metrics = figures.metrics if figures.is_fresh(Part.METRICS, now) else None
+    yield Measured("disk_percent", None if metrics is None else metrics.disk_percent)
+    error_ratio, requests = None, 0
+    if metrics is not None and metrics.error_ratio is not None:
+        error_ratio, requests = metrics.error_ratio, int(metrics.requests or 0)
+    yield Measured("error_ratio", error_ratio, samples=requests)
+    is_fresh = figures.is_fresh(Part.REDIS, now)
+    evictions = figures.evictions_per_minute if is_fresh else None
+    yield Measured("redis_evictions_per_minute", evictions)
 
 
 class Evictions:

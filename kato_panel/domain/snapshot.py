@@ -53,8 +53,6 @@ class SessionSnapshot:
         Every source of this process, also those that are off; and the history.
     gaps
         The newest times in which nobody could look, oldest first.
-    evictions
-        Keys that Redis gave up for lack of memory since it began, as read last.
     """
 
     made_at: Moment
@@ -70,7 +68,6 @@ class SessionSnapshot:
     rates: Rates | None = None
     sources: tuple[SourceState, ...] = ()
     gaps: tuple[Gap, ...] = ()
-    evictions: int | None = None
 
     @property
     def age_seconds(self) -> float | None:

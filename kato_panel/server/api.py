@@ -5,6 +5,7 @@ from typing import Any, Final
 from tornado.web import RequestHandler
 
 from kato_panel import bodies, messages, recording
+from kato_panel.domain.upstream_figures import SOURCE, UpstreamFigures
 from kato_panel.runtime import Runtime
 from kato_panel.server.alerts import AcknowledgeRequest, AlertsRequest, SilenceRequest
 from kato_panel.server.answers import JsonRequest
@@ -43,7 +44,8 @@ class ReadyRequest(JsonRequest):
         snapshot = self.runtime.hub.snapshot
         reason = self.runtime.trouble or NOTHING_SEEN
         if snapshot is not None:
-            sources = [source for source in snapshot.sources if source.name != recording.NAME]
+            beside = {recording.NAME, SOURCE}
+            sources = [source for source in snapshot.sources if source.name not in beside]
             if any(source.good_at for source in sources):
                 self.finish(bodies.Ready().model_dump_json())
                 return
@@ -61,6 +63,17 @@ class CountRequest(JsonRequest):
         # What Tornado would write itself is a dictionary; the model knows its own JSON.
         count = messages.session_count(self.runtime.hub.snapshot, now())
         self.finish(count.model_dump_json())
+
+
+class UpstreamMetricsRequest(JsonRequest):
+    """``GET /api/v1/metrics``."""
+
+    def get(self) -> None:
+        """Answer."""
+        surroundings = self.runtime.hub.surroundings
+        figures = None if surroundings is None else surroundings.figures
+        told = messages.upstream_metrics(figures or UpstreamFigures(), now())
+        self.finish(told.model_dump_json())
 
 
 class StartPageRequest(JsonRequest):
@@ -118,6 +131,7 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
         (r"/api/v1/openapi\.json", OpenApiRequest, given),
         (r"/api/v1/events", EventsRequest, {**given, "desk": desk}),
         *alert_routes,
+        (r"/api/v1/metrics", UpstreamMetricsRequest, given),
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),
         (r"/api/v1/sessions/bulk-delete", BulkDeleteRequest, given),

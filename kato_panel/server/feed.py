@@ -9,7 +9,7 @@ happens on the server's loop and waits for no client: what a socket does not tak
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from time import monotonic
 from typing import Any, Final
@@ -72,6 +72,7 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._snapshot: SessionSnapshot | None = None
         self._told_active: int | None = None
+        self._told_metrics: Mapping[str, Any] | None = None
         self._told_tick = float("-inf")
         self._holding = Holding(0, is_named_later=False)
         self._timers: dict[Any, asyncio.TimerHandle] = {}
@@ -121,7 +122,11 @@ class Feed:
             },
         }
         self._send(receiver, "connected", resumed_seq, data=data)
-        self._send(receiver, "realtime_update", resumed_seq, data=self._parts())
+        parts = self._parts()
+        if (metrics := self._metrics()) is not None:
+            parts[Topic.METRICS] = metrics
+        parts = {topic: part for topic, part in parts.items() if topic in receiver.topics}
+        self._send(receiver, "realtime_update", resumed_seq, data=parts)
         self._receivers.add(receiver)
         if gap is not None:
             self._send(receiver, "gap", self._seq, data=gap)
@@ -269,22 +274,53 @@ class Feed:
         self._arrange(self._update, UPDATE_SECONDS)
         self._told_tick = monotonic()
         self._told_active = None if self._snapshot is None else self._snapshot.active
-        wanting = [one for one in self._receivers.wanting(Topic.SESSIONS) if one.place is None]
         parts = self._parts()
-        if not wanting or not parts:
+        metrics = self._metrics()
+        if metrics is not self._told_metrics:
+            # It is read four times a minute, and need not be told oftener.
+            self._told_metrics = parts[Topic.METRICS] = metrics
+            self._update_metrics(metrics)
+        wanting: dict[frozenset[Topic], list[Receiver]] = {}
+        for receiver in self._receivers:
+            wanted = receiver.topics.intersection(parts)
+            if wanted and receiver.place is None:
+                wanting.setdefault(wanted, []).append(receiver)
+        if not wanting:
             return
         self._seq += 1
-        data = seal(composing.encode(self._compose("realtime_update", self._seq, data=parts)))
         tick = monotonic()
-        for receiver in wanting:
-            receiver.outlet.send(data, 1, tick)
-        self._cut_slow(wanting)
+        for topics, receivers in wanting.items():
+            told = {topic: part for topic, part in parts.items() if topic in topics}
+            data = seal(composing.encode(self._compose("realtime_update", self._seq, data=told)))
+            for receiver in receivers:
+                receiver.outlet.send(data, 1, tick)
+            self._cut_slow(receivers)
 
-    def _parts(self) -> dict[str, Any]:
+    def _update_metrics(self, metrics: Mapping[str, Any] | None) -> None:
+        """Tell them in the older form to those who asked for that by its name."""
+        wanting = self._receivers.wanting(Topic.METRICS_UPDATE)
+        if metrics is None or not wanting:
+            return
+        data = seal(composing.encode(self._compose("metrics_update", self._seq, data=metrics)))
+        tick = monotonic()
+        receivers = [one for one in wanting if one.place is None]
+        for receiver in receivers:
+            receiver.outlet.send(data, 1, tick)
+        self._cut_slow(receivers)
+
+    def _metrics(self) -> Mapping[str, Any] | None:
+        """Return KATO's own metrics, unless they are old."""
+        surroundings = self._runtime.hub.surroundings
+        if surroundings is None or surroundings.figures is None:
+            return None
+        return surroundings.figures.body(now())
+
+    def _parts(self) -> dict[Topic, Any]:
         """Say how it is, as far as the flags allow."""
-        if not self._settings.session_events:
-            return {}
-        return {"sessions": composing.compose_sessions(self._snapshot, now())}
+        parts: dict[Topic, Any] = {}
+        if self._settings.session_events:
+            parts[Topic.SESSIONS] = composing.compose_sessions(self._snapshot, now())
+        return parts
 
     def _sweep(self) -> None:
         """Cut who takes nothing any more, and show who has heard nothing that we are there."""

@@ -193,6 +193,13 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
             refusals=(422, 503),
         )
     },
+    "/api/v1/metrics": {
+        "get": Operation(
+            "upstream_metrics",
+            "Tell what KATO and its Redis report of themselves.",
+            bodies.UpstreamMetrics,
+        )
+    },
     "/api/v1/sessions/count": {
         "get": Operation("count", "Say how many sessions there are.", bodies.SessionCount)
     },

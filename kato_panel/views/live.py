@@ -21,6 +21,8 @@ from kato_panel.domain.times import iso
 from kato_panel.models import Models
 from kato_panel.views.alert_texts import write_alerts, write_rules
 from kato_panel.views.charts import SessionPlot
+from kato_panel.views.figures import LABELS as FIGURE_LABELS
+from kato_panel.views.figures import write_figures
 from kato_panel.views.orders import Orders
 from kato_panel.views.theme import join_modules, stylesheet
 
@@ -52,6 +54,7 @@ MODULES: Final = (
         "rule_rows",
         "alert_toasts",
         "alerts",
+        "figures",
         "visit",
     ),
 )
@@ -104,6 +107,11 @@ class LiveBoard(JSComponent):
     acts = param.Boolean(default=False, constant=True, doc="Whether orders are taken.")
     within = param.Boolean(
         default=False, constant=True, doc="Whether it is what a tab of the page shows."
+    )
+    labels = param.List(
+        default=[],
+        constant=True,
+        doc="Name, title, unit, part and remark of each of KATO's own figures, if they are shown.",
     )
 
     _esm = join_modules(MODULES)
@@ -171,7 +179,10 @@ class LiveView(pn.viewable.Viewer):
         If `range` is none of these.
     """
 
-    parts: ClassVar[tuple[str, ...]] = ("count", "rates", "sources", "chart", "events", "toasts")
+    parts: ClassVar[tuple[str, ...]] = (
+        *("count", "rates", "sources", "chart", "events", "upstream"),
+        "toasts",
+    )
     is_page: ClassVar[bool] = False
     is_within: ClassVar[bool] = False
 
@@ -203,6 +214,7 @@ class LiveView(pn.viewable.Viewer):
             tabs=self.tabs,
             acts=orders is not None,
             within=self.is_within,
+            labels=FIGURE_LABELS if "upstream" in self.parts else [],
             range=range,
             sizing_mode="stretch_width",
         )
@@ -339,6 +351,7 @@ class LiveView(pn.viewable.Viewer):
                 "sources": [self._source(source) for source in models.connection.sources],
                 "gaps": [[_iso(gap.began), _iso(gap.ended)] for gap in models.connection.gaps],
                 "backlog_until": models.event_log.backlog_until,
+                "upstream": write_figures(models) if "upstream" in self.parts else None,
             }
         )
 
@@ -440,6 +453,12 @@ class RuleTable(LiveView):
     """Each rule, and how it is with it; and what is wrong with the file of rules."""
 
     parts = ("rules",)
+
+
+class UpstreamCard(LiveView):
+    """What KATO and its Redis say of themselves: requests, latency, resources, memory."""
+
+    parts = ("upstream",)
 
 
 def _event(event: SessionEvent) -> str:

@@ -61,6 +61,13 @@ def test_sources_that_run_are_down_or_not():
     assert down == {"up": 0, "degraded": 0, "down": 1}
 
 
+def test_source_of_figures_raises_nothing_by_itself():
+    """It asks the same service as the count's source: one trouble is told once."""
+    sources = tuple(SourceState(name, "x", health=Health.DOWN) for name in ("http", "figures"))
+    found = values(snapshot(sources=sources))
+    assert [name for metric, name in found if metric == "source_down"] == ["http"]
+
+
 def test_evictions_are_counted_over_the_last_minutes():
     """Per minute; a counter that fell, or is not known, begins anew."""
     evictions = Evictions()

@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from kato_panel.domain import alert_book as alert_books
+from kato_panel.domain import upstream_figures
 from kato_panel.domain.alert_book import AlertBook
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.rules import Measured, Rule
@@ -640,3 +641,78 @@ async def test_flag_that_is_off_is_told():
     async with serving(WEBSOCKET_SYSTEM_ALERTS=False) as rig, rig.client() as peer:
         connected, _ = await peer.greeted()
         assert connected["data"]["feature_flags"]["websocket_system_alerts"] is False
+
+
+async def until_metrics(peer):
+    """Give the data of the next update that has them."""
+    while "metrics" not in (frame := await peer.until("realtime_update"))["data"]:
+        pass
+    return frame["data"]
+
+
+async def test_metrics_are_told_when_they_are_read_anew(monkeypatch):
+    """In the first update, and then once for each reading; null once there are none."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig:
+        rig.show(7)
+        rig.report({"timestamp": 1.0})
+        async with rig.client() as peer:
+            _, first = await peer.greeted()
+            assert first["data"]["metrics"] == {"timestamp": 1.0}
+            rig.report({"timestamp": 2.0})
+            told = await until_metrics(peer)
+            assert (told["metrics"], told["sessions"]["active_count"]) == ({"timestamp": 2.0}, 7)
+            later = [await peer.until("realtime_update") for _ in range(3)]
+            assert {*map(tuple, (one["data"] for one in later))} == {("sessions",)}
+            rig.report(None)
+            assert (await until_metrics(peer))["metrics"] is None
+
+
+async def test_everybody_gets_the_parts_of_his_subscription(monkeypatch):
+    """Under the same number, whatever the events' flag."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig, rig.client() as all_, rig.client() as one:
+        await one.send({"type": "subscribe", "subscriptions": ["metrics"]})
+        await one.until("subscribed")
+        rig.show(3)
+        rig.report({"timestamp": 1.0})
+        both, only = await until_metrics(all_), await one.until("realtime_update")
+        assert {*both} == {"sessions", "metrics"}
+        assert only["data"] == {"metrics": {"timestamp": 1.0}}
+    async with serving(WEBSOCKET_SESSION_EVENTS="false") as rig, rig.client() as peer:
+        rig.report({"timestamp": 1.0})
+        assert (await until_metrics(peer)) == {"metrics": {"timestamp": 1.0}}
+
+
+async def test_older_form_comes_to_those_who_ask_by_name(monkeypatch):
+    """And to nobody else; it takes no number."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig, rig.client() as old, rig.client() as other:
+        await old.send({"type": "subscribe", "subscriptions": ["metrics_update"]})
+        await old.until("subscribed")
+        rig.report({"timestamp": 1.0})
+        frame = await old.until("metrics_update")
+        assert frame["data"] == {"timestamp": 1.0}
+        await until_metrics(other)
+        rig.report(None)
+        await until_metrics(other)
+        rig.report({"timestamp": 2.0})
+        frame = await old.until("metrics_update")
+        assert (frame["data"], read_message(json.dumps(frame)).type) == (
+            {"timestamp": 2.0},
+            "metrics_update",
+        )
+        kinds = {one["type"] for one in await other.settled()}
+        assert "metrics_update" not in kinds
+
+
+async def test_old_metrics_are_not_known_any_more(monkeypatch):
+    """After 45 s without a new reading."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig:
+        rig.report({"timestamp": 1.0})
+        async with rig.client() as peer:
+            await peer.greeted()
+            assert (await until_metrics(peer))["metrics"] == {"timestamp": 1.0}
+            monkeypatch.setattr(upstream_figures, "OLD_SECONDS", 0.0)
+            assert (await until_metrics(peer))["metrics"] is None

@@ -90,6 +90,27 @@ async def test_sources_that_do_not_run_have_no_sample():
     assert samples["source_up", "redis"] == 0
 
 
+async def test_rules_are_counted_by_their_state():
+    """No label holds what others choose; where nothing is judged there is none."""
+    rule = Rule("down", "source_down", ">=", 1)
+    states = tuple(
+        RuleState(rule, name, stage, 1.0, now())
+        for name, stage in (("a", Stage.FIRING), ("b", Stage.FIRING), ("c", Stage.NO_DATA))
+    )
+    hub = Hub()
+    async with asking(still_runtime(hub=hub, tally=None)) as client:
+        assert "alerts" not in names(await read(client))
+        hub.publish(None, (), None, Surroundings(alerts=AlertBoard(1, states, (rule,))))
+        samples = await read(client)
+    told = {key[1:]: value for key, value in samples.items() if key[0] == "alerts"}
+    assert told == {
+        ("down", "firing"): 2,
+        ("down", "inactive"): 0,
+        ("down", "no data"): 1,
+        ("down", "pending"): 0,
+    }
+
+
 async def test_figures_are_the_truth_without_redis():
     """After births and deletes: count, churn, polls; what nobody can know is absent."""
     with (
@@ -192,24 +213,3 @@ def test_open_pages_are_counted(chromium):
         assert visits() == 1
         context.close()
         reader.until(lambda _: visits() == 0)
-
-
-async def test_rules_are_counted_by_their_state():
-    """No label holds what others choose; where nothing is judged there is none."""
-    rule = Rule("down", "source_down", ">=", 1)
-    states = tuple(
-        RuleState(rule, name, stage, 1.0, now())
-        for name, stage in (("a", Stage.FIRING), ("b", Stage.FIRING), ("c", Stage.NO_DATA))
-    )
-    hub = Hub()
-    async with asking(still_runtime(hub=hub, tally=None)) as client:
-        assert "alerts" not in names(await read(client))
-        hub.publish(None, (), None, Surroundings(alerts=AlertBoard(1, states, (rule,))))
-        samples = await read(client)
-    told = {key[1:]: value for key, value in samples.items() if key[0] == "alerts"}
-    assert told == {
-        ("down", "firing"): 2,
-        ("down", "inactive"): 0,
-        ("down", "no data"): 1,
-        ("down", "pending"): 0,
-    }

@@ -184,6 +184,7 @@ TABLE = {
     "/api/v1/alerts$": Row("/api/v1/alerts", ASKED),
     "/api/v1/alerts/acknowledge$": Row("/api/v1/alerts/acknowledge", {"POST": 422, **TOLD}),
     "/api/v1/alerts/silences$": Row("/api/v1/alerts/silences", {"POST": 422, **TOLD}),
+    "/api/v1/metrics$": Row("/api/v1/metrics", ASKED),
     "/api/v1/sessions/count$": Row("/api/v1/sessions/count", ASKED),
     "/api/v1/sessions$": Row("/api/v1/sessions", ASKED),
     "/api/v1/sessions/bulk-delete$": Row("/api/v1/sessions/bulk-delete", {"POST": 403, **TOLD}),

@@ -41,7 +41,7 @@ CONSTANTS = {
     "pause.innerHTML = this.isPaused ? PLAY_ICON : PAUSE_ICON;",
 }
 MADE_OF = {
-    *("", "ROW", "TOAST", "buildAll(isPage)", "buildList(LIMITS)"),
+    *("", "ROW", "TILE", "TOAST", "buildAll(isPage)", "buildList(LIMITS)"),
     *("ALERT_ROW", "ALERT_TOAST", "RULE_ROW", "SILENCE", "SILENCE_ROW"),
 }
 LISTS = ["ALERT_LIST", "ALERT_DRAWER"]

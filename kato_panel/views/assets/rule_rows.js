@@ -8,7 +8,7 @@ import { describeSilence } from "./alert_list.js";
 import { Silencing } from "./silencing.js";
 
 const OPERATORS = { ">": ">", ">=": "≥", "<": "<", "<=": "≤", "==": "=" };
-const UNITS = [["percent", " %"], ["seconds", " s"], ["1/min", " / min"]];
+const SHORT_UNITS = [["percent", " %"], ["seconds", " s"], ["1/min", " / min"]];
 const STAGES = ["firing", "pending", "no data", "inactive"];
 
 export class RuleRows {
@@ -141,7 +141,7 @@ function describeCondition({ op, threshold, unit, for_seconds: seconds }) {
 }
 
 /** Say a figure's unit, where it is a short one. */
-const withUnit = (value, unit) => `${writeFigure(value)}${isNumber(value) ? UNITS.find(([start]) => String(unit).startsWith(start))?.[1] ?? "" : ""}`;
+const withUnit = (value, unit) => `${writeFigure(value)}${isNumber(value) ? SHORT_UNITS.find(([start]) => String(unit).startsWith(start))?.[1] ?? "" : ""}`;
 
 /** Write any figure in four digits or so, without saying more than is known. */
 export function writeFigure(value) {

@@ -14,6 +14,7 @@ import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTh
 import { Tabs } from "./tabs.js";
 import { paintIcon } from "./icon.js";
 import { Feed } from "./feed.js";
+import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
 import { AlertDesk } from "./alerts.js";
@@ -35,6 +36,7 @@ class Visit {
     this.desk = new AlertDesk(this.refs, parts, (range) => this.jump(range));
     this.tabs = isPage ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
+    this.figures = new Figures(this.refs);
     this.sourceRows = new Map();
     this.payload = null;
     this.text = "";
@@ -193,6 +195,7 @@ class Visit {
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
     this.paintSources(payload.sources, elapsed);
+    this.figures.paint(payload.upstream, this.model?.labels ?? [], { elapsed, isLost: link.lostAt !== null || payload.over, now: payload.now });
     setHidden(refs.events, !payload.features?.session_events);
     this.feed.paintEmpty(payload.sessions.active_count === null, reason);
     this.paintNoChart(payload, reason);
