@@ -361,6 +361,11 @@ class Settings(BaseSettings):
         return () if urls is None else read_targets(urls.get_secret_value())
 
     @property
+    def expects_engine(self) -> bool:
+        """Whether somebody said which containers are watched; ``DOCKER_HOST`` says so too."""
+        return any((self.containers, self.container_label, self.compose_project))
+
+    @property
     def follows_stream(self) -> bool:
         """Whether the `stream` source runs."""
         return self.session_events and self.stream != "off"

@@ -14,11 +14,13 @@ import param
 from param.parameterized import batch_call_watchers
 
 from kato_panel.domain.alert_book import AlertBoard
+from kato_panel.domain.containers import ContainerFigures, ContainersSeen, ContainerTotals
 from kato_panel.domain.events import SessionEvent
-from kato_panel.domain.health import SourceState
+from kato_panel.domain.health import STALE_AFTER_INTERVALS, SourceState
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.snapshot import Link, SessionSnapshot
 from kato_panel.domain.surroundings import Surroundings
+from kato_panel.domain.trends import Trend
 from kato_panel.domain.upstream_figures import Part, UpstreamFigures
 from kato_panel.hub import Charts, Subscription, Update
 from kato_panel.runtime import Runtime
@@ -270,6 +272,60 @@ class AlertLog(_ReadOnly):
             self._take(board=surroundings.alerts)
 
 
+class ContainerList(_ReadOnly):
+    """
+    The containers that upstream runs in, as last seen.
+
+    How well they are seen is said by the source `docker` of `Connection.sources`.
+    """
+
+    figures = param.List(
+        default=[],
+        item_type=ContainerFigures,
+        constant=True,
+        doc="One `ContainerFigures` for each, by name; those that vanished too.",
+    )
+    totals: ContainerTotals | None = param.ClassSelector(  # type: ignore[assignment]  # param's own
+        class_=ContainerTotals,
+        default=None,
+        allow_None=True,
+        constant=True,
+        doc="Those that run together; ``None`` before the first look.",
+    )
+    trends = param.List(
+        default=[],
+        item_type=Trend,
+        constant=True,
+        doc="One `Trend` for each: the last ten minutes.",
+    )
+    seen: ContainersSeen | None = param.ClassSelector(  # type: ignore[assignment]  # param's own
+        class_=ContainersSeen,
+        default=None,
+        allow_None=True,
+        constant=True,
+        doc="The newest good look; ``None`` before there is one.",
+    )
+    stale_after_seconds = param.Number(
+        default=9.0, constant=True, doc="From which age on a look is stale, in seconds."
+    )
+
+    def apply(self, surroundings: Surroundings | None) -> None:
+        """Take over the newest look, if one is told."""
+        if surroundings is None or surroundings.containers in (None, self.seen):
+            return
+        seen = surroundings.containers
+        self._take(
+            seen=seen,
+            figures=list(seen.containers),
+            totals=seen.totals,
+            trends=list(surroundings.trends),
+        )
+
+    def begin(self, interval_seconds: float) -> None:
+        """Take over how often they are looked at."""
+        self._take(stale_after_seconds=STALE_AFTER_INTERVALS * interval_seconds)
+
+
 class Upstream(_ReadOnly):
     """What upstream and its Redis say of themselves, as last read."""
 
@@ -319,6 +375,9 @@ class Models(_ReadOnly):
     alert_log: AlertLog = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=AlertLog, constant=True, instantiate=False, doc="What fires, and what did."
     )
+    container_list: ContainerList = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=ContainerList, constant=True, instantiate=False, doc="What upstream runs in."
+    )
     upstream: Upstream = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=Upstream, constant=True, instantiate=False, doc="KATO's and Redis' own figures."
     )
@@ -346,6 +405,7 @@ class Models(_ReadOnly):
                 "event_log": EventLog(),
                 "chart": SessionSeries(),
                 "alert_log": AlertLog(),
+                "container_list": ContainerList(),
                 "upstream": Upstream(),
                 **values,
             }
@@ -374,6 +434,7 @@ class Models(_ReadOnly):
             is_demo=settings.is_demo,
             tells_events=settings.session_events,
         )
+        self.container_list.begin(settings.container_interval_seconds)
         self.begin(before)
         return subscription
 
@@ -382,6 +443,7 @@ class Models(_ReadOnly):
         self.event_log.begin(update.events)
         self.chart.apply(update.charts)
         self.alert_log.apply(update.surroundings)
+        self.container_list.apply(update.surroundings)
         self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 
@@ -390,6 +452,7 @@ class Models(_ReadOnly):
         self.event_log.apply(update.events, update.skipped)
         self.chart.apply(update.charts)
         self.alert_log.apply(update.surroundings)
+        self.container_list.apply(update.surroundings)
         self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 

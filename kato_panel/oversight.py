@@ -19,6 +19,7 @@ from kato_panel.domain.measuring import (
 from kato_panel.domain.rules import Measured
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.surroundings import SideObservation, Surroundings
+from kato_panel.domain.trends import Trend, Trends
 from kato_panel.rule_files import RuleFiles, RulesRead
 
 USUAL_SECONDS: Final = 300.0
@@ -64,6 +65,8 @@ class Oversight:
         self._usual: tuple[float | None, int] = (None, 0)
         self._containers: ContainersSeen | None = None
         self._stale_after_seconds = STALE_AFTER_INTERVALS * container_interval_seconds
+        self._trends = Trends()
+        self._drawn: tuple[Trend, ...] = ()
         self._kept = FiguresKept()
 
     def observe(self, observation: SideObservation | CountObserved) -> None:
@@ -71,6 +74,7 @@ class Oversight:
         self._kept.observe(observation)
         if isinstance(observation, ContainersSeen):
             self._containers = observation
+            self._drawn = self._trends.add(observation)
 
     def look(self, snapshot: SessionSnapshot, lag_seconds: float | None) -> Surroundings:
         """
@@ -85,10 +89,10 @@ class Oversight:
         """
         figures = self._kept.figures
         if self._alarms is None:
-            return Surroundings(self._containers, figures=figures)
+            return Surroundings(self._containers, trends=self._drawn, figures=figures)
         measured = [*self._measure(snapshot), Measured("loop_lag_seconds", lag_seconds)]
         alerts = self._alarms.look(measured, snapshot.made_at)
-        return Surroundings(self._containers, alerts, figures)
+        return Surroundings(self._containers, alerts=alerts, trends=self._drawn, figures=figures)
 
     def _measure(self, snapshot: SessionSnapshot) -> Iterator[Measured]:
         """Give all that rules are held against, each part from where it is known."""

@@ -16,6 +16,7 @@ from kato_panel.domain.telling import Standing, Told
 from kato_panel.errors import HistoryError
 from kato_panel.history import History, Item
 from kato_panel.history.rows import micros
+from kato_panel.history.writer import RECORDS_SINCE
 
 NAME: Final = "history"
 LABEL: Final = "History"
@@ -81,6 +82,8 @@ class Recorder:
         if standing.at is not None and standing.at is not self._at:
             self._generation = generation
             yield AllOpen(standing.at.wall, tuple(self._open_records()))
+            # Who came and went in the hole is missing.
+            yield Note(RECORDS_SINCE, micros(standing.at.wall), generation)
 
     def miss(self, gap: Gap) -> None:
         """Take a time in which nobody could look."""
@@ -171,6 +174,7 @@ class Recorder:
             self._figures, self._sampled_tick = figures, at.tick
             yield Sample(at.wall, figures.active, figures.reported, figures.drift)
             if self._open_records and self._generation is not None:
+                yield Note(RECORDS_SINCE, micros(at.wall), self._generation, keeps_first=True)
                 yield Note(KEYS_SEEN, micros(at.wall), self._generation)
         else:
             yield Looked(at.wall)

@@ -104,7 +104,10 @@ class Runtime:
         url = settings.kato_api_url
         if url is None:
             self._simulator = EmbeddedSimulator(
-                seed=DEMO_SEED, initial=DEMO_SESSIONS, rate=DEMO_RATE
+                seed=DEMO_SEED,
+                initial=DEMO_SESSIONS,
+                rate=DEMO_RATE,
+                engine_port=0 if settings.container_stats else None,
             )
             url = self._simulator.start()
         self.upstream, login = split_login(url)
@@ -204,11 +207,14 @@ class Runtime:
         return recall(self.history.reader, now().wall)
 
     def _docker(self) -> DockerSource:
+        # The demo has its own; an engine of this machine is none of its business.
+        simulator = self._simulator
         return DockerSource(
             self.settings.wanted_containers,
             now,
-            os.environ,
+            os.environ if simulator is None else {"DOCKER_HOST": simulator.engine_host},
             interval_seconds=self.settings.container_interval_seconds,
+            is_expected=self.settings.expects_engine,
         )
 
     def _record(self, ledger: Ledger | None, generation: int | None) -> Recorder | None:

@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
+from kato_panel.bodies import Containers
 from kato_panel.domain.times import iso
 from kato_panel.errors import MessageError
 
@@ -88,7 +89,7 @@ class UpdateData(_Part):
 
     sessions: Sessions | None = None
     metrics: dict[str, Any] | None = None
-    containers: dict[str, Any] | None = None
+    containers: Containers | None = None
 
 
 class RealtimeUpdate(_Frame):

@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import get_args
@@ -16,8 +17,17 @@ from kato_panel.domain.actions import Outcome, Result, check_ids
 from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.alert_query import read_end
 from kato_panel.domain.built_in import built_in_rules
+from kato_panel.domain.containers import (
+    ContainerFigures,
+    ContainerHealth,
+    ContainersSeen,
+    ContainerState,
+    Of,
+    total,
+)
 from kato_panel.domain.detail import Detail, Mark, Reading
 from kato_panel.domain.events import Kind, Name, Service, SessionEvent
+from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.metrics import METRICS
 from kato_panel.domain.notices import Form, write_notice
@@ -54,10 +64,10 @@ def document(request):
 
 
 def test_environment_of_conda_follows_pyproject():
-    """The same names with the same bounds; on conda-forge one of them is called otherwise."""
+    """The same names with the same bounds; on conda-forge two of them are called otherwise."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python = f"python{PROJECT['requires-python']}"
-    listed = [re.sub("^redis>", "redis-py>", name) for name in PROJECT["dependencies"]]
+    listed = [re.sub("^(redis|docker)>", r"\1-py>", name) for name in PROJECT["dependencies"]]
     assert sorted(environment["dependencies"]) == sorted([python, *listed])
     assert environment["name"] == PROJECT["name"]
     assert environment["channels"] == ["conda-forge"]
@@ -120,6 +130,58 @@ def test_examples_of_the_count_are_counts():
     snapshot = SessionSnapshot(moment(5), 127, reported=127, at=moment(5))
     assert known == messages.session_count(snapshot, moment(5)).model_dump()
     assert unknown == messages.session_count(None, moment(5)).model_dump()
+
+
+def test_example_of_containers_is_what_is_told():
+    """Of figures as the roster makes them; programs can read it as a part of an update."""
+    (example,) = examples("Containers")
+    figures = ContainerFigures(
+        name="kato",
+        container_id="cd162962a56d217a912e1737582df6c6261ce0532537e5e4f564bf5ae598f7c2",
+        at=moment(5),
+        image="kato:3.10.1",
+        state=ContainerState.RUNNING,
+        health=ContainerHealth.HEALTHY,
+        restarts=0,
+        started=NOON,
+        was_oom_killed=False,
+        oom_kills=0,
+        cpu_percent=25.949,
+        cpu_share_percent=12.9745,
+        cpu_of=Of.LIMIT,
+        cpus=2.0,
+        memory_bytes=368_232_335,
+        memory_limit_bytes=1 << 30,
+        memory_of=Of.LIMIT,
+        memory_percent=34.294,
+        rx_bytes=10_559_099,
+        tx_bytes=14_782_739,
+        rx_rate=11_250.93,
+        tx_rate=15_751.24,
+        read_bytes=5_760_758,
+        written_bytes=51_846_824,
+        read_rate=5.95,
+        written_rate=53.9,
+    )
+    seen = ContainersSeen("docker", moment(5), (figures,), total([figures]))
+    told = messages.containers(seen, moment(6), stale_after_seconds=9)
+    assert told.model_dump(mode="json") == example
+    gone = replace(figures, state=ContainerState.GONE, gone_since=moment(5))
+    old = ContainersSeen("docker", moment(5), (gone,), total([gone]), "its events are not told")
+    told = messages.containers(old, moment(60), stale_after_seconds=9)
+    assert told.containers[0].gone_since == "2026-11-22T12:00:05.000+00:00"
+    assert (told.stale, told.reason) == (True, "its events are not told")
+    assert told.aggregated.total_memory_percent is None
+
+
+def test_example_of_containers_that_nobody_sees_is_what_is_told():
+    """With the reason of their source, or none."""
+    update = next(one for one in examples("WebSocket") if one["type"] == "realtime_update")
+    part = update["data"]["containers"]
+    state = SourceState("docker", "Containers", Health.OFF, reason=part["reason"])
+    told = messages.containers(None, moment(6), stale_after_seconds=9, state=state)
+    assert told.model_dump(mode="json") == part
+    assert messages.containers(None, moment(6), stale_after_seconds=9).reason == ""
 
 
 @pytest.mark.parametrize("example", examples("session_event"))
@@ -357,6 +419,7 @@ def test_every_field_of_a_message_is_explained():
     alerts, acknowledge, silence, done = examples("Alerts")
     fields |= {name for one in (alerts, acknowledge, silence, done) for name in names_in(one)}
     fields |= set(wire.Alert.model_fields)
+    fields |= set(names_in(examples("Containers")[0]))
     fields -= {"type", "data"}
     assert fields | set(order) | set(outcome) | set(outcomes) == explained
 

@@ -12,6 +12,8 @@ from kato_panel.domain.records import Reason, Record, Step, Transition
 from kato_panel.domain.rules import Alert, Rule
 from kato_panel.domain.series import Range
 from kato_panel.domain.telling import Standing, Told
+from kato_panel.history.rows import micros
+from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.recall import recall
 from kato_panel.recording import KEYS_SEEN, Recorder
 from tests.conftest import NOON, moment
@@ -168,8 +170,10 @@ def test_history_with_a_hole_is_told_all_that_is_open(history):
     )
     found = [Transition(Step.FOUND, one, moment(0)) for one in [*open_ones, Record("c", at(0))]]
     recorder.record(Told(transitions=found), standing(0))
+    recorder.record(Told(), standing(30))
     assert history.flush()
     assert len(history.reader.open_records()) == 3
+    assert history.reader.note(RECORDS_SINCE) == micros(at(0))
     history._opened += 1  # as if its file had been begun anew
     history.record(Note(KEYS_SEEN, 7, history.generation - 1))
     recorder.record(Told(), Standing())
@@ -177,6 +181,7 @@ def test_history_with_a_hole_is_told_all_that_is_open(history):
     recorder.record(Told(), standing(63))
     assert history.flush()
     assert {one.session_id for one in history.reader.open_records()} == {"a", "b"}
+    assert history.reader.note(RECORDS_SINCE) == micros(at(60))
     ending = history.reader.record("c").ending
     assert (ending.reason, ending.earliest, ending.latest) == (Reason.UNKNOWN, at(0), at(60))
     assert recall(history.reader, at(70)).keys_seen_at == Moment(at(63), 0.0)

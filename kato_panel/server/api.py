@@ -9,6 +9,8 @@ from kato_panel.domain.upstream_figures import SOURCE, UpstreamFigures
 from kato_panel.runtime import Runtime
 from kato_panel.server.alerts import AcknowledgeRequest, AlertsRequest, SilenceRequest
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.containers import NAME as CONTAINERS
+from kato_panel.server.containers import ContainersRequest
 from kato_panel.server.endpoint import Endpoint
 from kato_panel.server.events import Desk, EventsRequest
 from kato_panel.server.feed import Feed
@@ -44,7 +46,7 @@ class ReadyRequest(JsonRequest):
         snapshot = self.runtime.hub.snapshot
         reason = self.runtime.trouble or NOTHING_SEEN
         if snapshot is not None:
-            beside = {recording.NAME, SOURCE}
+            beside = {recording.NAME, SOURCE, CONTAINERS}
             sources = [source for source in snapshot.sources if source.name not in beside]
             if any(source.good_at for source in sources):
                 self.finish(bodies.Ready().model_dump_json())
@@ -123,6 +125,8 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
             (r"/api/v1/alerts/acknowledge", AcknowledgeRequest, given),
             (r"/api/v1/alerts/silences", SilenceRequest, given),
         ]
+    if runtime.settings.container_stats:
+        endpoint.append((r"/api/v1/containers", ContainersRequest, given))
     listed: list[Route] = [
         *endpoint,
         (r"/healthz", HealthRequest, given),

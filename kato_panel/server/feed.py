@@ -20,6 +20,7 @@ from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.surroundings import Surroundings
 from kato_panel.hub import Subscription
 from kato_panel.runtime import Runtime
+from kato_panel.server.containers import tell_containers
 from kato_panel.server.holding import Holding
 from kato_panel.server.outlet import seal
 from kato_panel.server.receivers import CHUNK_FRAMES, Receiver, Receivers
@@ -118,6 +119,7 @@ class Feed:
                 "websocket_enabled": True,
                 "websocket_session_events": self._settings.session_events,
                 "websocket_system_alerts": self._settings.system_alerts,
+                "websocket_container_stats": self._settings.container_stats,
                 "websocket_selective_subscriptions": self._settings.selective_subscriptions,
             },
         }
@@ -320,6 +322,8 @@ class Feed:
         parts: dict[Topic, Any] = {}
         if self._settings.session_events:
             parts[Topic.SESSIONS] = composing.compose_sessions(self._snapshot, now())
+        if self._settings.container_stats:
+            parts[Topic.CONTAINERS] = tell_containers(self._runtime).model_dump(mode="json")
         return parts
 
     def _sweep(self) -> None:

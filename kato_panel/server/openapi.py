@@ -156,6 +156,11 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "/api/v1/openapi.json": {
         "get": Operation("openapi", "Give this document.", texts={JSON_TYPE: {"type": "object"}})
     },
+    "/api/v1/containers": {
+        "get": Operation(
+            "containers", "Tell how the containers are that KATO runs in.", bodies.Containers
+        )
+    },
     "/api/v1/events": {
         "get": Operation(
             "events",

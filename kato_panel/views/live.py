@@ -3,13 +3,12 @@
 import json
 import secrets
 from bisect import bisect_left
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, ClassVar, Final, Protocol
 
 import panel as pn
 import param
-from panel.custom import Child, JSComponent
+from panel.custom import Child
 from param.parameterized import batch_call_watchers
 
 from kato_panel import messages
@@ -20,6 +19,7 @@ from kato_panel.domain.snapshot import Link
 from kato_panel.domain.times import iso
 from kato_panel.models import Models
 from kato_panel.views.alert_texts import write_alerts, write_rules
+from kato_panel.views.boards import FollowingBoard
 from kato_panel.views.charts import SessionPlot
 from kato_panel.views.figures import LABELS as FIGURE_LABELS
 from kato_panel.views.figures import write_figures
@@ -69,7 +69,7 @@ class HasModels(Protocol):
         """All models in one."""
 
 
-class LiveBoard(JSComponent):
+class LiveBoard(FollowingBoard):
     """The ESM component; everything it shows is in `payload`."""
 
     payload = param.String(default="", doc="JSON text: the state, and the newest events.")
@@ -117,17 +117,6 @@ class LiveBoard(JSComponent):
     _esm = join_modules(MODULES)
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
 
-    def __init__(
-        self, *, follow: Callable[[], None], release: Callable[[], None], **values: Any
-    ) -> None:
-        self._follow, self._release = follow, release
-        super().__init__(**values)
-
-    def _get_model(self, *args: Any, **kwargs: Any) -> Any:
-        """Panel's own hook: this is about to be shown, in one more place."""
-        self._follow()
-        return super()._get_model(*args, **kwargs)
-
     @classmethod
     def _patch_datamodel_ref(cls, props: Any, ref: str) -> None:
         """
@@ -138,20 +127,6 @@ class LiveBoard(JSComponent):
         """
         if f"__ref:{ref}" not in props.tags:
             props.tags.append(f"__ref:{ref}")
-
-    def _update_properties(self, *events: Any, doc: Any) -> dict[str, Any]:
-        """Say what changed; Panel's own hook, which would ask its design about styles each time."""
-        del doc
-        changed: dict[str, Any] = self._process_param_change(
-            {event.name: event.new for event in events}
-        )
-        return changed
-
-    def _cleanup(self, root: Any = None) -> None:
-        """Panel's own hook: this is no longer shown there."""
-        super()._cleanup(root)
-        if not self._models:
-            self._release()
 
 
 class LiveView(pn.viewable.Viewer):

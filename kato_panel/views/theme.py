@@ -77,7 +77,7 @@ def stylesheet() -> str:
         f":host, .kato {{ {variables(LIGHT)} color-scheme: light; }}\n"
         f".kato[data-theme=dark] {{ {variables(DARK)} color-scheme: dark; }}\n"
     )
-    sheets = ("live.css", "sessions.css", "alerts.css")
+    sheets = ("live.css", "sessions.css", "containers.css", "alerts.css")
     return themes + "".join((ASSETS / sheet).read_text(encoding="utf-8") for sheet in sheets)
 
 

@@ -46,7 +46,7 @@ async def test_client_is_greeted_with_who_is_there_and_the_present_state():
     assert connected["data"]["subscriptions"] == ALL_FIVE
     assert all(connected["data"]["feature_flags"].values())
     sessions = update["data"].pop("sessions")
-    assert update["data"] == {}
+    assert update["data"].keys() == {"containers"}
     assert sessions.pop("age_seconds") >= 0
     assert sessions == {
         "active_count": 7,
@@ -149,7 +149,7 @@ async def test_client_with_other_traffic_hears_no_heartbeat(monkeypatch):
         assert {(await peer.next())["type"] for _ in range(10)} == {"realtime_update"}
 
 
-@pytest.mark.parametrize("topic", ["metrics", "containers", "metrics_update"])
+@pytest.mark.parametrize("topic", ["metrics", "metrics_update"])
 async def test_subscription_to_what_does_not_exist_brings_nothing(monkeypatch, topic):
     """It is accepted: the feature may come with a later version."""
     monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.02)
@@ -375,12 +375,14 @@ async def test_half_a_surrogate_pair_in_a_name_reaches_clients_as_text():
 
 async def test_events_switched_off_tells_no_sessions():
     """No event, and no part of an update; the greeting stays."""
-    async with serving(WEBSOCKET_SESSION_EVENTS="false") as rig, rig.client() as peer:
+    off = {"WEBSOCKET_SESSION_EVENTS": "false", "WEBSOCKET_CONTAINER_STATS": "false"}
+    async with serving(**off) as rig, rig.client() as peer:
         connected, update = await peer.greeted()
         rig.show(3)
         rig.feed._update()
         assert await peer.settled() == []
     assert update["data"] == {}
+    assert connected["data"]["feature_flags"]["websocket_container_stats"] is False
     assert connected["data"]["feature_flags"]["websocket_session_events"] is False
 
 

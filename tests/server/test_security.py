@@ -180,6 +180,7 @@ TABLE = {
     "/metrics$": Row("/metrics", ASKED),
     "/ws$": Row("/ws", {"GET": 400}),
     "/api/v1/openapi\\.json$": Row("/api/v1/openapi.json", ASKED),
+    "/api/v1/containers$": Row("/api/v1/containers", ASKED),
     "/api/v1/events$": Row("/api/v1/events", ASKED),
     "/api/v1/alerts$": Row("/api/v1/alerts", ASKED),
     "/api/v1/alerts/acknowledge$": Row("/api/v1/alerts/acknowledge", {"POST": 422, **TOLD}),

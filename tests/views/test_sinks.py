@@ -41,7 +41,17 @@ CONSTANTS = {
     "pause.innerHTML = this.isPaused ? PLAY_ICON : PAUSE_ICON;",
 }
 MADE_OF = {
-    *("", "ROW", "TILE", "TOAST", "buildAll(isPage)", "buildList(LIMITS)"),
+    *(
+        "",
+        "ROW",
+        "TILE",
+        "TOAST",
+        "CARD",
+        "LINE",
+        "CONTAINERS",
+        "buildAll(isPage)",
+        "buildList(LIMITS)",
+    ),
     *("ALERT_ROW", "ALERT_TOAST", "RULE_ROW", "SILENCE", "SILENCE_ROW"),
 }
 LISTS = ["ALERT_LIST", "ALERT_DRAWER"]
