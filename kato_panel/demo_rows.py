@@ -350,7 +350,7 @@ class _Stretch:
 
 def write_figures(connection: Connection, looks: Looks) -> None:
     """Write what was measured, at most once a minute: each minute's last, lowest and highest."""
-    for (metric, subject), series in looks.values.items():
+    for (metric, subject), series in looks.series.items():
         is_known = ~np.isnan(series)
         times, values = looks.times[is_known], series[is_known].tolist()
         named = {"metric": [metric] * len(values), "subject": [subject] * len(values)}

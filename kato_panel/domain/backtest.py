@@ -32,12 +32,12 @@ class Looks:
     ----------
     times
         Of each look, the oldest first, each once; whole microseconds since 1970.
-    values
+    series
         By metric and subject, one for each look; NaN where it was not known.
     """
 
     times: NDArray[np.int64]
-    values: Mapping[tuple[str, str], NDArray[np.float64]]
+    series: Mapping[tuple[str, str], NDArray[np.float64]]
 
 
 def backtest(rules: Iterable[Rule], looks: Looks, gaps: Sequence[Gap] = ()) -> list[Alert]:
@@ -63,7 +63,7 @@ def backtest(rules: Iterable[Rule], looks: Looks, gaps: Sequence[Gap] = ()) -> l
     whole = _with_holes(looks, gaps)
     alerts: list[Alert] = []
     for rule in rules:
-        for (metric, subject), values in sorted(whole.values.items()):
+        for (metric, subject), values in sorted(whole.series.items()):
             if metric == rule.metric:
                 alerts += _try(rule, subject, whole.times, values)
     return sorted(alerts, key=lambda alert: alert.fired_at.tick)
@@ -83,7 +83,7 @@ def _with_holes(looks: Looks, gaps: Sequence[Gap]) -> Looks:
     after = np.flatnonzero(is_hole) + 1
     return Looks(
         np.insert(times, after, times[after - 1] + 1),
-        {key: np.insert(values, after, np.nan) for key, values in looks.values.items()},
+        {key: np.insert(values, after, np.nan) for key, values in looks.series.items()},
     )
 
 
