@@ -16,9 +16,17 @@ from sqlalchemy import Connection, Table, select
 
 from kato_panel.domain.backtest import Looks
 from kato_panel.domain.events import Kind, Moment, SessionEvent
-from kato_panel.domain.keys import KeysSeen, ScanBegan, ScanEnded, SessionDetails, SessionsRead
+from kato_panel.domain.keys import (
+    KeyEventsJudged,
+    KeyObservation,
+    KeysSeen,
+    ScanBegan,
+    ScanEnded,
+    SessionDetails,
+    SessionsRead,
+)
 from kato_panel.domain.ledger import Ledger
-from kato_panel.domain.recorded import Gap, Looked, Note
+from kato_panel.domain.recorded import Gap, Looked, Note, Sample
 from kato_panel.domain.records import Reason, Witness
 from kato_panel.domain.telling import KeyedCount
 from kato_panel.history import History, Item, schema
@@ -53,8 +61,9 @@ class Position:
     ----------
     tail
         As the history's writer left it.
-    seen_at
-        When its keys were known last, in microseconds; ``None`` before the first look.
+    seen_at, keys_at
+        When somebody looked last, in microseconds, and when the keys were noted to be known;
+        ``None`` before the first look.
     event_at
         When this run told something last; ``None`` if it did not yet.
     reported
@@ -63,6 +72,7 @@ class Position:
 
     tail: Tail
     seen_at: int | None = None
+    keys_at: int | None = None
     event_at: int | None = None
     reported: int | None = None
 
@@ -96,19 +106,21 @@ def happenings(past: Past, spell: Spell, look: int) -> Happenings:
     return Happenings(times[order], kinds[order], places[order])
 
 
-def scan(past: Past, at: int) -> tuple[ScanBegan | KeysSeen | SessionsRead | ScanEnded, ...]:
-    """Give what a look at all keys observes."""
+def scan(past: Past, at: int) -> list[KeyObservation]:
+    """Give what a look at all keys observes; who is found by the first is asked for later."""
     lives, now = past.lives, when(past, at)
     there = np.flatnonzero((lives.created <= at) & (lives.ended > at)).tolist()
     lapsed = np.flatnonzero((lives.ended <= at) & (lives.how != DELETED)).tolist()
     evicted = int(((lives.ended <= at) & (lives.how == EVICTED)).sum())
     details = tuple(describe(past, place) for place in there)
-    return (
+    read = SessionsRead(SOURCE, now, details)
+    ended = ScanEnded(SOURCE, now, {past.ids[place] for place in lapsed}, evicted)
+    return [
+        KeyEventsJudged(SOURCE, now, are_on=True),
         ScanBegan(SOURCE, now),
         KeysSeen(SOURCE, now, {one.session_id: one.expires for one in details}),
-        SessionsRead(SOURCE, now, details),
-        ScanEnded(SOURCE, now, {past.ids[place] for place in lapsed}, evicted),
-    )
+        *((ended, read) if at == past.since else (read, ended)),
+    ]
 
 
 def describe(past: Past, place: int) -> SessionDetails:
@@ -157,14 +169,14 @@ def write_spell(
     ledger = Ledger(payloads.created_in)
     teller = KeyedCount(ledger, after_seq=before.tail.seq)
     items = _Items()
-    if before.seen_at is not None:
+    if before.seen_at is not None and before.keys_at is not None:
         records = schema.records
         open_ones = select(records).where(records.c.ended_latest.is_(None))
         found = connection.execute(open_ones).mappings()
         ledger.restore(map(read_record, found), 0)
-        gone = when(past, before.seen_at)
-        teller = KeyedCount(ledger, seen_at=gone, after_seq=before.tail.seq)
-        items.record(Gap(gone.wall, moment(spell.began)))
+        keys_at = when(past, before.keys_at)
+        teller = KeyedCount(ledger, seen_at=keys_at, after_seq=before.tail.seq)
+        items.record(Gap(moment(before.seen_at), moment(spell.began)))
     recorder = Recorder(
         cast("History", items),  # which is given items, and asked for nothing
         open_records=ledger.open_records,
@@ -173,20 +185,23 @@ def write_spell(
     for observation in scan(past, spell.began):
         told = teller.observe(observation)
         recorder.record(told, teller.standing)
-    tail = write(connection, _since(before.event_at, items), before.tail)
+    tail = write(connection, _go_on(before, items), before.tail)
     found_event = any(isinstance(item, SessionEvent) for item in items)
     known = replace(before, tail=tail, event_at=spell.began if found_event else before.event_at)
     drift = teller.standing.drift or 0
     return _Stretch(connection, past, spell, look).write(known, len(ledger.open_lives()), drift)
 
 
-def _since(event_at: int | None, items: Iterable[Item]) -> Iterable[Item]:
-    """Say of the first event how long ago the one before was; its teller is a new one."""
+def _go_on(before: Position, items: Iterable[Item]) -> Iterable[Item]:
+    """Add what a teller would know that had told what was before: this one is new."""
+    event_at = before.event_at
     for item in items:
         if event_at is not None and isinstance(item, SessionEvent):
             since = (micros(item.at) - event_at) / SECOND
             event_at = None
             yield replace(item, since_last_event_seconds=since)
+        elif isinstance(item, Sample):
+            yield replace(item, reported=before.reported)
         else:
             yield item
 
@@ -210,10 +225,10 @@ class _Stretch:
         drifts = drift + np.cumsum((kinds == END) & (how != DELETED))
         known = self._write_events(known, is_change, active)
         self._write_records()
-        known = self._write_samples(known, is_change, active, drifts)
-        self._sum_up(active, step)
+        known, is_sampled = self._write_samples(known, is_change, active, drifts)
+        self._sum_up(is_change | is_sampled, active, step)
         seen = self._spell.ended
-        notes: list[Item] = [Looked(moment(seen)), Note(KEYS_SEEN, seen)]
+        notes: list[Item] = [Looked(moment(seen)), Note(KEYS_SEEN, known.keys_at or seen)]
         write(self._connection, notes, known.tail)
         return replace(known, seen_at=seen)
 
@@ -304,12 +319,20 @@ class _Stretch:
                 told,
             )
 
-    def _write_samples(self, known: Position, is_change: Any, active: Any, drift: Any) -> Position:
-        """Write one a second at most, as the recorder does, and each figure that moved alone."""
+    def _write_samples(
+        self, known: Position, is_change: Any, active: Any, drift: Any
+    ) -> tuple[Position, Any]:
+        """
+        Write one a second at most, as the recorder does, and each figure that moved alone.
+
+        Returns the places at which there is one, too.
+        """
         rows: list[tuple[int, int, int | None, int]] = []
+        is_sampled = np.zeros(len(is_change), bool)
         sampled, reported, figures = self._spell.began, known.reported, None
         stopped, pause = self._past.stopped, int(SAMPLE_SECONDS * SECOND)
-        for at, told, count, lapsed, counted in zip(
+        for place, at, told, count, lapsed, counted in zip(
+            range(len(is_change)),
             *(one.tolist() for one in (self._all.times, is_change, active, drift)),
             self._all.places.tolist(),
             strict=True,
@@ -318,16 +341,17 @@ class _Stretch:
             if at - sampled >= pause or (not told and now != figures):
                 sampled, figures = at, now
                 rows.append((at, *now))
+                is_sampled[place] = True
             if not told and not stopped.began <= at < stopped.ended:
                 reported = counted
         names = ("at", "active", "reported", "drift")
         columns = dict(zip(names, zip(*rows, strict=True), strict=True))
         insert_rows(self._connection, schema.samples, columns)
-        return replace(known, reported=reported)
+        return replace(known, reported=reported, keys_at=sampled), is_sampled
 
-    def _sum_up(self, active: Any, step: Any) -> None:
+    def _sum_up(self, is_counted: Any, active: Any, step: Any) -> None:
         """Tell of each minute its lowest and highest count, then its last with the changes."""
-        times = self._all.times
+        times, active, step = self._all.times[is_counted], active[is_counted], step[is_counted]
         first = np.flatnonzero(np.diff(times // MINUTE, prepend=-1))
         last = np.append(first[1:], len(times)) - 1
         created, ended = (np.add.reduceat(step == sign, first) for sign in (1, -1))

@@ -87,29 +87,36 @@ class DemoWeek:
         past, indexes = self.past, _indexes()
         for index in indexes:  # made at the end, all at once, they take a third of the time
             index.drop(connection)
-        runs = (
-            [Spell(past.since, past.unwatched.began)],
-            [
-                Spell(past.unwatched.ended, past.storeless.began),
-                Spell(past.storeless.ended, past.until),
-            ],
-        )
         gaps: list[Gap] = []
         known = Position(Tail(epoch_id=0, event_id=0, ordered_at=0, setback=0, seq=0))
-        for number, spells in enumerate(runs):
+        for number, spells in enumerate(runs(past)):
             began = moment(spells[0].began)
             tail = begin_epoch(connection, f"demo-{past.seed}-{number}", began)
             recalled = min(known.tail.seq, MAX_KEPT_EVENTS)
-            known = Position(replace(tail, seq=recalled), known.seen_at)
+            known = Position(replace(tail, seq=recalled), known.seen_at, known.keys_at)
             for spell in spells:
                 if known.seen_at is not None:
                     gaps.append(Gap(moment(known.seen_at), moment(spell.began)))
                 known = write_spell(connection, past, spell, known, LOOK)
+                is_last = spell is spells[-1]
+                # Only a new run has to go by what was noted.
+                known = known if is_last else replace(known, keys_at=known.seen_at)
         write_figures(connection, self.looks)
         alerts = backtest(demo_rules(), self.looks, gaps)
         write(connection, map(AlertEntry, alerts), known.tail)
         for index in indexes:
             index.create(connection)
+
+
+def runs(past: Past) -> tuple[tuple[Spell, ...], ...]:
+    """List the runs of the service that watches, each with the times at which it saw the keys."""
+    return (
+        (Spell(past.since, past.unwatched.began),),
+        (
+            Spell(past.unwatched.ended, past.storeless.began),
+            Spell(past.storeless.ended, past.until),
+        ),
+    )
 
 
 def _indexes() -> list[Index]:
