@@ -4,6 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from kato_panel.backtesting import backtest
+    from kato_panel.demo_week import demo_history
     from kato_panel.monitor import Monitor
     from kato_panel.views.live import (
         EventFeed,
@@ -22,9 +24,15 @@ __all__ = [
     "SessionCount",
     "SessionRates",
     "SourceList",
+    "backtest",
+    "demo_history",
 ]
 
-_HOMES: Final = {"Monitor": "kato_panel.monitor"}
+_HOMES: Final = {
+    "Monitor": "kato_panel.monitor",
+    "backtest": "kato_panel.backtesting",
+    "demo_history": "kato_panel.demo_week",
+}
 _VIEWS: Final = "kato_panel.views.live"
 
 
