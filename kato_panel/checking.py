@@ -19,6 +19,8 @@ from kato_panel.errors import HistoryError, SourceError
 from kato_panel.flags import flag_of
 from kato_panel.history.inspection import inspect_place
 from kato_panel.ports import probe_port
+from kato_panel.provider_calls import LoginProvider
+from kato_panel.providers import CALLBACK
 from kato_panel.roles import Source
 from kato_panel.sources.http import HttpSource
 from kato_panel.sources.redis_probe import SPARED, Probed, probe_redis
@@ -122,15 +124,15 @@ def _shown(settings: Settings, places: Mapping[str, str]) -> list[tuple[str, str
 
 
 async def _check(settings: Settings) -> list[Finding]:
-    return list(
-        await asyncio.gather(
-            _check_kato(settings),
-            _check_stream(settings),
-            _check_redis(settings),
-            asyncio.to_thread(_check_history, settings),
-            asyncio.to_thread(_check_port, settings),
-        )
+    found = await asyncio.gather(
+        _check_kato(settings),
+        _check_stream(settings),
+        _check_redis(settings),
+        asyncio.to_thread(_check_history, settings),
+        asyncio.to_thread(_check_port, settings),
+        _check_login(settings),
     )
+    return [one for one in found if one is not None]
 
 
 async def _check_kato(settings: Settings) -> Finding:
@@ -219,6 +221,24 @@ def _judge_redis(probed: Probed) -> Finding:
     if notes:
         return Finding("Redis", State.NOTE, "can be read", "; ".join(notes))
     return Finding("Redis", State.OK, "can be read, and its key events are on")
+
+
+async def _check_login(settings: Settings) -> Finding | None:
+    """Try the addresses of who lets people log in; a wrong code tells whether we are known."""
+    provider = settings.login_provider
+    if provider is None or settings.oauth_key is None or settings.oauth_secret is None:
+        return None
+    secret = settings.oauth_secret.get_secret_value()
+    asked = LoginProvider(provider, settings.oauth_key, secret)
+    back = settings.oauth_redirect_uri or f"http://{settings.host}:{settings.port}{CALLBACK}"
+    try:
+        odd = await asked.probe(back)
+    except SourceError as error:
+        advice = "correct KATO_PANEL_OAUTH_KEY, _SECRET or _EXTRA_PARAMS, or let it be reached"
+        return Finding("Login", State.FAILED, f"{provider.label}: {error.reason}", advice)
+    if odd:
+        return Finding("Login", State.NOTE, f"{provider.label} answers", "; ".join(odd))
+    return Finding("Login", State.OK, f"{provider.label} answers, and knows this service")
 
 
 def _check_history(settings: Settings) -> Finding:

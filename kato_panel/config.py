@@ -25,9 +25,10 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from kato_panel import allowed
+from kato_panel import allowed, providers
 from kato_panel.allowed import Network
 from kato_panel.domain.container_readings import KATO_CONTAINERS, Wanted
+from kato_panel.domain.identity import read_users
 from kato_panel.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -37,7 +38,7 @@ TOML_FILE: Final = "kato_panel.toml"
 ENV_FILE: Final = ".env"
 SECRETS: Final = (
     *("KATO_API_URL", "REDIS_URL"),
-    *("KATO_PANEL_AUTH_TOKEN", "KATO_PANEL_BASIC_AUTH"),
+    *("KATO_PANEL_AUTH_TOKEN", "KATO_PANEL_BASIC_AUTH", "KATO_PANEL_OAUTH_SECRET"),
 )
 """Settings that may hold a password; each may also be the content of a file."""
 FILE_SUFFIX: Final = "_FILE"
@@ -137,6 +138,29 @@ class Settings(BaseSettings):
     basic_auth: Passwords | None = _named(
         "KATO_PANEL_BASIC_AUTH", None, "Locks everything: a password, or a JSON file of users."
     )
+    oauth_provider: providers.ProviderName | None = _named(
+        "KATO_PANEL_OAUTH_PROVIDER", None, "Locks everything: people log in there."
+    )
+    oauth_key: str | None = _named(
+        "KATO_PANEL_OAUTH_KEY",
+        None,
+        "What this service is called there: its client id.",
+        max_length=500,
+    )
+    oauth_secret: SecretStr | None = _named(
+        "KATO_PANEL_OAUTH_SECRET", None, "What proves it there: its client secret."
+    )
+    oauth_users: Annotated[str, AfterValidator(providers.check_users)] = _named(
+        "KATO_PANEL_OAUTH_USERS", "", "Who of those who log in there may come in."
+    )
+    oauth_redirect_uri: Annotated[str, AfterValidator(providers.check_redirect)] | None = _named(
+        "KATO_PANEL_OAUTH_REDIRECT_URI",
+        None,
+        "Where they come back to; without it, by the address that they came by.",
+    )
+    oauth_extra_params: Annotated[str, AfterValidator(providers.check_params)] = _named(
+        "KATO_PANEL_OAUTH_EXTRA_PARAMS", "", "What a provider takes beside its name."
+    )
     allow_anonymous: bool = _named(
         "KATO_PANEL_ALLOW_ANONYMOUS",
         False,
@@ -228,8 +252,25 @@ class Settings(BaseSettings):
 
     @property
     def has_login(self) -> bool:
-        """Whether nobody gets in without a token or a password."""
+        """Whether nobody gets in without a token, a password or a login elsewhere."""
+        return self.takes_secrets or self.oauth_provider is not None
+
+    @property
+    def takes_secrets(self) -> bool:
+        """Whether there is something that people type to get in."""
         return self.auth_token is not None or self.basic_auth is not None
+
+    @property
+    def login_provider(self) -> providers.Provider | None:
+        """Where people log in; ``None`` where they do not elsewhere."""
+        if self.oauth_provider is None:
+            return None
+        return providers.choose_provider(self.oauth_provider, self.oauth_extra_params)
+
+    @property
+    def users(self) -> frozenset[str]:
+        """Who of those who log in elsewhere may come in."""
+        return read_users(allowed.split(self.oauth_users))
 
     @property
     def hosts(self) -> frozenset[str]:
@@ -302,11 +343,25 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
             problems.append(
                 "KATO_PANEL_ALLOW_ANONYMOUS is true, must be false where a login is set"
             )
+        if settings is not None:
+            problems += _judge_oauth(settings)
     except UnicodeDecodeError as error:
         raise ConfigError([f"{ENV_FILE} cannot be read: {error}"]) from error
     if settings is None or problems:
         raise ConfigError(problems)
     return settings
+
+
+def _judge_oauth(settings: Settings) -> list[str]:
+    """Say what a login elsewhere lacks, or what is set for one that there is not."""
+    secret = settings.oauth_secret and settings.oauth_secret.get_secret_value()
+    given = {"KEY": settings.oauth_key, "SECRET": secret, "USERS": settings.users}
+    return [
+        f"{PREFIX}OAUTH_{problem}"
+        for problem in providers.find_problems(
+            settings.oauth_provider, given, settings.oauth_extra_params
+        )
+    ]
 
 
 Places = Sequence[Mapping[str, Any]]

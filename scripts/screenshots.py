@@ -343,6 +343,18 @@ def locked_phone(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+def locked_elsewhere(browser: Browser, path: Path) -> None:
+    """People log in with a provider, too: it says who they are, and a list who may come in."""
+    elsewhere = {
+        "KATO_PANEL_OAUTH_PROVIDER": "github",
+        "KATO_PANEL_OAUTH_KEY": "key",
+        "KATO_PANEL_OAUTH_SECRET": TOKEN,
+        "KATO_PANEL_OAUTH_USERS": "anna",
+    }
+    with serving(KATO_PANEL_AUTH_TOKEN=TOKEN, **elsewhere) as url:
+        Camera(browser, url).shoot(path)
+
+
 def locked_page_alone(browser: Browser, path: Path) -> None:
     """Plain ``panel serve`` with a token: the page says how to start the full service."""
     with serving_page_alone(KATO_PANEL_AUTH_TOKEN=TOKEN) as url:
@@ -431,7 +443,7 @@ def sessions_incomplete(browser: Browser, path: Path) -> None:
 GALLERY = (
     *(connecting, never_reached, empty, polling, stale, unreachable, suspect, gap),
     *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
-    *(locked, locked_phone, locked_page_alone),
+    *(locked, locked_phone, locked_elsewhere, locked_page_alone),
     *(drift, key_events_off, sessions, sessions_dark, session_detail, deletion),
     *(redis_away, sessions_incomplete),
 )

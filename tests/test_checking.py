@@ -11,6 +11,7 @@ from kato_panel.checking import Finding, State
 from kato_panel.config import load
 from kato_panel.simulator import EmbeddedSimulator
 from tests.history.making import event, open_history
+from tests.openid_provider import OpenidProvider
 from tests.redis_server import RedisServer
 from tests.sources.redis_rig import RedisRig, Writer
 
@@ -211,3 +212,20 @@ def test_columns_are_aligned():
         "",
         "1 of 2 failed",
     ]
+
+
+def test_login_elsewhere_is_tried_with_a_code_that_nobody_gave():
+    """All is well, the secret is wrong, or nobody is there; without it nothing is said."""
+    assert all(one.subject != "Login" for one in checking.check(load()))
+    with OpenidProvider() as provider:
+        good = find("Login", **provider.settings)
+        assert (good.state, good.words) == (State.OK, "Example answers, and knows this service")
+        wrong = find("Login", **{**provider.settings, "KATO_PANEL_OAUTH_SECRET": "hunter2"})
+        assert wrong.state is State.FAILED
+        assert "refuses the key, or the secret" in wrong.words
+        assert "hunter2" not in str(wrong)
+        provider.faults["user"] = 404
+        assert find("Login", **provider.settings).state is State.NOTE
+    gone = find("Login", **provider.settings)
+    assert gone.state is State.FAILED
+    assert f"localhost:{provider.port}: connection refused" in gone.words

@@ -1,4 +1,4 @@
-"""Tokens, passwords, and the cookie that stands for them."""
+"""Tokens, passwords, logins elsewhere, and the cookie that stands for them."""
 
 import hashlib
 import hmac
@@ -9,6 +9,8 @@ from tornado.web import create_signed_value, decode_signed_value
 
 from kato_panel.allowed import read_passwords
 from kato_panel.config import Settings
+from kato_panel.domain.identity import Identity, admit
+from kato_panel.provider_calls import LoginProvider
 from kato_panel.server.secret import derive
 
 LOGIN_DAYS: Final = 7
@@ -27,7 +29,8 @@ class Credentials:
     settings
         With a login.
     secret
-        Signs the cookies. Another token or password makes the cookies of before worthless.
+        Signs the cookies. Another token or password, another provider, or another list of who may
+        come in by it makes the cookies of before worthless.
 
     Attributes
     ----------
@@ -35,6 +38,14 @@ class Credentials:
         Whether a password alone is not enough.
     has_token
         Whether programs have something to send.
+    takes_secrets
+        Whether there is something to type.
+    provider
+        Where else people log in; ``None`` where they do not.
+    redirect_uri
+        Where they come back to from there; ``None`` where that is as they came.
+    way_key
+        Signs what stands for somebody who is on the way there.
     cookie_name
         Of the cookie that stands for a login.
     """
@@ -46,8 +57,16 @@ class Credentials:
         self._passwords = {user: _digest(password) for user, password in given.items()}
         self.has_users = bool(given) and "" not in given
         self.has_token = token is not None
-        shown = (f"{user}:{digest.hex()}" for user, digest in self._passwords.items())
+        self.takes_secrets = settings.takes_secrets
+        self.provider = _provider_of(settings)
+        self.redirect_uri = settings.oauth_redirect_uri
+        self._users = settings.users
+        shown = [f"{user}:{digest.hex()}" for user, digest in self._passwords.items()]
+        if self.provider is not None:
+            # Whoever is taken from the list is out at once.
+            shown += [repr(self.provider.provider), str(settings.oauth_key), *sorted(self._users)]
         self._key = derive(secret, "login", (self._token or b"").hex(), *shown)
+        self.way_key = derive(self._key, "way")
         self.cookie_name = f"{COOKIE}_{derive(self._key, 'name').hex()[:8]}"
 
     def check(self, user: str, given: str) -> str | None:
@@ -76,6 +95,11 @@ class Credentials:
             return f"user {user}" if named else BY_PASSWORD
         return None
 
+    def admit(self, identity: Identity) -> str | None:
+        """Say how somebody who logged in elsewhere is called; ``None`` if he may not come in."""
+        name = admit(identity, self._users)
+        return None if name is None else f"user {name}"
+
     def write_cookie(self, visitor: str) -> str:
         """Write the cookie's value for a visitor."""
         return create_signed_value(self._key, self.cookie_name, visitor).decode()
@@ -95,6 +119,13 @@ class Credentials:
             self._key, self.cookie_name, cookie.value, max_age_days=LOGIN_DAYS
         )
         return None if named is None else named.decode()
+
+
+def _provider_of(settings: Settings) -> LoginProvider | None:
+    provider, secret = settings.login_provider, settings.oauth_secret
+    if provider is None or settings.oauth_key is None or secret is None:
+        return None
+    return LoginProvider(provider, settings.oauth_key, secret.get_secret_value())
 
 
 def _digest(text: str) -> bytes:

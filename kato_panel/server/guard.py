@@ -18,6 +18,7 @@ from tornado.web import RequestHandler
 from kato_panel import messages
 from kato_panel.domain.actions import VISITOR, is_loopback, judge_request
 from kato_panel.errors import ActionRefused
+from kato_panel.providers import CALLBACK
 from kato_panel.runtime import Runtime
 from kato_panel.server.addresses import find_client, is_from_here, is_own_name, name_in
 from kato_panel.server.credentials import Credentials
@@ -28,6 +29,10 @@ OPEN: Final = frozenset({"/healthz"})
 """Answers everybody, by whatever name: it tells nothing, and whoever asks may have no token."""
 LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
+WAY: Final = f"{LOGIN}/oauth"
+"""Leads to where people log in elsewhere."""
+ENTRANCES: Final = frozenset({LOGIN, WAY, CALLBACK})
+"""Where people come who have nothing to show yet."""
 PAGES: Final = frozenset({"/", "/app", "/app/"})
 """What people open: without a login they are led to it. Programs are told."""
 OURS: Final = ("/api/", "/metrics", "/readyz")
@@ -92,6 +97,8 @@ class Guard:
         What has to be shown; ``None`` where nobody has to.
     tries
         How often an address may try to log in.
+    wrong_tokens
+        How often an address may show a wrong token; a right one always passes.
     page_key
         Signs what a page shows that it was asked for here.
     """
@@ -104,6 +111,7 @@ class Guard:
         self._proxies = settings.proxies
         self.credentials = Credentials(settings, secret) if settings.has_login else None
         self.tries = Throttle(LOGIN_TRIES, LOGIN_SECONDS)
+        self.wrong_tokens = Throttle(LOGIN_TRIES, LOGIN_SECONDS)
         self.page_key = derive(secret, "pages")
 
     def resolve(self, request: HTTPServerRequest) -> None:
@@ -132,6 +140,8 @@ class Guard:
         """
         self.resolve(request)
         path = request.path.removeprefix(prefix)
+        if path == CALLBACK:
+            request.uri = request.path  # its question holds a code, which no log needs
         if path in OPEN:
             return None
         refusal = self._judge_place(request) or self._judge_visitor(request, path)
@@ -165,7 +175,7 @@ class Guard:
 
     def _judge_visitor(self, request: HTTPServerRequest, path: str) -> Refusal | None:
         """Refuse who shows neither token nor cookie, where that is asked for."""
-        if self.credentials is None or path == LOGIN:
+        if self.credentials is None or path in ENTRANCES:
             return None
         if self.credentials.visitor_of(request) is not None:
             return None
@@ -175,6 +185,11 @@ class Guard:
             back = quote(request.uri.removeprefix("/"), safe="") if request.uri else ""
             where = {"Location": f"{up}{LOGIN[1:]}?next={back}"}
             return Refusal(302, "login", "log in first", where)
+        wait = 0 if is_person else self.wrong_tokens.wait_seconds(request.remote_ip or "")
+        if wait:
+            again = {"Retry-After": str(wait)}
+            message = f"too many wrong tokens: come back in {wait} s, with the right one"
+            return Refusal(429, "too_many_tries", message, again)
         return Refusal(
             401,
             "unauthorized",

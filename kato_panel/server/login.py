@@ -2,24 +2,26 @@
 
 import html
 import re
+from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tornado.web import RequestHandler
 
 from kato_panel.domain.text import safe
 from kato_panel.server.credentials import LOGIN_DAYS, Credentials
-from kato_panel.server.guard import LOGIN, LOGOUT, Guard, guarded
+from kato_panel.server.guard import LOGIN, LOGOUT, WAY, Guard, guarded
 from kato_panel.views.nonces import MARK
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, variables
 
 DASHBOARD: Final = "app"
 MAX_NEXT: Final = 2_000
+MAX_TROUBLE: Final = 400
 _PRINTABLE: Final = re.compile(r"[!-\[\]-~]*")
 
 
 class LoginRequest(RequestHandler):
-    """``/login``: one form, as the token or a password opens everything."""
+    """``/login``: one form, as the token or a password opens everything, and a way elsewhere."""
 
     def initialize(self, guard: Guard, credentials: Credentials) -> None:
         """Take what the route was made with."""
@@ -51,20 +53,11 @@ class LoginRequest(RequestHandler):
             self.set_status(401)
             self._show(target, "That is not right.")
             return
-        self.set_cookie(
-            self._credentials.cookie_name,
-            self._credentials.write_cookie(visitor),
-            httponly=True,
-            samesite="Lax",
-            secure=self.request.protocol == "https",
-            max_age=LOGIN_DAYS * 86_400,
-        )
+        let_in(self, self._credentials, visitor)
         self.redirect(target, status=303)
 
     def _show(self, target: str, trouble: str = "") -> None:
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.set_header("Cache-Control", "no-store")
-        self.finish(write_page(self._credentials, target, trouble))
+        show_page(self, self._credentials, target, trouble)
 
 
 class LogoutRequest(RequestHandler):
@@ -92,6 +85,27 @@ def login_routes(guard: Guard) -> list[Any]:
     return guarded(listed, guard)
 
 
+def let_in(answer: RequestHandler, credentials: Credentials, visitor: str) -> None:
+    """Give somebody the cookie that stands for his login."""
+    answer.set_cookie(
+        credentials.cookie_name,
+        credentials.write_cookie(visitor),
+        httponly=True,
+        samesite="Lax",
+        secure=answer.request.protocol == "https",
+        max_age=LOGIN_DAYS * 86_400,
+    )
+
+
+def show_page(
+    answer: RequestHandler, credentials: Credentials, target: str, trouble: str, up: str = ""
+) -> None:
+    """Answer with the login page; see `write_page`."""
+    answer.set_header("Content-Type", "text/html; charset=utf-8")
+    answer.set_header("Cache-Control", "no-store")
+    answer.finish(write_page(credentials, target, trouble, up))
+
+
 def choose_target(wanted: str) -> str:
     """
     Choose where to go after the login: within this service, whatever the address said.
@@ -115,20 +129,46 @@ def choose_target(wanted: str) -> str:
     return f"./{wanted}"
 
 
-def write_page(credentials: Credentials, target: str, trouble: str) -> str:
-    """Write the form, in the look of the dashboard."""
+def write_page(credentials: Credentials, target: str, trouble: str, up: str = "") -> str:
+    """
+    Write the login page, in the look of the dashboard.
+
+    Parameters
+    ----------
+    credentials
+        Say what there is to type, and where else people log in.
+    target
+        Where to go after the login.
+    trouble
+        Why they are here again; empty where nothing went wrong.
+    up
+        Leads from the page's address to where the login is.
+    """
     noun = "Password" if not credentials.has_token else "Access token"
     if credentials.has_token and credentials.has_users:
         noun = "Password, or access token"
     user = '<label>User<input name="user" autocomplete="username" maxlength="200"></label>'
-    page = (ASSETS / "login.html").read_text(encoding="utf-8")
     filled = {
         "light": variables(LIGHT),
         "dark": variables(DARK),
         "mark": MARK,
+        "up": up,
         "next": html.escape(target),
         "user": user if credentials.has_users else "",
         "noun": safe(noun),
-        "trouble": f'<p role="alert">{safe(trouble)}</p>' if trouble else "",
+        "trouble": f'<p role="alert">{safe(trouble, MAX_TROUBLE)}</p>' if trouble else "",
+        "way": f"{WAY[1:]}?next={quote(target, safe='')}",
+        "provider": safe(credentials.provider.provider.label) if credentials.provider else "",
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], page)
+    parts = {
+        "form": "login_form" if credentials.takes_secrets else "",
+        "elsewhere": "login_elsewhere" if credentials.provider else "",
+    }
+    filled |= {name: _fill(part, filled) if part else "" for name, part in parts.items()}
+    return _fill("login", filled)
+
+
+def _fill(name: str, filled: Mapping[str, str]) -> str:
+    """Fill the gaps of a template; what fills them is markup by now."""
+    template = (ASSETS / f"{name}.html").read_text(encoding="utf-8")
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], template)

@@ -31,7 +31,7 @@ _REASONS: Final = {
     404: "There is no such thing.",
     405: "The route has no such method; `Allow` names those that it has.",
     422: "A field is wrong: `field` names it, `message` says what it may be.",
-    429: "Too much was asked for at once.",
+    429: "Too much was asked for at once, or too many wrong tokens were shown.",
     503: "Nobody can tell, or not now; `message` says why.",
 }
 _ALWAYS: Final = (400, 401, 403, 405, 429)

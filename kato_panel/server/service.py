@@ -24,6 +24,7 @@ from kato_panel.server.api import StartPageRequest, make_feed, routes
 from kato_panel.server.guard import PAGES_PER_SECOND, guard_of
 from kato_panel.server.headers import transform
 from kato_panel.server.login import login_routes
+from kato_panel.server.oauth import oauth_routes
 from kato_panel.server.static import static_routes
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,7 @@ class Service:
                 extra_patterns=[
                     (r"/", StartPageRequest, {"runtime": runtime}),
                     *login_routes(guard),
+                    *oauth_routes(guard),
                     *routes(runtime, self.feed),
                     *static_routes(),
                 ],
@@ -214,8 +216,8 @@ def _check_width(addresses: tuple[str, ...], settings: Settings) -> None:
     if outside and not settings.has_login and not settings.allow_anonymous:
         problem = f"KATO_PANEL_HOST is {settings.host}, which other machines reach"
         way_out = (
-            "set KATO_PANEL_AUTH_TOKEN or KATO_PANEL_BASIC_AUTH, or let everybody look, and change "
-            "nothing, with KATO_PANEL_ALLOW_ANONYMOUS=true"
+            "set KATO_PANEL_AUTH_TOKEN, KATO_PANEL_BASIC_AUTH or KATO_PANEL_OAUTH_PROVIDER, or let "
+            "everybody look, and change nothing, with KATO_PANEL_ALLOW_ANONYMOUS=true"
         )
         raise ConfigError([f"{problem}, must be on loopback, as 127.0.0.1 is; or {way_out}"])
 

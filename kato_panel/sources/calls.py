@@ -86,6 +86,7 @@ class KatoCalls:
         method: str,
         path: str,
         *,
+        form: Mapping[str, str] | None = None,
         expected: frozenset[int] = frozenset({OK}),
         retries: bool = False,
     ) -> Answer:
@@ -96,6 +97,8 @@ class KatoCalls:
         ----------
         method, path
             What is called.
+        form
+            Sent as the body, if there is one.
         expected
             The statuses that are answers; any other is a failure.
         retries
@@ -110,13 +113,13 @@ class KatoCalls:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 try:
-                    return await self._read(method, path, expected)
+                    return await self._read(method, path, form, expected)
                 except (httpx.ReadError, httpx.RemoteProtocolError):
                     if not retries:
                         raise
                     # A kept-alive connection may have died silently (KATO's does after a 500); a
                     # question on a connection of its own tells whether upstream is really away.
-                    return await self._read(method, path, expected)
+                    return await self._read(method, path, form, expected)
         except httpx.ConnectError as error:
             raise SourceUnavailable(describe_failure(error)) from error
         except (httpx.TimeoutException, TimeoutError) as error:
@@ -139,9 +142,11 @@ class KatoCalls:
     ) -> None:
         await self.close()
 
-    async def _read(self, method: str, path: str, expected: frozenset[int]) -> Answer:
+    async def _read(
+        self, method: str, path: str, form: Mapping[str, str] | None, expected: frozenset[int]
+    ) -> Answer:
         """Read one answer, of at most 1 MiB."""
-        async with self._client.stream(method, self._base_url + path) as response:
+        async with self._client.stream(method, self._base_url + path, data=form) as response:
             if response.is_redirect:
                 raise PayloadError(f"answered {response.status_code}, a redirect: not followed")
             if response.status_code not in expected:

@@ -24,7 +24,7 @@ TITLE = "KATO sessions"
 SENTENCE = 500
 """Characters of a reason that are shown."""
 LOCKED = (
-    "A token or a password is set, and panel serve cannot ask for it.",
+    "A login is set, and panel serve cannot ask for it.",
     "kato-panel serve can: start that instead.",
 )
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))

@@ -6,6 +6,7 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from kato_panel.config import load
+from kato_panel.domain.identity import Identity
 from kato_panel.errors import ConfigError
 from kato_panel.server.credentials import Credentials
 
@@ -75,6 +76,32 @@ def test_cookie_stands_for_its_visitor_until_something_changes(users):
         f"{known.cookie_name}=",
     ):
         assert known.visitor_of(request(Cookie=forged)) is None
+
+
+def test_login_elsewhere_is_admitted_by_the_list():
+    """Another list, another provider or another key ends the logins of before."""
+    given = {
+        "OAUTH_PROVIDER": "github",
+        "OAUTH_KEY": "key",
+        "OAUTH_SECRET": "secret",
+        "OAUTH_USERS": "Anna, @example.org",
+    }
+    known = credentials(**given)
+    assert not known.takes_secrets
+    assert known.admit(Identity(("anna",))) == "user anna"
+    assert known.admit(Identity(("bob", "bob@example.org"), ("example.org",))) == "user bob"
+    assert known.admit(Identity(("eve",))) is None
+    assert known.check("anna", "") is None
+    assert known.visitor_of(request(Authorization="Bearer secret")) is None
+    cookie = f'{known.cookie_name}="{known.write_cookie("user anna")}"'
+    same = {**given, "OAUTH_USERS": "@example.org,anna", "OAUTH_SECRET": "renewed"}
+    assert credentials(**same).visitor_of(request(Cookie=cookie)) == "user anna"
+    for changed in (
+        {"OAUTH_USERS": "@example.org"},
+        {"OAUTH_PROVIDER": "gitlab"},
+        {"OAUTH_KEY": "k"},
+    ):
+        assert credentials(**{**given, **changed}).visitor_of(request(Cookie=cookie)) is None
 
 
 @pytest.mark.parametrize(

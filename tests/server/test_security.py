@@ -22,11 +22,14 @@ from kato_panel.config import load
 from kato_panel.domain.actions import VISITOR
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
+from kato_panel.server.guard import guard_of
+from kato_panel.server.limits import Throttle
 from kato_panel.server.secret import usual_place
 from kato_panel.server.service import Service
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.views.dashboard import page
 from tests.following import Caller, Reader
+from tests.openid_provider import OpenidProvider
 from tests.server.test_service import service_in_thread
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -102,11 +105,21 @@ def bearer(token):
     return {"Authorization": f"Bearer {token}"}
 
 
+ELSEWHERE = {
+    "KATO_PANEL_OAUTH_PROVIDER": "github",
+    "KATO_PANEL_OAUTH_KEY": "key",
+    "KATO_PANEL_OAUTH_SECRET": f"{CANARY}oauth",
+    "KATO_PANEL_OAUTH_USERS": "anna",
+}
+
+
 @pytest.fixture(scope="module")
 def locked(simulator):
-    """A service with a token."""
+    """A service with a token, and a login elsewhere; wrong tokens are not counted."""
     options = {"pages_per_second": 1_000}
-    with service_in_thread(simulator.url, options=options, KATO_PANEL_AUTH_TOKEN=TOKEN) as box:
+    settings = {"KATO_PANEL_AUTH_TOKEN": TOKEN, **ELSEWHERE}
+    with service_in_thread(simulator.url, options=options, **settings) as box:
+        guard_of(box["service"].runtime).wrong_tokens = Throttle(10_000, 60)
         Reader(box["service"].runtime.hub).until(lambda seen: seen.active is not None)
         yield Door(box)
 
@@ -159,6 +172,8 @@ TABLE = {
     "/app/static/(.*)$": Row("/app/static/js/bokeh.min.js", STATIC),
     "/$": Row("/", LED, is_page=True),
     "/login$": Row("/login", {"GET": 302, "POST": 401}, {"GET": 200}, is_open=True),
+    "/login/oauth$": Row("/login/oauth", {"GET": 302}, is_open=True),
+    "/login/callback$": Row("/login/callback", {"GET": 400}, is_open=True),
     "/logout$": Row("/logout", {"POST": 303}),
     "/healthz$": Row("/healthz", ASKED, is_open=True),
     "/readyz$": Row("/readyz", ASKED),
@@ -361,6 +376,20 @@ def test_guessing_is_slow(door):
     assert door.ask("GET", "/app", headers=bearer(TOKEN)).status_code == 200
 
 
+def test_wrong_tokens_are_told_to_wait_and_the_right_one_never_is(door):
+    """A program that goes on with an old one is told so; nobody else here is held up by it."""
+    count = "/api/v1/sessions/count"
+    wrong = [door.ask("GET", count, headers=bearer(f"{TOKEN}{number}")) for number in range(11)]
+    assert [one.status_code for one in wrong] == [401] * 10 + [429]
+    assert 50 <= int(wrong[-1].headers["Retry-After"]) <= 60
+    assert wrong[-1].json()["error"]["code"] == "too_many_tries"
+    assert door.socket(bearer(TOKEN + "x")) == 429
+    assert door.ask("GET", count, headers=bearer(TOKEN)).status_code in {200, 503}
+    assert door.socket(bearer(TOKEN)) == 101
+    assert door.ask("GET", count).status_code == 401
+    assert door.log_in().status_code == 303
+
+
 def test_other_sites_can_neither_log_in_nor_out(locked):
     """Their forms are refused before a password is looked at."""
     evil = {"Origin": EVIL, "Sec-Fetch-Site": "cross-site"}
@@ -449,8 +478,9 @@ def test_pages_are_opened_at_a_bounded_rate(simulator):
     with service_in_thread(simulator.url) as box:
         door = Door(box)
         # Answered at once, as the element is missing, but counted as a page.
-        answers = [door.ask("GET", "/app/autoload.js").status_code for _ in range(20)]
-        busy = door.ask("GET", "/app")
+        with httpx.Client(base_url=door.base, trust_env=False) as client:  # or few come a second
+            answers = [client.get("/app/autoload.js").status_code for _ in range(20)]
+            busy = client.get("/app")
         assert door.ask("GET", "/healthz").status_code == 200
         assert door.ask("GET", "/api/v1/sessions/count").status_code == 200
     assert answers[:8] == [400] * 8
@@ -535,9 +565,9 @@ def test_logins_outlive_a_restart_and_end_with_their_token(simulator, locked):
     """The secret is kept, for this user alone."""
     assert stat.S_IMODE(usual_place().stat().st_mode) == 0o600
     cookie = locked.cookie()
-    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN) as box:
+    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN, **ELSEWHERE) as box:
         assert Door(box).ask("GET", "/app", headers=cookie).status_code == 200
-    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN + "2") as box:
+    with service_in_thread(simulator.url, KATO_PANEL_AUTH_TOKEN=TOKEN + "2", **ELSEWHERE) as box:
         assert Door(box).ask("GET", "/app", headers=cookie).status_code == 302
 
 
@@ -545,11 +575,27 @@ SECRETS = {
     "KATO_API_URL": f"http://user:{CANARY}url@127.0.0.1:1",
     "REDIS_URL": f"redis://user:{CANARY}redis@127.0.0.1:1/0",
     "KATO_PANEL_BASIC_AUTH": f"{CANARY}password",
+    **ELSEWHERE,
 }
 
 
 def test_secrets_are_told_nowhere(tmp_path):
     """Neither in a log at its most talkative, nor in a page, an answer or an error."""
+    with OpenidProvider(secret=f"{CANARY}:oauth") as provider:
+        seen = hear_all_that_is_told(tmp_path, provider)
+    assert all(CANARY not in text for text in seen)
+    wrong = {"KATO_API_URL": f"http:/u:{CANARY}@h", "REDIS_URL": f"redis:/u:{CANARY}@h"}
+    with pytest.raises(ConfigError) as caught:
+        load({**wrong, "KATO_PANEL_AUTH_TOKEN": CANARY, "KATO_PANEL_BASIC_AUTH": CANARY[:7]})
+    assert CANARY[:7] not in str(caught.value)
+    with pytest.raises(ConfigError) as caught:
+        load({"KATO_PANEL_OAUTH_SECRET": CANARY})
+    assert CANARY not in str(caught.value)
+    assert CANARY not in repr(load(SECRETS))
+
+
+def hear_all_that_is_told(tmp_path, provider):
+    """Start a service, go in and out by every door; return whatever it said."""
     (tmp_path / "token").write_text(f"{CANARY}-token-file\n")
     environment = {
         "PATH": os.environ["PATH"],
@@ -557,6 +603,7 @@ def test_secrets_are_told_nowhere(tmp_path):
         "KATO_PANEL_LOG_LEVEL": "DEBUG",
         "KATO_PANEL_AUTH_TOKEN_FILE": str(tmp_path / "token"),
         **SECRETS,
+        **provider.settings,
     }
     command = [sys.executable, "-m", "kato_panel", "serve", "--port", "0"]
     with (tmp_path / "log").open("w") as log:
@@ -566,7 +613,8 @@ def test_secrets_are_told_nowhere(tmp_path):
     url = process.stdout.readline().rsplit(" ", 1)[-1].strip().removesuffix("/app")
     token = bearer(f"{CANARY}-token-file")
     seen = []
-    paths = ("/healthz", "/login", "/app", "/", "/api/v1/sessions/count", "/api/v1/sessions",
+    paths = ("/healthz", "/login", "/login/oauth", "/login/callback?code=x",
+             "/app", "/", "/api/v1/sessions/count", "/api/v1/sessions",
              f"/api/v1/sessions/{UNKNOWN}", "/api/x", "/app/metadata")  # fmt: skip
     with httpx.Client(base_url=url, trust_env=False) as client:
         for path in paths:
@@ -577,16 +625,17 @@ def test_secrets_are_told_nowhere(tmp_path):
         assert logged.status_code == 303
         client.post("/login", data={"secret": f"{CANARY}wrong"})
         seen.append(client.get("/app").text)
+        for fault in (None, 500, "garbage"):
+            provider.faults["token"] = fault
+            left = client.get("/login/oauth")
+            back = client.get(provider.approve(urlsplit(left.headers["Location"]).query))
+            assert back.status_code == (502 if fault else 302)
+            seen += [f"{one.headers}{one.text}" for one in (left, back)]
     process.terminate()
     assert process.wait(10) is not None
     process.stdout.close()
     seen.append((tmp_path / "log").read_text())
-    assert all(CANARY not in text for text in seen)
-    wrong = {"KATO_API_URL": f"http:/u:{CANARY}@h", "REDIS_URL": f"redis:/u:{CANARY}@h"}
-    with pytest.raises(ConfigError) as caught:
-        load({**wrong, "KATO_PANEL_AUTH_TOKEN": CANARY, "KATO_PANEL_BASIC_AUTH": CANARY[:7]})
-    assert CANARY[:7] not in str(caught.value)
-    assert CANARY not in repr(load(SECRETS))
+    return seen
 
 
 def test_guard_that_is_taken_away_is_missed(simulator):

@@ -3,9 +3,16 @@
 import httpx
 import pytest
 
+from tests.openid_provider import OpenidProvider
 from tests.ui.test_access import AXE, SERIOUS, told
 
 TOKEN = "a-token-that-nobody-guesses"
+ELSEWHERE = {
+    "KATO_PANEL_OAUTH_PROVIDER": "github",
+    "KATO_PANEL_OAUTH_KEY": "key",
+    "KATO_PANEL_OAUTH_SECRET": "secret",
+    "KATO_PANEL_OAUTH_USERS": "anna",
+}
 LISTEN = """
 window.__blocked = [];
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -51,10 +58,43 @@ def test_normal_use_breaks_no_policy_and_asks_nobody_else(serve, page, watched):
     assert watched.complaints == []
 
 
+def test_login_elsewhere_leads_in_and_out_again(serve, page, watched):
+    """By a button and another site's page, which lets in by a link; whoever may not is told so."""
+    with OpenidProvider() as provider:
+        service = serve(KATO_PANEL_AUTH_TOKEN=TOKEN, **provider.settings)
+        blocked = []
+        page.goto(f"{service.url}?tab=sessions")
+        page.set_viewport_size({"width": 360, "height": 740})
+        provider.person["email"] = "eve.whose.name.is.longer.than.a.phone.is.wide@evil.example"
+        page.get_by_role("link", name="Log in with Example").click()
+        page.get_by_role("link", name="Go on").click()
+        page.get_by_role("alert").get_by_text("@evil.example may not come in here.").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        page.set_viewport_size({"width": 1280, "height": 800})
+        watched.complaints.clear()  # Chromium's own, that the page is a 403
+        blocked += page.evaluate("window.__blocked")
+        provider.person["email"] = "anna@example.org"
+        page.get_by_role("link", name="Log in with Example").click()
+        page.get_by_role("link", name="Go on").click()
+        page.wait_for_url("**/app?tab=sessions")
+        page.locator("tbody tr [data-open]").first.wait_for()
+        blocked += page.evaluate("window.__blocked")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+        page.get_by_role("link", name="Log in with Example").wait_for()
+        blocked += page.evaluate("window.__blocked")
+        page.goto(service.url)
+        page.wait_for_url("**/login?next=app")
+    assert blocked == []
+    hosts = {url.split("/")[2] for url in watched.requests if url.startswith(("http", "ws"))}
+    assert hosts == {service.base.removeprefix("http://"), f"localhost:{provider.port}"}
+    assert watched.complaints == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_login_is_for_everybody(serve, page, scheme):
     """On a phone, by keyboard, in words; and it says when the token is wrong."""
-    service = serve(KATO_PANEL_AUTH_TOKEN=TOKEN)
+    service = serve(KATO_PANEL_AUTH_TOKEN=TOKEN, **ELSEWHERE)
     page.set_viewport_size({"width": 360, "height": 740})
     page.emulate_media(color_scheme=scheme)
     page.goto(service.url)
@@ -72,13 +112,14 @@ def test_login_is_for_everybody(serve, page, scheme):
 
 def test_panel_serve_shows_nothing_of_a_locked_service(panel_serve, page, simulator):
     """It cannot ask for the token, and says who can; the routes of the plugin ask for it."""
-    settings = {"KATO_API_URL": simulator.url, "KATO_PANEL_AUTH_TOKEN": TOKEN}
+    settings = {"KATO_API_URL": simulator.url, "KATO_PANEL_AUTH_TOKEN": TOKEN, **ELSEWHERE}
     url = panel_serve("app.py", "--plugins", "kato_panel.server", **settings)
     page.goto(f"{url}/app")
     page.get_by_role("alert").get_by_text("kato-panel serve can").wait_for()
     assert page.locator('[data-figure="active"]').count() == 0
     count = f"{url}/api/v1/sessions/count"
     assert httpx.get(count, trust_env=False).status_code == 401
+    assert httpx.get(f"{url}/login/oauth", trust_env=False).status_code == 404
     right = {"Authorization": f"Bearer {TOKEN}"}
     assert httpx.get(count, trust_env=False, headers=right).status_code == 200
     foreign = right | {"Host": "evil.example"}
