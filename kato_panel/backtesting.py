@@ -15,12 +15,13 @@ from kato_panel.errors import HistoryError
 from kato_panel.history import Reader
 from kato_panel.history.looks import FROM_MINUTES
 from kato_panel.history.place import place_of
+from kato_panel.history_frames import HistoryFrames
 
 WEEK: Final = timedelta(days=7)
 
 
 def backtest(
-    history: Reader | str | Path,
+    history: HistoryFrames | Reader | str | Path,
     rules: str | Path | Iterable[Rule],
     since: datetime | timedelta = WEEK,
     until: datetime | None = None,
@@ -31,7 +32,7 @@ def backtest(
     Parameters
     ----------
     history
-        A history, or its path or address.
+        A history, as `kato_panel.open_history` gives it, or its path or address.
     rules
         As rules, as the text of a TOML file, or the path of one.
     since
@@ -54,6 +55,8 @@ def backtest(
     HistoryError
         If the history cannot be read.
     """
+    if isinstance(history, HistoryFrames):
+        history = history.reader
     opened = history if isinstance(history, Reader) else open_reader(history)
     try:
         return alert_frame(try_rules(opened, take_rules(rules), since, until))
@@ -104,13 +107,14 @@ def try_rules(
     metrics = {rule.metric for rule in rules}
     looks = reader.looks(metrics, first, last)
     gaps = reader.gaps(first, last)
-    recorded = {metric for metric, _ in looks.series}
-    told = [rule for rule in rules if rule.metric in recorded]
-    rest = [rule for rule in rules if rule.metric in {*FROM_MINUTES} - recorded]
-    alerts = domain.backtest(told, looks, gaps)
-    if rest:
+    recorded = {metric for one in looks for metric, _ in one.series}
+    counted = {rule.metric for rule in rules} & {*FROM_MINUTES} - recorded
+    alerts = [alert for one in looks for alert in domain.backtest(rules, one, gaps)]
+    if counted:
+        rest = [rule for rule in rules if rule.metric in counted]
         alerts += domain.backtest(rest, reader.minute_looks(first, last), gaps)
-    return sorted(alerts, key=lambda alert: alert.fired_at.tick)
+    order = {rule.name: place for place, rule in enumerate(rules)}
+    return sorted(alerts, key=lambda one: (one.fired_at.tick, order[one.rule.name]))
 
 
 def alert_frame(alerts: Sequence[Alert]) -> pd.DataFrame:

@@ -3,14 +3,17 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from kato_panel import checking, config, resolved
+from kato_panel.alerting import rule_files
+from kato_panel.domain.rule_texts import write_rule
 from kato_panel.errors import ConfigError
 from kato_panel.flags import take_settings
-from kato_panel.rule_commands import rules
+from kato_panel.rule_commands import test_rules
 from kato_panel.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -21,9 +24,6 @@ if TYPE_CHECKING:
 @click.version_option(package_name="kato-panel")
 def main() -> None:
     """Show the sessions of a KATO service, live."""
-
-
-main.add_command(rules)
 
 
 @main.command()
@@ -55,6 +55,36 @@ def _serve(
         raise click.ClickException(str(error)) from error
     click.echo(f"KATO sessions at {service.url}")
     service.run()
+
+
+@main.group()
+def rules() -> None:
+    """See to the rules that alerts come from."""
+
+
+@rules.command(name="check")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_rules(file: Path) -> None:
+    """
+    Say what is wrong with a file of rules, or what would be judged with it.
+
+    Ends with 0 if all is well, with 1 if a setting is wrong, with 2 if a rule is.
+    """
+    try:
+        found = rule_files(config.load(), file)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        judged = found.read()
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        raise click.exceptions.Exit(2) from error
+    for rule in judged:
+        click.echo(f"{write_rule(rule)}{found.remark(rule)}")
+
+
+rules.add_command(test_rules)
 
 
 @main.command()

@@ -23,6 +23,7 @@ from kato_panel.history import Reader, engines, schema
 from kato_panel.history.file import Owner, fill
 from kato_panel.history.rows import moment
 from kato_panel.history.writer import Tail, begin_epoch, write
+from kato_panel.history_frames import HistoryFrames
 from kato_panel.hub import MAX_KEPT_EVENTS
 from kato_panel.simulator.past import MINUTE, Past, Spell
 from kato_panel.simulator.past_load import measure
@@ -141,7 +142,7 @@ def make_week(until: float, *, seed: int = SEED, span: timedelta = timedelta(day
 
 def demo_history(
     until: datetime = UNTIL, *, seed: int = SEED, span: timedelta = timedelta(days=7)
-) -> Reader:
+) -> HistoryFrames:
     """
     Give the demo's week as a history in memory, to try things on.
 
@@ -156,11 +157,12 @@ def demo_history(
 
     Returns
     -------
-    kato_panel.history.Reader
-        Of a history that nobody writes any more.
+    HistoryFrames
+        As `kato_panel.open_history` gives it, of a history that nobody writes any more.
     """
     engine = engines.memory()
     with engine.begin() as connection:
         fill(connection, Owner("demo", is_demo=True))
         make_week(until.timestamp(), seed=seed, span=span).fill(connection)
-    return Reader(engine, lock=threading.Lock())
+    reader = Reader(engine, lock=threading.Lock())
+    return HistoryFrames(lambda: reader)

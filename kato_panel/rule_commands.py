@@ -23,12 +23,7 @@ TITLES: Final = ("rule", "subject", "pending", "fired", "resolved", "value", "la
 RIGHT: Final = {"value", "lasted"}
 
 
-@click.group()
-def rules() -> None:
-    """Try rules of alerts before they are used."""
-
-
-@rules.command("test")
+@click.command("test")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--since", default="7d", show_default=True, help="How far back.")
 @click.option("--history", help="A history's path or address; without it, that of the settings.")

@@ -74,6 +74,20 @@ def test_frame_has_the_alerts_that_one_works_out_by_hand(kept):
     assert frame["message"].iloc[0] == "cpu: 95"
 
 
+def test_figures_that_are_sampled_at_other_times_leave_no_holes(tmp_path):
+    """The live service keeps each in a step of its own, from when it was known first."""
+    history = open_history(tmp_path / "h.db")
+    for step in range(20):
+        history.record(Figure(at(15 * step), "container_cpu_percent", "kato", 95.0))
+        history.record(Figure(at(15 * step + 4), "container_cpu_percent", "redis", 95.0))
+        history.record(Figure(at(15 * step + 9), "disk_percent", "", 0.0))
+    assert history.flush()
+    history.close()
+    frame = kato_panel.backtest(tmp_path / "h.db", RULES, since=at(-1), until=at(600))
+    fired = [(time - NOON).total_seconds() for time in frame.index]
+    assert [*zip(frame["subject"], fired, strict=True)] == [("kato", 30), ("redis", 34)]
+
+
 def test_types_are_the_same_without_alerts(demo, kept):
     """Documented, and UTC."""
     full = kato_panel.backtest(demo, demo_rules())
@@ -92,7 +106,7 @@ def test_types_are_the_same_without_alerts(demo, kept):
 def test_alerts_are_those_the_history_has_of_the_same_rules(demo):
     """The episodes of the demo's week, from its figures as they were written."""
     frame = kato_panel.backtest(demo, demo_rules())
-    recorded = [entry.alert for entry in demo.alerts(limit=500).rows[::-1]]
+    recorded = [entry.alert for entry in demo.reader.alerts(limit=500).rows[::-1]]
     assert sorted(zip(frame.index, frame["rule"].astype(str), frame["value"], strict=True)) == (
         sorted((one.fired_at.wall, one.rule.name, one.value) for one in recorded)
     )
@@ -157,7 +171,7 @@ def test_what_nobody_wrote_is_passed_over(kept):
             "UPDATE minutes SET last = 'z' WHERE start = (SELECT min(start) FROM minutes)"
         )
     with open_reader(kept) as reader:
-        looks = reader.looks(["container_cpu_percent"], at(-60), at(3600))
-        assert len(looks.times) == 39
-        assert np.isnan(looks.series["container_cpu_percent", "kato"][0])
+        (looks,) = reader.looks(["container_cpu_percent"], at(-60), at(3600))
+        assert len(looks.times) == 38
+        assert not np.isnan(looks.series["container_cpu_percent", "kato"]).any()
         assert len(reader.minute_looks(at(-60), at(3600)).times) == 9

@@ -31,7 +31,7 @@ def week():
 
 @pytest.fixture(scope="module")
 def written():
-    return demo_history(UNTIL, span=HOURS)
+    return demo_history(UNTIL, span=HOURS).reader
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_figures_are_those_that_the_history_would_have_written(week, written, tm
 
 
 def rows(reader, columns, table):
-    with reader._reading() as connection:
+    with reader.reading() as connection:
         found = connection.exec_driver_sql(f"SELECT {columns} FROM {table}")
         return [tuple(row) for row in found]
 

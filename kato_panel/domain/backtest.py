@@ -17,8 +17,8 @@ from kato_panel.domain.events import Moment
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.rules import Alert, Judge, Measured, Rule, Stage
 
-HOLE_INTERVALS: Final = 3
-"""Looks further apart than so many usual intervals have a time between them that is not known."""
+HOLE_INTERVALS: Final = 1.5
+"""Looks further apart than so many usual intervals have a missed one between them."""
 MICROS: Final = 1_000_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

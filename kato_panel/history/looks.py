@@ -20,7 +20,9 @@ FROM_MINUTES: Final = (
 )
 
 
-def figure_looks(connection: Connection, metrics: Iterable[str], since: int, until: int) -> Looks:
+def figure_looks(
+    connection: Connection, metrics: Iterable[str], since: int, until: int
+) -> list[Looks]:
     """
     Read the figures of some metrics.
 
@@ -35,28 +37,29 @@ def figure_looks(connection: Connection, metrics: Iterable[str], since: int, unt
 
     Returns
     -------
-    Looks
-        At the times of all figures, whatever metric they are of: a metric that has none at one of
-        them was not known then.
+    list of Looks
+        One for each metric and subject that has any: each is sampled in a step of its own.
     """
     figures = schema.figures.c
-    is_within = (figures.at >= since, figures.at < until)
-    found = connection.execute(select(figures.at).where(*is_within).distinct())
-    times = np.array(sorted(at for (at,) in found if _is_time(at)), np.int64)
     asked = select(figures.metric, figures.subject).where(figures.metric.in_([*metrics]))
-    series: dict[tuple[str, str], Any] = {}
+    found = []
     for metric, subject in connection.execute(asked.distinct()).all():
         chosen = select(figures.at, figures.value).where(
-            *is_within, figures.metric == metric, figures.subject == subject
+            figures.metric == metric,
+            figures.subject == subject,
+            figures.at >= since,
+            figures.at < until,
+            # What a flipped bit left in place of a number is passed over.
+            func.typeof(figures.at) == "integer",
+            func.typeof(figures.value) == "real",
         )
-        # What a flipped bit left in place of a number is passed over.
-        sound = (func.typeof(figures.at) == "integer", func.typeof(figures.value) == "real")
-        rows = connection.execute(chosen.where(*sound).order_by(figures.at, figures.id)).all()
-        if rows:
-            ats, found_values = zip(*rows, strict=True)
-            series[metric, subject] = np.full(len(times), np.nan)
-            series[metric, subject][np.searchsorted(times, ats)] = found_values
-    return Looks(times, series)
+        rows = connection.execute(chosen.order_by(figures.at, figures.id)).all()
+        newest = dict(map(tuple, rows))
+        if newest:
+            times = np.fromiter(newest, np.int64, len(newest))
+            values = np.fromiter(newest.values(), np.float64, len(newest))
+            found.append(Looks(times, {(metric, subject): values}))
+    return found
 
 
 def minute_looks(connection: Connection, since: int, until: int) -> Looks:
