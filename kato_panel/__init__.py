@@ -4,7 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from kato_panel.backtesting import backtest
     from kato_panel.churning import churn
+    from kato_panel.demo_week import demo_history
     from kato_panel.frame_files import read_frame, write_frame
     from kato_panel.history_frames import open_history
     from kato_panel.monitor import Monitor
@@ -20,8 +22,10 @@ if TYPE_CHECKING:
     )
     from kato_panel.views.containers import ContainerCards, ContainerTable
     from kato_panel.views.live import (
+        AlertPanel,
         EventFeed,
         LiveView,
+        RuleTable,
         SessionChart,
         SessionCount,
         SessionRates,
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AlertPanel",
     "ChurnView",
     "CohortTable",
     "ContainerCards",
@@ -42,13 +47,16 @@ __all__ = [
     "Monitor",
     "RateChart",
     "ReasonChart",
+    "RuleTable",
     "SessionChart",
     "SessionCount",
     "SessionRates",
     "SourceList",
     "SurvivalChart",
     "UpstreamCard",
+    "backtest",
     "churn",
+    "demo_history",
     "open_history",
     "read_frame",
     "write_frame",
@@ -67,7 +75,9 @@ _HOMES: Final = {
     "ContainerCards": "kato_panel.views.containers",
     "ContainerTable": "kato_panel.views.containers",
     "Monitor": "kato_panel.monitor",
+    "backtest": "kato_panel.backtesting",
     "churn": "kato_panel.churning",
+    "demo_history": "kato_panel.demo_week",
     "open_history": "kato_panel.history_frames",
     "read_frame": "kato_panel.frame_files",
     "write_frame": "kato_panel.frame_files",

@@ -161,92 +161,6 @@ class RecordedEvents(BaseModel):
     demo: bool = Field(description="Whether they are the demo's.")
 
 
-class ContainerMemory(BaseModel):
-    """Used, without page cache, as ``docker stats`` shows it."""
-
-    usage_bytes: int | None
-    limit_bytes: int | None
-    usage_mb: float | None = Field(description="In 2^20 bytes, as every `_mb` here.")
-    limit_mb: float | None
-    usage_percent: float | None = Field(description="Of the limit.")
-    of: Of | None = Field(None, description="Whose limit that is.")
-
-
-class ContainerNetwork(BaseModel):
-    """Over all its networks, since it was started; null on the host's."""
-
-    rx_bytes: int | None
-    tx_bytes: int | None
-    rx_mb: float | None
-    tx_mb: float | None
-    rx_bytes_per_second: float | None = None
-    tx_bytes_per_second: float | None = None
-
-
-class ContainerBlocks(BaseModel):
-    """From and to block devices, since it was started."""
-
-    read_bytes: int | None
-    write_bytes: int | None
-    read_mb: float | None
-    write_mb: float | None
-    read_bytes_per_second: float | None = None
-    write_bytes_per_second: float | None = None
-
-
-class Container(BaseModel):
-    """One watched container; null where it is not known."""
-
-    name: str
-    container_id: str = ""
-    image: str | None = None
-    status: ContainerState = Field(description="The engine's word, or gone, or unknown.")
-    health: ContainerHealth | None = None
-    cpu: float | None = Field(description="Percent of one processor; 200 are two of them.")
-    cpu_share_percent: float | None = Field(None, description="Of `cpus`.")
-    cpus: float | None = Field(None, description="Processors that it may use.")
-    cpu_of: Of | None = Field(None, description="Whether that is its limit, or all of the host.")
-    memory: ContainerMemory
-    network: ContainerNetwork
-    block_io: ContainerBlocks
-    restarts: int | None = Field(None, description="By the engine's own policy.")
-    recent_restarts: int = Field(0, description="Seen in the last 10 minutes, whoever asked.")
-    oom_kills: int | None = Field(None, description="Told since this service started.")
-    was_oom_killed: bool | None = Field(None, description="Whether that ended its newest run.")
-    exit_code: int | None = None
-    started_at: Time | None = None
-    finished_at: Time | None = None
-    gone_since: Time | None = None
-    trouble: str = Field("", description="Why something is not known.")
-    timestamp: Time = Field(description="Of the newest look that saw it.")
-    age_seconds: float = Field(0.0, description="Since then.")
-
-
-class ContainerSums(BaseModel):
-    """The running containers together; null where one of them is not known."""
-
-    total_cpu_percent: float | None
-    total_memory_mb: float | None
-    total_memory_limit_mb: float | None
-    total_memory_percent: float | None
-    container_count: int | None
-    timestamp: Time | None
-
-
-class Containers(BaseModel):
-    """
-    The answer of ``GET /api/v1/containers``, and a part of a ``realtime_update``.
-
-    Before the first good look there are none, and `container_count` is null.
-    """
-
-    containers: list[Container]
-    aggregated: ContainerSums
-    age_seconds: float | None = Field(None, description="Age of the newest good look.")
-    stale: bool = Field(False, description="Whether that is older than three intervals.")
-    reason: str = Field("", description="Why they cannot be looked at, or a remark.")
-
-
 class AlertRow(BaseModel):
     """One time that a rule fired for a subject."""
 
@@ -339,6 +253,92 @@ class Ordered(BaseModel):
     """The answer to an order that was carried out."""
 
     status: Literal["ok"] = "ok"
+
+
+class ContainerMemory(BaseModel):
+    """Used, without page cache, as ``docker stats`` shows it."""
+
+    usage_bytes: int | None
+    limit_bytes: int | None
+    usage_mb: float | None = Field(description="In 2^20 bytes, as every `_mb` here.")
+    limit_mb: float | None
+    usage_percent: float | None = Field(description="Of the limit.")
+    of: Of | None = Field(None, description="Whose limit that is.")
+
+
+class ContainerNetwork(BaseModel):
+    """Over all its networks, since it was started; null on the host's."""
+
+    rx_bytes: int | None
+    tx_bytes: int | None
+    rx_mb: float | None
+    tx_mb: float | None
+    rx_bytes_per_second: float | None = None
+    tx_bytes_per_second: float | None = None
+
+
+class ContainerBlocks(BaseModel):
+    """From and to block devices, since it was started."""
+
+    read_bytes: int | None
+    write_bytes: int | None
+    read_mb: float | None
+    write_mb: float | None
+    read_bytes_per_second: float | None = None
+    write_bytes_per_second: float | None = None
+
+
+class Container(BaseModel):
+    """One watched container; null where it is not known."""
+
+    name: str
+    container_id: str = ""
+    image: str | None = None
+    status: ContainerState = Field(description="The engine's word, or gone, or unknown.")
+    health: ContainerHealth | None = None
+    cpu: float | None = Field(description="Percent of one processor; 200 are two of them.")
+    cpu_share_percent: float | None = Field(None, description="Of `cpus`.")
+    cpus: float | None = Field(None, description="Processors that it may use.")
+    cpu_of: Of | None = Field(None, description="Whether that is its limit, or all of the host.")
+    memory: ContainerMemory
+    network: ContainerNetwork
+    block_io: ContainerBlocks
+    restarts: int | None = Field(None, description="By the engine's own policy.")
+    recent_restarts: int = Field(0, description="Seen in the last 10 minutes, whoever asked.")
+    oom_kills: int | None = Field(None, description="Told since this service started.")
+    was_oom_killed: bool | None = Field(None, description="Whether that ended its newest run.")
+    exit_code: int | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    gone_since: Time | None = None
+    trouble: str = Field("", description="Why something is not known.")
+    timestamp: Time = Field(description="Of the newest look that saw it.")
+    age_seconds: float = Field(0.0, description="Since then.")
+
+
+class ContainerSums(BaseModel):
+    """The running containers together; null where one of them is not known."""
+
+    total_cpu_percent: float | None
+    total_memory_mb: float | None
+    total_memory_limit_mb: float | None
+    total_memory_percent: float | None
+    container_count: int | None
+    timestamp: Time | None
+
+
+class Containers(BaseModel):
+    """
+    The answer of ``GET /api/v1/containers``, and a part of a ``realtime_update``.
+
+    Before the first good look there are none, and `container_count` is null.
+    """
+
+    containers: list[Container]
+    aggregated: ContainerSums
+    age_seconds: float | None = Field(None, description="Age of the newest good look.")
+    stale: bool = Field(False, description="Whether that is older than three intervals.")
+    reason: str = Field("", description="Why they cannot be looked at, or a remark.")
 
 
 class UpstreamFigure(BaseModel):

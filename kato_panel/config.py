@@ -355,15 +355,15 @@ class Settings(BaseSettings):
         return Wanted(KATO_CONTAINERS) if wanted == Wanted() else wanted
 
     @property
-    def expects_engine(self) -> bool:
-        """Whether somebody said which containers are watched; ``DOCKER_HOST`` says so too."""
-        return any((self.containers, self.container_label, self.compose_project))
-
-    @property
     def targets(self) -> tuple[Target, ...]:
         """Who is told of alerts."""
         urls = self.webhook_urls
         return () if urls is None else read_targets(urls.get_secret_value())
+
+    @property
+    def expects_engine(self) -> bool:
+        """Whether somebody said which containers are watched; ``DOCKER_HOST`` says so too."""
+        return any((self.containers, self.container_label, self.compose_project))
 
     @property
     def follows_stream(self) -> bool:

@@ -199,108 +199,6 @@ def recorded_events(
     return RecordedEvents(events=list(events), next=following, demo=is_demo)
 
 
-MEBIBYTE: Final = 1 << 20
-
-
-def containers(
-    seen: ContainersSeen | None,
-    now: Moment,
-    *,
-    stale_after_seconds: float,
-    state: SourceState | None = None,
-) -> Containers:
-    """
-    Say how the containers are.
-
-    Parameters
-    ----------
-    seen
-        The newest good look; ``None`` before there is one.
-    now
-        When it is asked for: ages are counted up to then.
-    stale_after_seconds
-        From which age on it is stale.
-    state
-        How their source is; ``None`` where nobody knows.
-    """
-    if seen is None:
-        nothing = ContainerSums(
-            total_cpu_percent=None,
-            total_memory_mb=None,
-            total_memory_limit_mb=None,
-            total_memory_percent=None,
-            container_count=None,
-            timestamp=None,
-        )
-        reason = "" if state is None else state.reason
-        return Containers(containers=[], aggregated=nothing, reason=reason)
-    totals = seen.totals
-    age_seconds = max(0.0, now.tick - seen.at.tick)
-    return Containers(
-        containers=[_container(one, now) for one in seen.containers],
-        aggregated=ContainerSums(
-            total_cpu_percent=_rounded(totals.cpu_percent),
-            total_memory_mb=_mebibytes(totals.memory_bytes),
-            total_memory_limit_mb=_mebibytes(totals.memory_limit_bytes),
-            total_memory_percent=_rounded(totals.memory_percent),
-            container_count=totals.count,
-            timestamp=iso(seen.at.wall),
-        ),
-        age_seconds=round(age_seconds, 3),
-        stale=age_seconds > stale_after_seconds,
-        reason=seen.remark if state is None else state.reason,
-    )
-
-
-def _container(one: ContainerFigures, now: Moment) -> Container:
-    return Container(
-        name=one.name,
-        container_id=one.container_id,
-        image=one.image,
-        status=one.state,
-        health=one.health,
-        cpu=_rounded(one.cpu_percent),
-        cpu_share_percent=_rounded(one.cpu_share_percent),
-        cpus=one.cpus,
-        cpu_of=one.cpu_of,
-        memory=ContainerMemory(
-            usage_bytes=one.memory_bytes,
-            limit_bytes=one.memory_limit_bytes,
-            usage_mb=_mebibytes(one.memory_bytes),
-            limit_mb=_mebibytes(one.memory_limit_bytes),
-            usage_percent=_rounded(one.memory_percent),
-            of=one.memory_of,
-        ),
-        network=ContainerNetwork(
-            rx_bytes=one.rx_bytes,
-            tx_bytes=one.tx_bytes,
-            rx_mb=_mebibytes(one.rx_bytes),
-            tx_mb=_mebibytes(one.tx_bytes),
-            rx_bytes_per_second=_rounded(one.rx_rate),
-            tx_bytes_per_second=_rounded(one.tx_rate),
-        ),
-        block_io=ContainerBlocks(
-            read_bytes=one.read_bytes,
-            write_bytes=one.written_bytes,
-            read_mb=_mebibytes(one.read_bytes),
-            write_mb=_mebibytes(one.written_bytes),
-            read_bytes_per_second=_rounded(one.read_rate),
-            write_bytes_per_second=_rounded(one.written_rate),
-        ),
-        restarts=one.restarts,
-        recent_restarts=one.recent_restarts,
-        oom_kills=one.oom_kills,
-        was_oom_killed=one.was_oom_killed,
-        exit_code=one.exit_code,
-        started_at=_iso(one.started),
-        finished_at=_iso(one.finished),
-        gone_since=None if one.gone_since is None else iso(one.gone_since.wall),
-        trouble=one.trouble,
-        timestamp=iso(one.at.wall),
-        age_seconds=round(max(0.0, now.tick - one.at.tick), 3),
-    )
-
-
 def system_alert(turned: Turned) -> dict[str, Any]:
     """Say that an alert began or is over: one of the list of a ``system_alert``."""
     alert, rule = turned.alert, turned.alert.rule
@@ -406,6 +304,108 @@ def alerts(
         ],
         problems=[sayable(problem) for problem in board.problems],
         demo=is_demo,
+    )
+
+
+MEBIBYTE: Final = 1 << 20
+
+
+def containers(
+    seen: ContainersSeen | None,
+    now: Moment,
+    *,
+    stale_after_seconds: float,
+    state: SourceState | None = None,
+) -> Containers:
+    """
+    Say how the containers are.
+
+    Parameters
+    ----------
+    seen
+        The newest good look; ``None`` before there is one.
+    now
+        When it is asked for: ages are counted up to then.
+    stale_after_seconds
+        From which age on it is stale.
+    state
+        How their source is; ``None`` where nobody knows.
+    """
+    if seen is None:
+        nothing = ContainerSums(
+            total_cpu_percent=None,
+            total_memory_mb=None,
+            total_memory_limit_mb=None,
+            total_memory_percent=None,
+            container_count=None,
+            timestamp=None,
+        )
+        reason = "" if state is None else state.reason
+        return Containers(containers=[], aggregated=nothing, reason=reason)
+    totals = seen.totals
+    age_seconds = max(0.0, now.tick - seen.at.tick)
+    return Containers(
+        containers=[_container(one, now) for one in seen.containers],
+        aggregated=ContainerSums(
+            total_cpu_percent=_rounded(totals.cpu_percent),
+            total_memory_mb=_mebibytes(totals.memory_bytes),
+            total_memory_limit_mb=_mebibytes(totals.memory_limit_bytes),
+            total_memory_percent=_rounded(totals.memory_percent),
+            container_count=totals.count,
+            timestamp=iso(seen.at.wall),
+        ),
+        age_seconds=round(age_seconds, 3),
+        stale=age_seconds > stale_after_seconds,
+        reason=seen.remark if state is None else state.reason,
+    )
+
+
+def _container(one: ContainerFigures, now: Moment) -> Container:
+    return Container(
+        name=one.name,
+        container_id=one.container_id,
+        image=one.image,
+        status=one.state,
+        health=one.health,
+        cpu=_rounded(one.cpu_percent),
+        cpu_share_percent=_rounded(one.cpu_share_percent),
+        cpus=one.cpus,
+        cpu_of=one.cpu_of,
+        memory=ContainerMemory(
+            usage_bytes=one.memory_bytes,
+            limit_bytes=one.memory_limit_bytes,
+            usage_mb=_mebibytes(one.memory_bytes),
+            limit_mb=_mebibytes(one.memory_limit_bytes),
+            usage_percent=_rounded(one.memory_percent),
+            of=one.memory_of,
+        ),
+        network=ContainerNetwork(
+            rx_bytes=one.rx_bytes,
+            tx_bytes=one.tx_bytes,
+            rx_mb=_mebibytes(one.rx_bytes),
+            tx_mb=_mebibytes(one.tx_bytes),
+            rx_bytes_per_second=_rounded(one.rx_rate),
+            tx_bytes_per_second=_rounded(one.tx_rate),
+        ),
+        block_io=ContainerBlocks(
+            read_bytes=one.read_bytes,
+            write_bytes=one.written_bytes,
+            read_mb=_mebibytes(one.read_bytes),
+            write_mb=_mebibytes(one.written_bytes),
+            read_bytes_per_second=_rounded(one.read_rate),
+            write_bytes_per_second=_rounded(one.written_rate),
+        ),
+        restarts=one.restarts,
+        recent_restarts=one.recent_restarts,
+        oom_kills=one.oom_kills,
+        was_oom_killed=one.was_oom_killed,
+        exit_code=one.exit_code,
+        started_at=_iso(one.started),
+        finished_at=_iso(one.finished),
+        gone_since=None if one.gone_since is None else iso(one.gone_since.wall),
+        trouble=one.trouble,
+        timestamp=iso(one.at.wall),
+        age_seconds=round(max(0.0, now.tick - one.at.tick), 3),
     )
 
 

@@ -67,9 +67,9 @@ class Oversight:
         self._usual_of = usual
         self._usual: tuple[float | None, int] = (None, 0)
         self._containers: ContainersSeen | None = None
+        self._stale_after_seconds = STALE_AFTER_INTERVALS * container_interval_seconds
         self._trends = Trends()
         self._drawn: tuple[Trend, ...] = ()
-        self._stale_after_seconds = STALE_AFTER_INTERVALS * container_interval_seconds
         self._kept = FiguresKept()
         self._median_of = median_lifetime_seconds
 
@@ -96,7 +96,7 @@ class Oversight:
             return Surroundings(self._containers, trends=self._drawn, figures=figures)
         measured = [*self._measure(snapshot), Measured("loop_lag_seconds", lag_seconds)]
         alerts = self._alarms.look(measured, snapshot.made_at)
-        return Surroundings(self._containers, alerts, trends=self._drawn, figures=figures)
+        return Surroundings(self._containers, alerts=alerts, trends=self._drawn, figures=figures)
 
     def _measure(self, snapshot: SessionSnapshot) -> Iterator[Measured]:
         """Give all that rules are held against, each part from where it is known."""

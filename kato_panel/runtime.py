@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from kato_panel import recording
@@ -37,6 +38,7 @@ from kato_panel.sources.stream import StreamSource
 from kato_panel.watcher import Watcher, now
 
 if TYPE_CHECKING:
+    from kato_panel.demo_week import DemoWeek  # which needs NumPy
     from kato_panel.history_frames import HistoryFrames
 
 logger = logging.getLogger(__name__)
@@ -54,6 +56,9 @@ class Runtime:
     ----------
     settings
         What to watch, and how.
+    make_week
+        Makes the demo's week before its start, given its end in epoch seconds; without it the
+        demo has nothing behind it.
 
     Attributes
     ----------
@@ -75,8 +80,12 @@ class Runtime:
         If a rule is wrong, or the file of them cannot be read: names each mistake with its line.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, make_week: "Callable[[float], DemoWeek] | None" = None
+    ) -> None:
         self.settings = settings
+        self._make_week = make_week
+        self._week: DemoWeek | None = None
         self.hub = Hub()
         self.upstream = ""
         self.has_routes = False
@@ -108,13 +117,7 @@ class Runtime:
         settings = self.settings
         url = settings.kato_api_url
         if url is None:
-            self._simulator = EmbeddedSimulator(
-                seed=DEMO_SEED,
-                initial=DEMO_SESSIONS,
-                rate=DEMO_RATE,
-                engine_port=0 if settings.container_stats else None,
-            )
-            url = self._simulator.start()
+            url = self._start_simulator()
         self.upstream, login = split_login(url)
         sources: list[Source] = [
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
@@ -191,6 +194,18 @@ class Runtime:
         self._open_desk(has_records=ledger is not None or recalled.keys_seen_at is not None)
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
 
+    def _start_simulator(self) -> str:
+        if self._make_week is not None:
+            self._week = self._make_week(now().wall.timestamp())
+        self._simulator = EmbeddedSimulator(
+            seed=DEMO_SEED,
+            initial=DEMO_SESSIONS,
+            rate=DEMO_RATE,
+            engine_port=0 if self.settings.container_stats else None,
+            story=None if self._week is None else self._week.past,
+        )
+        return self._simulator.start()
+
     def _open_history(self) -> Recalled:
         """Open the history, if one is kept; return what an earlier run left in it."""
         settings = self.settings
@@ -209,14 +224,17 @@ class Runtime:
         )
         if settings.is_demo and self.history.status.trouble is not None:
             return Recalled()  # another demo's past
+        if self._week is not None:
+            self.history.fill(self._week.fill)
         return recall(self.history.reader, now().wall)
 
     def _docker(self) -> DockerSource:
+        # The demo has its own; an engine of this machine is none of its business.
+        simulator = self._simulator
         return DockerSource(
             self.settings.wanted_containers,
             now,
-            # The demo has its own; an engine of this machine is none of its business.
-            os.environ if self._simulator is None else {"DOCKER_HOST": self._simulator.engine_host},
+            os.environ if simulator is None else {"DOCKER_HOST": simulator.engine_host},
             interval_seconds=self.settings.container_interval_seconds,
             is_expected=self.settings.expects_engine,
         )

@@ -25,17 +25,22 @@ def safe(text: object, limit: int = 200) -> str:
     str
         Bounded, without control characters and bidirectional overrides, and escaped.
     """
-    return html.escape(plain(text, limit))
+    return html.escape(legible(text, limit))
 
 
-def plain(text: object, limit: int = 200) -> str:
+def legible(text: object, limit: int = 200) -> str:
     """
-    Make a text of unknown origin safe to look at, where no markup is read: on a canvas.
+    Make a text of unknown origin safe to look at, where it is not taken for markup.
 
     Parameters
     ----------
     text, limit
-        As in `safe`.
+        See `safe`.
+
+    Returns
+    -------
+    str
+        Bounded, without control characters and bidirectional overrides.
     """
     words = str(text)
     cut = words if len(words) <= limit else f"{words[: limit - 1]}…"

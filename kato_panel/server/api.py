@@ -117,8 +117,6 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
     endpoint: list[Route] = []
     if feed is not None:
         endpoint.append((r"/ws", Endpoint, {**given, "feed": feed}))
-    if runtime.settings.container_stats:
-        endpoint.append((r"/api/v1/containers", ContainersRequest, given))
     desk = Desk()
     alert_routes: list[Route] = []
     if runtime.settings.system_alerts:
@@ -127,6 +125,8 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
             (r"/api/v1/alerts/acknowledge", AcknowledgeRequest, given),
             (r"/api/v1/alerts/silences", SilenceRequest, given),
         ]
+    if runtime.settings.container_stats:
+        endpoint.append((r"/api/v1/containers", ContainersRequest, given))
     listed: list[Route] = [
         *endpoint,
         (r"/healthz", HealthRequest, given),

@@ -118,8 +118,8 @@ class Feed:
             "feature_flags": {
                 "websocket_enabled": True,
                 "websocket_session_events": self._settings.session_events,
-                "websocket_container_stats": self._settings.container_stats,
                 "websocket_system_alerts": self._settings.system_alerts,
+                "websocket_container_stats": self._settings.container_stats,
                 "websocket_selective_subscriptions": self._settings.selective_subscriptions,
             },
         }

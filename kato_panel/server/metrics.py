@@ -120,9 +120,9 @@ class Exposition:
         yield from self._tell_churn(snapshot)
         yield from self._tell_work()
         yield from self._tell_clients()
+        yield from self._tell_alerts()
         if self._runtime.settings.container_stats:
             yield from self._tell_containers()
-        yield from self._tell_alerts()
 
     def _tell_counts(self, snapshot: SessionSnapshot | None) -> Iterator[Metric]:
         # What is stale was true once: a gap in the graph, as in our own chart.
@@ -207,6 +207,19 @@ class Exposition:
             dropped.add_metric([], feed.dropped)
         yield dropped
 
+    def _tell_alerts(self) -> Iterator[Metric]:
+        """Tell how many subjects each rule has in each state; rules are what their users wrote."""
+        family = _gauge(
+            "alerts", "Subjects of a rule that are in a state.", labels=("name", "state")
+        )
+        surroundings = self._runtime.hub.surroundings
+        board = None if surroundings is None else surroundings.alerts
+        counts = Counter() if board is None else Counter(map(_state, board.states))
+        for rule in () if board is None else board.rules:
+            for stage in Stage:
+                family.add_metric([rule.name, stage.value], counts[rule.name, stage])
+        yield family
+
     def _tell_containers(self) -> Iterator[Metric]:
         told = tell_containers(self._runtime)
         # Those that are there come before those that vanished, of whom one may share their name.
@@ -222,19 +235,6 @@ class Exposition:
                 if value is not None:
                     family.add_metric([one.name], value)
             yield family
-
-    def _tell_alerts(self) -> Iterator[Metric]:
-        """Tell how many subjects each rule has in each state; rules are what their users wrote."""
-        family = _gauge(
-            "alerts", "Subjects of a rule that are in a state.", labels=("name", "state")
-        )
-        surroundings = self._runtime.hub.surroundings
-        board = None if surroundings is None else surroundings.alerts
-        counts = Counter() if board is None else Counter(map(_state, board.states))
-        for rule in () if board is None else board.rules:
-            for stage in Stage:
-                family.add_metric([rule.name, stage.value], counts[rule.name, stage])
-        yield family
 
 
 def _running(one: Container) -> float | None:

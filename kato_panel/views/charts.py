@@ -16,15 +16,17 @@ from bokeh.models import (
     Range1d,
 )
 
+from kato_panel.domain.recorded import AlertEntry
 from kato_panel.domain.series import MAX_POINTS, SPAN_SECONDS, Range, Series, Slice
-from kato_panel.models import SessionSeries
+from kato_panel.models import AlertLog, SessionSeries
+from kato_panel.views import spans
 from kato_panel.views.drawing import (
     TOOLTIP_FRAME,
     bare_figure,
+    find_zone,
     nice_step,
     paint_figure,
     to_ms,
-    zone_of,
 )
 from kato_panel.views.theme import DARK, LIGHT
 
@@ -40,13 +42,14 @@ TOP_SHARE: Final = 20
 """Of the highest bar: beyond the chart's edges."""
 SLICE_COLUMNS: Final = (
     *("time", "made", "gone", "made_base", "gone_base", "top", "bottom"),
-    *("span", "count", "created", "ended"),
+    *("span", "count", "created", "ended", "alerts"),
 )
 TOOLTIP: Final = f"""{TOOLTIP_FRAME}
   <div style="color:%(dim)s">@span</div>
   <div><b style="font-weight:650">@count</b> <span style="color:%(dim)s">active</span></div>
   <div><span style="color:%(made)s">+ @created created</span> &nbsp;
     <span style="color:%(gone)s">&minus; @ended ended</span></div>
+  <div style="width:0; min-width:100%%; color:%(bad)s; white-space:normal">@alerts</div>
 </div>"""
 
 
@@ -58,6 +61,8 @@ class SessionPlot(pn.viewable.Viewer):
     ----------
     models
         What is shown; the chart follows `SessionSeries.series`.
+    alerts
+        What stands behind it, where that is told.
     """
 
     range: Any = param.Selector(
@@ -67,42 +72,61 @@ class SessionPlot(pn.viewable.Viewer):
     )
     dark = param.Boolean(default=False, doc="Whether it is drawn for a dark page.")
     zone = param.String(default="UTC", doc="IANA name of the time zone of the axis.")
+    marked = param.String(default="", doc="Id of the alert that is pointed out.")
 
-    def __init__(self, models: SessionSeries, **values: Any) -> None:
+    def __init__(
+        self, models: SessionSeries, alerts: AlertLog | None = None, **values: Any
+    ) -> None:
         super().__init__(**values)
         self._models = models
+        self._alerts = alerts or AlertLog()
+        self._drawn_alerts: tuple[AlertEntry, ...] = ()
+        self._spans = ColumnDataSource({name: [] for name in spans.COLUMNS})
         self._line = ColumnDataSource({"time": [], "active": []})
         self._slices = ColumnDataSource({name: [] for name in SLICE_COLUMNS})
         self._drawn_until = 0.0
         self._patience = 1 + random.random() / 2  # noqa: S311 - a spread, no secret
         self._figure = self._build()
         self._pane = pn.pane.Bokeh(self._figure, sizing_mode="stretch_both")
-        self._watcher: Any = None
-        self.param.watch(self._refresh, ["range", "zone"])
+        self._watchers: list[tuple[Any, Any]] = []
+        self.param.watch(self._refresh, ["range", "zone", "marked"])
         self.param.watch(self._paint, "dark")
         self._paint()
-        self._refresh()
 
     def __panel__(self) -> Any:
         return self._pane
 
     def follow(self) -> None:
         """Draw what is known, and then whatever comes. Following twice is allowed."""
-        if self._watcher is None:
-            self._watcher = self._models.param.watch(self._advance, "series")
+        if not self._watchers:
+            models, alerts = self._models.param, self._alerts.param
+            self._watchers = [
+                (models, models.watch(self._advance, "series")),
+                (alerts, alerts.watch(self._take_alerts, "board")),
+            ]
             self._refresh()
 
     def close(self) -> None:
         """Stop following the models. Closing twice is allowed."""
-        if self._watcher is not None:
-            self._models.param.unwatch(self._watcher)
-            self._watcher = None
+        for followed, watcher in self._watchers:
+            followed.unwatch(watcher)
+        self._watchers = []
 
     def _build(self) -> Any:
         """Build the figure once; afterwards only data, ranges and colours change."""
         plot = bare_figure(x_axis_type="datetime")
         plot.extra_y_ranges = {"sums": Range1d(-1, 1)}
-        # Behind the rest: what the mouse points at, whole slices from top to bottom.
+        # Behind the rest: alerts, from top to bottom.
+        plot.vstrip(
+            x0="left",
+            x1="right",
+            source=self._spans,
+            fill_color="colour",
+            fill_alpha="fill",
+            line_color="colour",
+            line_alpha="edge",
+        )
+        # Then what the mouse points at, whole slices from top to bottom.
         self._pointed = plot.vbar(
             x="time",
             top="top",
@@ -150,6 +174,15 @@ class SessionPlot(pn.viewable.Viewer):
         self._pointed.hover_glyph.fill_color = colours["dim"]
         self._hover.tooltips = TOOLTIP % colours
         paint_figure(plot, colours)
+        self._refresh()  # the alerts carry their colours
+
+    def _take_alerts(self, _: Any) -> None:
+        if self._told_alerts() != self._drawn_alerts:
+            self._refresh()
+
+    def _told_alerts(self) -> tuple[AlertEntry, ...]:
+        board = self._alerts.board
+        return () if board is None else board.recent
 
     def _advance(self, _: Any) -> None:
         """
@@ -174,11 +207,14 @@ class SessionPlot(pn.viewable.Viewer):
 
     def _draw(self, series: Series) -> None:
         self._drawn_until = series.until
-        zone = zone_of(self.zone)
+        zone = find_zone(self.zone)
         offset = datetime.fromtimestamp(series.until, UTC).astimezone(zone).utcoffset()
         shift = offset.total_seconds() if offset else 0.0
         width = series.bucket_seconds
         plot = self._figure
+        self._drawn_alerts = self._told_alerts()
+        # Soon after the start, what is known fills the chart.
+        began = max(series.since, min(series.times[0], series.until - SHORTEST_SECONDS))
         with pn.io.hold():
             self._line.data = {
                 "time": to_ms(np.array(series.times) + shift),
@@ -189,11 +225,17 @@ class SessionPlot(pn.viewable.Viewer):
                 glyph.width = to_ms(width)
             for bars in self._bars.values():
                 bars.glyph.width = to_ms(0.76 * width)
-            # Soon after the start, what is known fills the chart.
-            began = max(series.since, min(series.times[0], series.until - SHORTEST_SECONDS))
+            self._spans.data = self._lay_out_alerts((began, series.until), shift)
             plot.x_range.start, plot.x_range.end = to_ms(began + shift), to_ms(series.until + shift)
             plot.xaxis.axis_label = f"time in {getattr(zone, 'key', 'UTC')}"
             self._scale(series)
+
+    def _lay_out_alerts(self, bounds: tuple[float, float], shift: float) -> dict[str, Any]:
+        colours = DARK if self.dark else LIGHT
+        columns: dict[str, Any] = spans.lay_out(self._drawn_alerts, bounds, colours, self.marked)
+        for edge in ("left", "right"):
+            columns[edge] = [to_ms(at + shift) for at in columns[edge]]
+        return columns
 
     def _lay_out(self, series: Series, zone: Any) -> dict[str, Any]:
         """Lay out the slices: where their bars begin and end, and what is said of them."""
@@ -214,6 +256,7 @@ class SessionPlot(pn.viewable.Viewer):
             "count": [_name_count(one) for one in slices],
             "created": [f"{one.created:,}" for one in slices],
             "ended": [f"{one.ended:,}" for one in slices],
+            "alerts": spans.name_alerts(self._drawn_alerts, [one.start for one in slices], width),
         }
 
     def _scale(self, series: Series) -> None:

@@ -24,7 +24,7 @@ from kato_panel.views.churn_charts import ChurnPlot, LifetimePlot, RatePlot, Sur
 from kato_panel.views.theme import GROUPS_DARK, GROUPS_LIGHT, join_modules, stylesheet
 
 MODULES: Final = (
-    *("words", "markup", "theme", "asking"),
+    *("words", "pictogram", "alert_markup", "markup", "theme", "asking"),
     *("churn_markup", "churn_heat", "churn_words", "churn"),
 )
 MAX_ROWS: Final = 500

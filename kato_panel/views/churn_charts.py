@@ -16,14 +16,14 @@ from bokeh.models import (
 )
 
 from kato_panel.churn_report import ALL, Report
-from kato_panel.domain.text import plain
+from kato_panel.domain.text import legible
 from kato_panel.views.drawing import (
     TOOLTIP_FRAME,
     bare_figure,
+    find_zone,
     nice_step,
     paint_figure,
     to_ms,
-    zone_of,
 )
 from kato_panel.views.theme import DARK, FONT, GROUPS_DARK, GROUPS_LIGHT, LIGHT
 
@@ -198,7 +198,7 @@ class SurvivalPlot(ChurnPlot):
         for place, height in zip(order, heights, strict=True):
             names["x"].append(min(parts[place].age_at(height), 0.86 * end))
             names["y"].append(height)
-            names["name"].append(plain(parts[place].name, LABEL_CHARACTERS))
+            names["name"].append(legible(parts[place].name, LABEL_CHARACTERS))
             names["colour"].append(colours[place])
         return names
 
@@ -235,7 +235,7 @@ class _Steps:
         return {
             "x": [*self._seconds[shown]],
             "y": [*self._shares[shown]],
-            "group": [plain("all sessions" if self.name == ALL else self.name, 60)] * len(shown),
+            "group": [legible("all sessions" if self.name == ALL else self.name, 60)] * len(shown),
             "share": [f"{100 * one:.3g} %" for one in rows["survival"]],
             "age": [write_span(one) for one in self._seconds[shown]],
             "band": [
@@ -285,7 +285,7 @@ class RatePlot(ChurnPlot):
         self._pointed.hover_glyph.fill_color = self.colours["dim"]
 
     def _draw(self, plot: Any, report: Report) -> None:
-        zone = zone_of(report.zone)
+        zone = find_zone(report.zone)
         rates = report.frames["rates"]
         edges = rates.index.append(rates.index[:0].insert(0, report.until))
         shown = edges.tz_convert(zone)

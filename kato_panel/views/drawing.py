@@ -50,7 +50,7 @@ def paint_figure(plot: Any, colours: dict[str, str]) -> None:
         axis.major_label_text_color = axis.axis_label_text_color = colours["faint"]
 
 
-def zone_of(name: str) -> Any:
+def find_zone(name: str) -> Any:
     """Return a time zone by its name; UTC if there is none of that name."""
     try:
         return ZoneInfo(name)

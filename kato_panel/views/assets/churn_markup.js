@@ -1,6 +1,7 @@
 /** The markup of churn: cards of one rhythm, each with its table and its file. */
 
-import { icon, make } from "./markup.js";
+import { make } from "./markup.js";
+import { icon } from "./pictogram.js";
 
 const TABLE_ICON = icon("M4 5h16v14H4zM4 10h16M4 15h16M10 5v14");
 const FILE_ICON = icon("M12 4v11M7 11l5 5 5-5M5 20h14");

@@ -7,7 +7,7 @@
  * `model.parts` which cards are shown.
  */
 
-import { DEFAULTS, SENTENCE, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
+import { DEFAULTS, SENTENCE, clean, isDate, isNumber, isReduced, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
 import { THEMES, build, make, setAttribute, setHidden, setText } from "./markup.js";
 import { drawBars, drawCurve, drawLine } from "./pictures.js";
 import { splitLength, writeBounds } from "./churn_words.js";
@@ -18,6 +18,7 @@ import { Feed } from "./feed.js";
 import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
+import { AlertDesk } from "./alerts.js";
 
 const TICK_MS = 1_000;
 const REMOVED_MS = 5_000;
@@ -33,6 +34,7 @@ class Visit {
     [this.root, this.refs] = build(parts, isPage);
     this.feed = new Feed(this.refs, isPage, (seq) => (this.model.before = seq));
     this.toasts = new Toasts(this.refs.toasts);
+    this.desk = new AlertDesk(this.refs, parts, (range) => this.jump(range));
     this.tabs = isPage ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
@@ -74,6 +76,7 @@ class Visit {
     signal.addEventListener("abort", () => clearInterval(timer));
     if (this.link.lostAt !== null) this.link.ask();
     this.attachChart(model, signal);
+    this.desk.attach(model, signal);
     model.on("body", whileAlive(() => this.placeBody(model)));
     this.tabs?.attach(model.tabs, signal);
     this.placeBody(model);
@@ -121,6 +124,7 @@ class Visit {
   /** The chart is Panel's own child; it is told what the page alone knows: zone, theme, range. */
   attachChart(model, signal) {
     this.model = model;
+    this.root.classList.toggle("within", model.within);
     model.zone = zoneName;
     model.range = this.range ?? (this.isPage ? readRange() : null) ?? model.range;
     this.showRange(model.range);
@@ -138,6 +142,13 @@ class Visit {
     const child = model.chart ? model.get_child("chart") : null;
     if (child) this.refs.chart.replaceChildren(child);
     this.paint();
+  }
+
+  /** Show the chart, and so far back. */
+  jump(range) {
+    this.tabs.go("live");
+    this.showRange((this.model.range = range));
+    this.refs.chart.scrollIntoView({ block: "center", behavior: isReduced() ? "auto" : "smooth" });
   }
 
   showTab(name) {
@@ -167,12 +178,14 @@ class Visit {
   tick() {
     this.link.checkSilence();
     this.paint();
+    this.desk.tick();
   }
 
   paint() {
     const { refs, link, payload, isPage } = this;
     if (payload?.over) link.rest();
     if (!payload) return this.paintPill(["", "Connecting…", "Connecting to KATO…"]);
+    this.desk.note(link.lostAt === null && !payload.over, payload.now);
     const elapsed = (performance.now() - this.receivedAt) / 1_000;
     const mark = describeLink(payload, link, elapsed);
     const isAway = payload.connection.state === "unreachable";
