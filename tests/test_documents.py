@@ -39,10 +39,10 @@ def document(request):
 
 
 def test_environment_of_conda_follows_pyproject():
-    """The same names with the same bounds; on conda-forge one of them is called otherwise."""
+    """The same names with the same bounds; on conda-forge two of them are called otherwise."""
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python = f"python{PROJECT['requires-python']}"
-    listed = [re.sub("^redis>", "redis-py>", name) for name in PROJECT["dependencies"]]
+    listed = [re.sub("^(docker|redis)>", r"\1-py>", name) for name in PROJECT["dependencies"]]
     assert sorted(environment["dependencies"]) == sorted([python, *listed])
     assert environment["name"] == PROJECT["name"]
     assert environment["channels"] == ["conda-forge"]
@@ -113,9 +113,8 @@ def test_examples_of_session_event_are_what_is_told(example):
     assert wire.read_message(json.dumps(example)).model_dump(mode="json") == example
     event = event_of(example)
     assert composing.compose_session_event(event, example["epoch"], example["seq"]) == example
-    assert messages.session_event(event) == {
-        name: value for name, value in example.items() if name != "epoch"
-    }
+    page = {name: value for name, value in example.items() if name not in {"epoch", "event_seq"}}
+    assert messages.session_event(event) == {**page, "seq": example["event_seq"]}
     assert event.current - event.previous == event.signed_delta
 
 
@@ -124,7 +123,7 @@ def event_of(example):
     data = example["data"]
     names = zip(data["session_ids"], data["node_ids"], strict=True)
     return SessionEvent(
-        seq=example["seq"],
+        seq=example["event_seq"],
         kind=Kind(example["event_type"]),
         at=datetime.fromisoformat(example["timestamp"]),
         previous=data["previous_count"],
