@@ -39,7 +39,21 @@ def serve(**flags: Any) -> None:
     service.run()
 
 
-@main.command()
+class _WrongUse(click.UsageError):
+    exit_code = 1
+
+
+class _Check(click.Command):
+    """A command for which a wrong flag is a wrong setting: 2 means something else here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise _WrongUse(error.format_message(), ctx) from error
+
+
+@main.command(cls=_Check)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @take_settings
 def check(*, as_json: bool, **flags: Any) -> None:
