@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from tornado.web import RequestHandler
 
-from kato_panel import bodies, messages, recording
+from kato_panel import bodies, messages
+from kato_panel.domain.events import SESSION_SOURCES
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.endpoint import Endpoint
@@ -42,7 +43,7 @@ class ReadyRequest(JsonRequest):
         snapshot = self.runtime.hub.snapshot
         reason = self.runtime.trouble or NOTHING_SEEN
         if snapshot is not None:
-            sources = [source for source in snapshot.sources if source.name != recording.NAME]
+            sources = [source for source in snapshot.sources if source.name in SESSION_SOURCES]
             if any(source.good_at for source in sources):
                 self.finish(bodies.Ready().model_dump_json())
                 return
