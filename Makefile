@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests of what has to be covered whole; the others mostly wait, and so run two at a time.
 PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/test_documents.py tests/test_recording.py \
 	tests/test_directory.py tests/test_client.py tests/server/test_feed.py tests/server/test_events.py \
-	tests/sources/test_payloads.py tests/sources/test_kato_sessions.py tests/sources/test_engine_payloads.py \
+	tests/sources/test_payloads.py tests/sources/test_figure_payloads.py tests/sources/test_kato_sessions.py tests/sources/test_engine_payloads.py \
 	tests/sources/test_engine_events.py
 
 .DEFAULT_GOAL := help
@@ -25,6 +25,12 @@ $(VENV)/test.stamp: pyproject.toml scripts/system-packages
 	scripts/system-packages
 	@touch $(VENV)/run.stamp $@
 
+# lifelines needs an older pandas than we do, so it has an environment of its own.
+$(VENV)/oracle.stamp: scripts/oracle-requirements.txt $(VENV)/test.stamp
+	$(PYTHON) -m venv $(VENV)/oracle
+	$(VENV)/oracle/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 $(VENV)/lab.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[notebook]"
@@ -36,13 +42,13 @@ run: $(VENV)/run.stamp  ## serve the dashboard at http://127.0.0.1:5006/app (POR
 lab: $(VENV)/lab.stamp  ## open the notebooks in JupyterLab
 	@exec $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) notebooks
 
-test: $(VENV)/test.stamp lint  ## lints, types, layers, then all tests at their short size
+test: $(VENV)/test.stamp $(VENV)/oracle.stamp lint  ## lints, types, layers, then all tests at their short size
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PURE)
 	$(BIN)/pytest --numprocesses 2 --dist loadfile $(PURE:%=--ignore %)
 	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/composing.py,kato_panel/wire.py,kato_panel/sources/*payloads.py,kato_panel/sources/engine_words.py,kato_panel/sources/engine_events.py" --fail-under 100
 
-proof: $(VENV)/test.stamp  ## the same tests at full size; writes the table of docs/reliability.md
+proof: $(VENV)/test.stamp $(VENV)/oracle.stamp  ## the same tests at full size; writes the table of docs/reliability.md
 	KATO_PANEL_TEST_SIZE=full $(BIN)/pytest --timeout 7200
 
 bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same run
@@ -51,6 +57,7 @@ bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same ru
 	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python benchmarks/history.py
 	$(BIN)/python -m benchmarks.ws
+	$(BIN)/python benchmarks/churn.py
 
 lint: $(VENV)/test.stamp  ## lints, types and layers only
 	$(BIN)/ruff check .

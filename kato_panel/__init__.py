@@ -4,7 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from kato_panel.churning import churn
+    from kato_panel.frame_files import read_frame, write_frame
+    from kato_panel.history_frames import open_history
     from kato_panel.monitor import Monitor
+    from kato_panel.views.containers import ContainerCards, ContainerTable
     from kato_panel.views.live import (
         EventFeed,
         LiveView,
@@ -12,9 +16,12 @@ if TYPE_CHECKING:
         SessionCount,
         SessionRates,
         SourceList,
+        UpstreamCard,
     )
 
 __all__ = [
+    "ContainerCards",
+    "ContainerTable",
     "EventFeed",
     "LiveView",
     "Monitor",
@@ -22,9 +29,22 @@ __all__ = [
     "SessionCount",
     "SessionRates",
     "SourceList",
+    "UpstreamCard",
+    "churn",
+    "open_history",
+    "read_frame",
+    "write_frame",
 ]
 
-_HOMES: Final = {"Monitor": "kato_panel.monitor"}
+_HOMES: Final = {
+    "ContainerCards": "kato_panel.views.containers",
+    "ContainerTable": "kato_panel.views.containers",
+    "Monitor": "kato_panel.monitor",
+    "churn": "kato_panel.churning",
+    "open_history": "kato_panel.history_frames",
+    "read_frame": "kato_panel.frame_files",
+    "write_frame": "kato_panel.frame_files",
+}
 _VIEWS: Final = "kato_panel.views.live"
 
 

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 from kato_panel import config, resolved
+from kato_panel.alerting import rule_files
 from kato_panel.config import Settings
 from kato_panel.domain.events import CountObserved, LookFailed, SourceConnected
 from kato_panel.errors import ConfigError, HistoryError, SourceError
@@ -128,6 +129,8 @@ async def _check(settings: Settings) -> list[Finding]:
         _check_stream(settings),
         _check_redis(settings),
         asyncio.to_thread(_check_history, settings),
+        asyncio.to_thread(_check_rules, settings),
+        asyncio.to_thread(_check_webhooks, settings),
         asyncio.to_thread(_check_port, settings),
         _check_login(settings),
     )
@@ -250,6 +253,25 @@ def _check_history(settings: Settings) -> Finding:
         advice = "let it be written, or set KATO_PANEL_HISTORY_URL to another place"
         return Finding("History", State.FAILED, str(error), advice)
     return Finding("History", State.OK, words)
+
+
+def _check_rules(settings: Settings) -> Finding:
+    if not settings.system_alerts:
+        return Finding("Rules", State.OFF, "switched off: nothing is judged")
+    try:
+        rules = rule_files(settings).read()
+    except ConfigError as error:
+        return Finding("Rules", State.FAILED, "; ".join(error.problems), "docs/alerts.md tells how")
+    own = sum(not rule.is_built_in for rule in rules)
+    words = f"{len(rules)} are judged, {own} of them from files"
+    return Finding("Rules", State.OK, words)
+
+
+def _check_webhooks(settings: Settings) -> Finding:
+    names = ", ".join(f"{one.name} ({one.form})" for one in settings.targets)
+    if not settings.system_alerts or not names:
+        return Finding("Webhooks", State.OFF, "nobody is told of alerts")
+    return Finding("Webhooks", State.OK, f"{names}: not tried, for whatever they get is an alert")
 
 
 def _check_port(settings: Settings) -> Finding:

@@ -1,11 +1,14 @@
 """``kato-panel``: the command line."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import click
 
 from kato_panel import checking, config, resolved
+from kato_panel.alerting import rule_files
+from kato_panel.domain.rule_texts import write_rule
 from kato_panel.errors import ConfigError
 from kato_panel.flags import take_settings
 from kato_panel.runtime import Runtime
@@ -51,6 +54,33 @@ class _Check(click.Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             raise _WrongUse(error.format_message(), ctx) from error
+
+
+@main.group()
+def rules() -> None:
+    """See to the rules that alerts come from."""
+
+
+@rules.command(name="check")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_rules(file: Path) -> None:
+    """
+    Say what is wrong with a file of rules, or what would be judged with it.
+
+    Ends with 0 if all is well, with 1 if a setting is wrong, with 2 if a rule is.
+    """
+    try:
+        found = rule_files(config.load(), file)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    try:
+        judged = found.read()
+    except ConfigError as error:
+        for problem in error.problems:
+            click.echo(problem, err=True)
+        raise click.exceptions.Exit(2) from error
+    for rule in judged:
+        click.echo(f"{write_rule(rule)}{found.remark(rule)}")
 
 
 @main.command(cls=_Check)

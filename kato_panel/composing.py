@@ -12,6 +12,7 @@ from typing import Any
 
 from kato_panel import messages
 from kato_panel.domain.events import Moment, SessionEvent
+from kato_panel.domain.rules import Turned
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.text import sayable
 from kato_panel.domain.times import iso
@@ -33,6 +34,14 @@ def compose_session_event(event: SessionEvent, epoch: str, seq: int) -> dict[str
     told["data"]["session_ids"] = [sayable(one) for one in told["data"]["session_ids"]]
     told["data"]["node_ids"] = [one and sayable(one) for one in told["data"]["node_ids"]]
     return {**told, "epoch": epoch, "seq": seq, "event_seq": event.seq}
+
+
+def compose_system_alert(turned: Turned, epoch: str, seq: int) -> dict[str, Any]:
+    """Say that an alert began or is over, under the number of this frame."""
+    alert = turned.alert
+    at = (alert.resolved_at or alert.fired_at).wall
+    alerts = [messages.system_alert(turned)]
+    return compose("system_alert", at, epoch, seq, id=sayable(alert.id), alerts=alerts)
 
 
 def compose_sessions(snapshot: SessionSnapshot | None, now: Moment) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from kato_panel import allowed, providers
 from kato_panel.allowed import Network
 from kato_panel.domain.container_readings import KATO_CONTAINERS, Wanted
 from kato_panel.domain.identity import read_users
+from kato_panel.domain.targets import SEPARATOR, Target, read_tables, read_targets
 from kato_panel.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -39,12 +40,22 @@ ENV_FILE: Final = ".env"
 SECRETS: Final = (
     *("KATO_API_URL", "REDIS_URL"),
     *("KATO_PANEL_AUTH_TOKEN", "KATO_PANEL_BASIC_AUTH", "KATO_PANEL_OAUTH_SECRET"),
+    "KATO_PANEL_WEBHOOK_URLS",
 )
 """Settings that may hold a password; each may also be the content of a file."""
 ADDRESSES: Final = ("_URL", "_URLS", "_URI")
 """Ends of the names of settings that are addresses."""
+WEBHOOKS: Final = "KATO_PANEL_WEBHOOK_URLS"
 FILE_SUFFIX: Final = "_FILE"
+TABLES: Final = {"rules", "webhooks"}
+"""Parts of the settings' file that are no settings."""
 MAX_SECRET_BYTES: Final = 4_096
+
+
+def _check_webhooks(urls: SecretStr) -> SecretStr:
+    """Refuse what is no list of webhooks."""
+    read_targets(urls.get_secret_value())
+    return urls
 
 
 Url = Annotated[str, AfterValidator(allowed.check_url)]
@@ -53,6 +64,7 @@ Passwords = Annotated[SecretStr, AfterValidator(allowed.check_passwords)]
 RedisUrl = Annotated[str, AfterValidator(allowed.check_redis_url)]
 HistoryUrl = Annotated[str, AfterValidator(allowed.check_history_url)]
 ContainerNames = Annotated[str, AfterValidator(allowed.check_container_names)]
+Webhooks = Annotated[SecretStr, AfterValidator(_check_webhooks)]
 Label = Annotated[str, AfterValidator(allowed.check_label)]
 
 
@@ -128,6 +140,46 @@ class Settings(BaseSettings):
         "Between two looks at the containers.",
         ge=1,
         le=60,
+    )
+    system_alerts: bool = _named(
+        "WEBSOCKET_SYSTEM_ALERTS", True, "Judge rules, and tell what is wrong."
+    )
+    alert_cpu_percent: float = _named(
+        "ALERT_CPU_THRESHOLD",
+        80.0,
+        "Processor time of a container above which it alerts: percent of its limit, else the host.",
+        ge=0,
+        le=100,
+    )
+    alert_memory_percent: float = _named(
+        "ALERT_MEMORY_THRESHOLD",
+        85.0,
+        "Memory of a container above which it alerts: percent of its limit, else of the host.",
+        ge=0,
+        le=100,
+    )
+    alert_error_ratio: float = _named(
+        "ALERT_ERROR_RATE_THRESHOLD",
+        0.05,
+        "Share of failed requests above which it alerts.",
+        ge=0,
+        le=1,
+    )
+    alert_cooldown_seconds: float = _named(
+        "ALERT_COOLDOWN_SECONDS",
+        60.0,
+        "At least between two times that an alert begins; no end is delayed.",
+        ge=0,
+        le=86_400,
+    )
+    rules_file: str | None = _named(
+        "KATO_PANEL_RULES_FILE",
+        None,
+        "A TOML file of `[[rules]]`; see [alerts.md](alerts.md).",
+        min_length=1,
+    )
+    webhook_urls: Webhooks | None = _named(
+        "KATO_PANEL_WEBHOOK_URLS", None, "Services that are told of alerts."
     )
     allow_actions: bool = _named(
         "KATO_PANEL_ALLOW_ACTIONS",
@@ -305,6 +357,17 @@ class Settings(BaseSettings):
         return Wanted(KATO_CONTAINERS) if wanted == Wanted() else wanted
 
     @property
+    def targets(self) -> tuple[Target, ...]:
+        """Who is told of alerts."""
+        urls = self.webhook_urls
+        return () if urls is None else read_targets(urls.get_secret_value())
+
+    @property
+    def expects_engine(self) -> bool:
+        """Whether somebody said which containers are watched; ``DOCKER_HOST`` says so too."""
+        return any((self.containers, self.container_label, self.compose_project))
+
+    @property
     def follows_stream(self) -> bool:
         """Whether the `stream` source runs."""
         return self.session_events and self.stream != "off"
@@ -336,6 +399,7 @@ def load(flags: Mapping[str, Any] | None = None) -> Settings:
             logger.warning("setting %s is not known; did you mean %s?", name, nearest[0])
         places = (given, os.environ, dotenv_values(ENV_FILE), read_toml())
         secrets, problems = _read_secrets(places)
+        problems += _add_webhooks(secrets, places)
         settings = None
         try:
             settings = Settings(**{**given, **secrets})
@@ -401,11 +465,23 @@ def _read_secrets(places: Places) -> tuple[dict[str, str], list[str]]:
     return found, problems
 
 
+def _add_webhooks(secrets: dict[str, str], places: Places) -> list[str]:
+    """Add the webhooks of the settings' file to the others; say what is wrong with them."""
+    try:
+        addresses = read_tables(read_toml().get("webhooks", []))
+    except ValueError as error:
+        return [f"{TOML_FILE}, {problem}" for problem in error.args]
+    if addresses:
+        given = secrets.get(WEBHOOKS) or _given(WEBHOOKS, places)
+        secrets[WEBHOOKS] = SEPARATOR.join([*([str(given)] if given else []), *addresses])
+    return []
+
+
 def unknown_names() -> list[str]:
     """List names in the environment, ``.env`` and the file that look like ours and are not."""
     seen = [name for name in (*os.environ, *dotenv_values(ENV_FILE)) if name.startswith(PREFIX)]
     files = {name + FILE_SUFFIX for name in SECRETS}
-    return sorted({*seen, *read_toml()} - {*names()} - files)
+    return sorted({*seen, *read_toml()} - {*names()} - files - TABLES)
 
 
 def split_login(url: str) -> tuple[str, dict[str, str]]:

@@ -10,6 +10,7 @@ Everything this package raises on purpose.
     ├── ReadWouldTouch         only a read that moves the session's life is left
     ├── ActionRefused          this service may not change anything upstream
     ├── HistoryError           the durable record cannot be used: all else goes on
+    ├── TooLittle              too little was seen for a statement
     ├── MessageError           a frame of `/ws` that is not understood
     ├── FeedRefused            `/ws` does not let this program in: to try again is no use
     └── SourceError            one look at upstream failed: health changes, the count does not
@@ -107,6 +108,10 @@ class HistoryError(KatoPanelError):
 
     Its text is the reason, in words an operator understands; it holds no secret.
     """
+
+
+class TooLittle(KatoPanelError):  # noqa: N818 - reads as what it says in `except`
+    """Too little was seen for a statement; its text says what, and how much it takes."""
 
 
 class MessageError(KatoPanelError):

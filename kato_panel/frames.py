@@ -1,88 +1,294 @@
-"""Data frames of what is known; their columns have the same types when they are empty."""
+"""
+Data frames of what is known; their columns have the same types when they are empty.
+
+`LAYOUTS` says what is in which frame; ``docs/churn.md`` explains each column.
+"""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
 from kato_panel.domain.events import SessionEvent
-from kato_panel.domain.series import SPAN_SECONDS, Range, Series
+from kato_panel.domain.records import Reason, Record, Witness
+from kato_panel.domain.rules import Severity
+from kato_panel.domain.series import Range, Series
 
-KINDS: Final = ["session_created", "session_destroyed"]
-SOURCES: Final = ["http", "stream", "redis"]
-REASONS: Final = ["deleted", "expired", "evicted", "unknown"]
+KINDS: Final = ("session_created", "session_destroyed")
+SOURCES: Final = ("http", "stream", "redis")
+REASONS: Final = tuple(reason.value for reason in Reason)
+WITNESSES: Final = tuple(witness.value for witness in Witness)
+
+TIME: Final = "datetime64[us, UTC]"
+SPAN: Final = "timedelta64[us]"
+NAMES: Final = "names"
+"""A category of the names that occur, sorted."""
+LISTS: Final = "lists"
+
+Layout = Mapping[str, str | tuple[str, ...]]
+"""Type of each column; a tuple holds the categories of one that knows them beforehand."""
+
+LAYOUTS: Final[Mapping[str, Layout]] = {
+    "sessions": {
+        "session_id": "string",
+        "node": NAMES,
+        "created": TIME,
+        "entered": TIME,
+        "last_seen": TIME,
+        "ended_earliest": TIME,
+        "ended_latest": TIME,
+        "lifetime": SPAN,
+        "lifetime_width": SPAN,
+        "reason": REASONS,
+        "ttl_seconds": "Float64",
+        "born_by": WITNESSES,
+        "ended_by": WITNESSES,
+    },
+    "events": {
+        "kind": KINDS,
+        "delta": "Int64",
+        "previous": "Int64",
+        "current": "Int64",
+        "source": SOURCES,
+        "reason": REASONS,
+        "session_ids": LISTS,
+        "node_ids": LISTS,
+        "after_gap_seconds": "Float64",
+    },
+    "counts": {"active": "Int64"},
+    "alerts": {
+        "alert_id": "string",
+        "rule": NAMES,
+        "subject": NAMES,
+        "severity": tuple(severity.value for severity in Severity),
+        "metric": NAMES,
+        "value": "Float64",
+        "threshold": "Float64",
+        "pending": TIME,
+        "resolved": TIME,
+        "lasted": SPAN,
+        "reason": "string",
+        "acknowledged": TIME,
+        "acknowledged_by": "string",
+    },
+    "containers": {"container": NAMES, "metric": NAMES, "value": "Float64"},
+    "gaps": {"ended": TIME},
+}
+"""Columns of each frame; the index of all of them is `time`: datetime64 UTC."""
 
 Since = datetime | timedelta | None
 """A time with a zone, or how long ago."""
 
 
-def event_frame(events: Sequence[SessionEvent], since: Since) -> pd.DataFrame:
+def lay_out(kind: str, times: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """
+    Make a frame.
+
+    Parameters
+    ----------
+    kind
+        Which one; see `LAYOUTS`.
+    times
+        Its index: microseconds since 1970 as int64, or times.
+    columns
+        Values by column, of equal length; times and spans as int64 of microseconds, or as pandas
+        takes them.
+    """
+    made = {name: _column(columns[name], type_) for name, type_ in LAYOUTS[kind].items()}
+    index = pd.DatetimeIndex(_column(times, TIME), name="time")
+    return pd.DataFrame({name: pd.Series(made[name], index=index) for name in made}, index=index)
+
+
+def empty_frame(kind: str) -> pd.DataFrame:
+    """Make a frame without rows."""
+    return lay_out(kind, [], dict.fromkeys(LAYOUTS[kind], ()))
+
+
+def _column(values: Any, type_: str | tuple[str, ...]) -> Any:
+    if type_ == LISTS:
+        lists = np.empty(len(values), dtype=object)
+        lists[:] = values
+        return lists
+    if isinstance(type_, tuple) and isinstance(values, np.ndarray) and values.dtype.kind == "i":
+        return pd.Categorical.from_codes(values, list(type_))
+    if isinstance(type_, tuple) or type_ == NAMES:
+        known = list(type_) if isinstance(type_, tuple) else None
+        return pd.Categorical(np.asarray(values, dtype=object), known)
+    is_whole = isinstance(values, np.ndarray) and values.dtype == np.int64
+    if type_ == TIME:
+        given = values.astype("datetime64[us]") if is_whole else values
+        return pd.DatetimeIndex(pd.to_datetime(given, utc=True)).as_unit("us").array
+    if type_ == SPAN:
+        given = values.astype("timedelta64[us]") if is_whole else values
+        return pd.TimedeltaIndex(pd.to_timedelta(given)).as_unit("us").array
+    return pd.array(values, dtype=type_)
+
+
+def event_frame(
+    events: Sequence[SessionEvent],
+    since: Since,
+    until: Since = None,
+    node: str | None = None,
+) -> pd.DataFrame:
     """
     Lay out events; see `kato_panel.Monitor.events`.
 
     Raises
     ------
     ValueError
-        If `since` is a time without a zone.
+        If a bound is a time without a zone.
     """
-    first = _first_time(since)
-    told = [event for event in events if first is None or event.at >= first]
-    frame = pd.DataFrame(
+    first, after = time_range(since, until)
+    told = [
+        event
+        for event in events
+        if (first is None or event.at >= first)
+        and (after is None or event.at < after)
+        and (node is None or node in [name.node_id for name in event.names])
+    ]
+    return lay_out(
+        "events",
+        [event.at for event in told],
         {
-            "kind": pd.Categorical([event.kind.value for event in told], KINDS),
-            "delta": pd.array([event.delta for event in told], dtype="Int64"),
-            "previous": pd.array([event.previous for event in told], dtype="Int64"),
-            "current": pd.array([event.current for event in told], dtype="Int64"),
-            "source": pd.Categorical([event.source for event in told], SOURCES),
-            "reason": pd.Categorical([event.reason for event in told], REASONS),
-            "session_ids": _objects([[name.session_id for name in e.names] for e in told]),
-            "node_ids": _objects([[name.node_id for name in e.names] for e in told]),
-            "after_gap_seconds": pd.array(
-                [event.after_gap_seconds for event in told], dtype="Float64"
-            ),
+            "kind": [event.kind.value for event in told],
+            "delta": [event.delta for event in told],
+            "previous": [event.previous for event in told],
+            "current": [event.current for event in told],
+            "source": [event.source for event in told],
+            "reason": [event.reason for event in told],
+            "session_ids": [[name.session_id for name in event.names] for event in told],
+            "node_ids": [[name.node_id for name in event.names] for event in told],
+            "after_gap_seconds": [event.after_gap_seconds for event in told],
         },
     )
-    frame.index = _utc_index([event.at for event in told])
-    return frame
 
 
-def count_frame(known: Mapping[Range, Series], since: Since) -> pd.DataFrame:
+def count_frame(known: Mapping[Range, Series], since: Since, until: Since = None) -> pd.DataFrame:
     """
-    Lay out the count over time; see `kato_panel.Monitor.counts`.
+    Lay out the count over time, from what charts show; see `kato_panel.Monitor.counts`.
 
     Raises
     ------
     ValueError
-        If `since` is a time without a zone.
+        If a bound is a time without a zone.
     """
-    first = _first_time(since)
-    wanted = timedelta() if first is None else pd.Timestamp.now(tz="UTC") - first
-    spans = (Range.HOUR, Range.DAY, Range.WEEK)
-    span = next((s for s in spans if wanted <= timedelta(seconds=SPAN_SECONDS[s])), Range.WEEK)
-    series = known.get(span)
+    first, after = time_range(since, until)
+    longest = max(known.values(), key=lambda series: series.until - series.since, default=None)
+    fit = [
+        series
+        for series in known.values()
+        if first is not None and first.timestamp() >= series.since
+    ]
+    series = min(fit, key=lambda series: series.until - series.since, default=longest)
     times, active = (series.times, series.active) if series else ((), ())
-    frame = pd.DataFrame({"active": pd.array(list(active), dtype="Int64")})
-    frame.index = _utc_index([pd.Timestamp(time, unit="s", tz="UTC") for time in times])
-    return frame if first is None else frame[frame.index >= first]
+    frame = lay_out(
+        "counts", [pd.Timestamp(time, unit="s", tz="UTC") for time in times], {"active": active}
+    )
+    return cut(frame, first, after)
 
 
-def _first_time(since: Since) -> pd.Timestamp | None:
-    if since is None:
+def session_frame(records: Sequence[Record], entered: datetime, now: datetime) -> pd.DataFrame:
+    """
+    Lay out records that are held in memory; see `kato_panel.Monitor.sessions`.
+
+    Parameters
+    ----------
+    records
+        In any order.
+    entered
+        Since when they are watched; UTC.
+    now
+        When all the open ones were known to live; UTC.
+    """
+    began = {id(record): record.created or record.seen for record in records}
+    ordered = sorted(records, key=lambda record: began[id(record)])
+    endings = [record.ending for record in ordered]
+    return complete_sessions(
+        _micros([began[id(record)] for record in ordered]),
+        {
+            "session_id": [record.session_id for record in ordered],
+            "node": [record.node_id or None for record in ordered],
+            "created": _micros([record.created for record in ordered]),
+            "entered": _micros([max(began[id(record)], entered) for record in ordered]),
+            "last_seen": _micros(
+                [now if record.ending is None else record.seen for record in ordered]
+            ),
+            "ended_earliest": _micros([ending.earliest if ending else None for ending in endings]),
+            "ended_latest": _micros([ending.latest if ending else None for ending in endings]),
+            "reason": [ending and ending.reason.value for ending in endings],
+            "ttl_seconds": [record.ttl_seconds for record in ordered],
+            "born_by": [record.born_by and record.born_by.value for record in ordered],
+            "ended_by": [ending and ending.witness.value for ending in endings],
+        },
+    )
+
+
+def complete_sessions(began: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """
+    Lay out sessions, with what follows from the columns that are given.
+
+    Parameters
+    ----------
+    began
+        When each was created, or else seen first; int64 of microseconds.
+    columns
+        All but the lifetimes; times as int64 of microseconds.
+    """
+    unknown = np.iinfo(np.int64).min
+    created, earliest, latest = (
+        columns[name] for name in ("created", "ended_earliest", "ended_latest")
+    )
+    is_ended = latest != unknown
+    width = np.where(is_ended, latest - np.where(is_ended, earliest, 0), unknown)
+    middle = np.where(is_ended, earliest, 0) + np.where(is_ended, width, 0) // 2
+    is_known = is_ended & (created != unknown)
+    lifetime = np.where(is_known, middle - np.where(is_known, created, 0), unknown)
+    more = {"lifetime": lifetime, "lifetime_width": width}
+    return lay_out("sessions", began, {**columns, **more})
+
+
+def time_range(
+    since: Since, until: Since, now: datetime | None = None
+) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
+    """
+    Read the bounds of a range.
+
+    Parameters
+    ----------
+    since, until
+        Times with a zone; or how long before `until`, and before now.
+    now
+        The present if it is not given.
+
+    Raises
+    ------
+    ValueError
+        If one is a time without a zone.
+    """
+    present = now or datetime.now(UTC)
+    after = _time("until", until, present)
+    return _time("since", since, after or present), after
+
+
+def _time(name: str, given: Since, present: datetime) -> pd.Timestamp | None:
+    if given is None:
         return None
-    if isinstance(since, timedelta):
-        return pd.Timestamp.now(tz="UTC") - since
-    if since.tzinfo is None:
-        raise ValueError(f"since is {since!r}, must have a time zone")
-    return pd.Timestamp(since).tz_convert("UTC")
+    if isinstance(given, timedelta):
+        return pd.Timestamp(present) - given
+    if given.tzinfo is None:
+        raise ValueError(f"{name} is {given!r}, must have a time zone")
+    return pd.Timestamp(given).tz_convert("UTC")
 
 
-def _utc_index(times: list[Any]) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(pd.to_datetime(times, utc=True), name="time").as_unit("us")
+def cut(
+    frame: pd.DataFrame, first: pd.Timestamp | None, after: pd.Timestamp | None
+) -> pd.DataFrame:
+    """Keep the rows from a time on, and before another."""
+    kept = frame if first is None else frame[frame.index >= first]
+    return kept if after is None else kept[kept.index < after]
 
 
-def _objects(lists: list[list[Any]]) -> Any:
-    column = np.empty(len(lists), dtype=object)
-    column[:] = lists
-    return column
+def _micros(times: Sequence[datetime | None]) -> Any:
+    return pd.DatetimeIndex(pd.to_datetime(times, utc=True)).as_unit("us").asi8

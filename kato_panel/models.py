@@ -13,10 +13,14 @@ from typing import Any
 import param
 from param.parameterized import batch_call_watchers
 
+from kato_panel.domain.containers import ContainerFigures, ContainersSeen, ContainerTotals
 from kato_panel.domain.events import SessionEvent
-from kato_panel.domain.health import SourceState
+from kato_panel.domain.health import STALE_AFTER_INTERVALS, SourceState
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.snapshot import Link, SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
+from kato_panel.domain.trends import Trend
+from kato_panel.domain.upstream_figures import Part, UpstreamFigures
 from kato_panel.hub import Charts, Subscription, Update
 from kato_panel.runtime import Runtime
 
@@ -250,6 +254,86 @@ class SessionSeries(_ReadOnly):
             self._take(series=dict(charts))
 
 
+class ContainerList(_ReadOnly):
+    """
+    The containers that upstream runs in, as last seen.
+
+    How well they are seen is said by the source `docker` of `Connection.sources`.
+    """
+
+    figures = param.List(
+        default=[],
+        item_type=ContainerFigures,
+        constant=True,
+        doc="One `ContainerFigures` for each, by name; those that vanished too.",
+    )
+    totals: ContainerTotals | None = param.ClassSelector(  # type: ignore[assignment]  # param's own
+        class_=ContainerTotals,
+        default=None,
+        allow_None=True,
+        constant=True,
+        doc="Those that run together; ``None`` before the first look.",
+    )
+    trends = param.List(
+        default=[],
+        item_type=Trend,
+        constant=True,
+        doc="One `Trend` for each: the last ten minutes.",
+    )
+    seen: ContainersSeen | None = param.ClassSelector(  # type: ignore[assignment]  # param's own
+        class_=ContainersSeen,
+        default=None,
+        allow_None=True,
+        constant=True,
+        doc="The newest good look; ``None`` before there is one.",
+    )
+    stale_after_seconds = param.Number(
+        default=9.0, constant=True, doc="From which age on a look is stale, in seconds."
+    )
+
+    def apply(self, surroundings: Surroundings | None) -> None:
+        """Take over the newest look, if one is told."""
+        if surroundings is None or surroundings.containers in (None, self.seen):
+            return
+        seen = surroundings.containers
+        self._take(
+            seen=seen,
+            figures=list(seen.containers),
+            totals=seen.totals,
+            trends=list(surroundings.trends),
+        )
+
+    def begin(self, interval_seconds: float) -> None:
+        """Take over how often they are looked at."""
+        self._take(stale_after_seconds=STALE_AFTER_INTERVALS * interval_seconds)
+
+
+class Upstream(_ReadOnly):
+    """What upstream and its Redis say of themselves, as last read."""
+
+    figures: UpstreamFigures = param.ClassSelector(  # type: ignore[assignment]  # never None
+        class_=UpstreamFigures,
+        default=UpstreamFigures(),
+        instantiate=False,
+        constant=True,
+        doc="One `UpstreamFigures`: each part with its moment; ``None`` for what is not known.",
+    )
+    ages = param.Dict(
+        default={},
+        constant=True,
+        doc="Seconds from each part's reading to this state, by its `Part`; or ``None``.",
+    )
+
+    def apply(self, update: Update) -> None:
+        """Take over what an update tells of them; with each state they age."""
+        surroundings, snapshot = update.surroundings, update.snapshot
+        if surroundings is not None and surroundings.figures is not None:
+            self._take(figures=surroundings.figures)
+        if snapshot is not None:
+            now = snapshot.made_at
+            self._take(ages={part: self.figures.age_seconds(part, now) for part in Part})
+
+
 class Models(_ReadOnly):
     """
     One set of models, and how it follows the hub.
@@ -269,6 +353,12 @@ class Models(_ReadOnly):
     )
     chart: SessionSeries = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=SessionSeries, constant=True, instantiate=False, doc="The count over the last day."
+    )
+    container_list: ContainerList = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=ContainerList, constant=True, instantiate=False, doc="What upstream runs in."
+    )
+    upstream: Upstream = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=Upstream, constant=True, instantiate=False, doc="KATO's and Redis' own figures."
     )
     epoch = param.String(
         default="", constant=True, doc="Within which event numbers count; random per start."
@@ -293,6 +383,8 @@ class Models(_ReadOnly):
                 "connection": Connection(),
                 "event_log": EventLog(),
                 "chart": SessionSeries(),
+                "container_list": ContainerList(),
+                "upstream": Upstream(),
                 **values,
             }
         )
@@ -320,6 +412,7 @@ class Models(_ReadOnly):
             is_demo=settings.is_demo,
             tells_events=settings.session_events,
         )
+        self.container_list.begin(settings.container_interval_seconds)
         self.begin(before)
         return subscription
 
@@ -327,12 +420,16 @@ class Models(_ReadOnly):
         """Take over the state and the events from before."""
         self.event_log.begin(update.events)
         self.chart.apply(update.charts)
+        self.container_list.apply(update.surroundings)
+        self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 
     def apply(self, update: Update) -> None:
         """Take over one update."""
         self.event_log.apply(update.events, update.skipped)
         self.chart.apply(update.charts)
+        self.container_list.apply(update.surroundings)
+        self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
 
     def end(self) -> None:

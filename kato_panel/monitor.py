@@ -9,22 +9,26 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pandas as pd
-
 from kato_panel import runtime as runtimes
 from kato_panel.cells import drop_what_cells_showed
 from kato_panel.config import load, split_login
 from kato_panel.domain.text import safe
-from kato_panel.frames import count_frame, event_frame
-from kato_panel.history import MEMORY, OFF
+from kato_panel.history import MEMORY, OFF, History
 from kato_panel.hub import Subscription
-from kato_panel.models import Connection, EventLog, Models, SessionSeries, SessionSummary
+from kato_panel.models import (
+    Connection,
+    ContainerList,
+    EventLog,
+    Models,
+    SessionSeries,
+    SessionSummary,
+)
+from kato_panel.monitor_frames import MonitorFrames
 from kato_panel.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -33,7 +37,7 @@ _running: "weakref.WeakValueDictionary[Any, Monitor]" = weakref.WeakValueDiction
 """By address and visit; there are no visits in a notebook."""
 
 
-class Monitor:
+class Monitor(MonitorFrames):
     """
     Watches one KATO for a notebook or a script.
 
@@ -123,6 +127,11 @@ class Monitor:
         return self._models.chart
 
     @property
+    def container_list(self) -> ContainerList:
+        """What KATO runs in."""
+        return self._models.container_list
+
+    @property
     def is_running(self) -> bool:
         """Whether it watches."""
         return self._subscription is not None
@@ -197,43 +206,8 @@ class Monitor:
         self._apply()
         return self.summary.active is not None
 
-    def events(self, since: datetime | timedelta | None = None) -> pd.DataFrame:
-        """
-        List the events that are remembered, at most 5,000.
-
-        Parameters
-        ----------
-        since
-            A time with a zone, or how long ago; all if it is not given.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per event, oldest first; index `time`: datetime64 UTC; columns: `kind`
-            (category), `delta`, `previous`, `current` (Int64, sessions), `source`, `reason`
-            (category), `session_ids`, `node_ids` (lists), `after_gap_seconds` (Float64); empty,
-            with these columns, if nothing happened.
-        """
-        return event_frame(self.event_log.events, since)
-
-    def counts(self, since: datetime | timedelta | None = None) -> pd.DataFrame:
-        """
-        List the count over time, of the last week at most.
-
-        Parameters
-        ----------
-        since
-            A time with a zone, or how long ago; one hour if it is not given.
-
-        Returns
-        -------
-        pandas.DataFrame
-            One row per change, oldest first, thinned to at most 602 with the lowest and highest
-            kept; index `time`: datetime64 UTC; column: `active` (Int64, sessions), the count from
-            this time on, ``<NA>`` where a time that was not observed begins; empty, with this
-            column, if nothing is known.
-        """
-        return count_frame(self.chart.series, since)
+    def _history(self) -> History | None:
+        return None if self._runtime is None or not self.is_running else self._runtime.history
 
     def view(self) -> Any:
         """
@@ -276,8 +250,8 @@ class Monitor:
             "state": self.connection.state if self.is_running else "not running: .start()",
             "active sessions": "—" if summary.active is None else summary.active,
             "events": len(self.event_log.events),
-            "models": ".summary, .event_log, .connection, .chart",
-            "frames": ".events(since=…), .counts(since=…)",
+            "models": ".summary, .event_log, .connection, .chart, .container_list",
+            "frames": ".sessions(since=…), .events, .counts, .alerts, .containers, .gaps",
             "live view": ".view()",
         }
         cells = "".join(

@@ -11,17 +11,17 @@ import json
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 
 from kato_panel.domain.events import Clock
-from kato_panel.domain.notices import Form, write_notice
+from kato_panel.domain.notices import write_notice
 from kato_panel.domain.recorded import OutboxEntry
 from kato_panel.domain.rules import Turned
+from kato_panel.domain.targets import Target
 
 logger = logging.getLogger(__name__)
 
@@ -33,59 +33,6 @@ MAX_AGE_SECONDS: Final = 86_400.0
 MAX_WAITING: Final = 1_000
 REFUSED_FOR_GOOD: Final = range(400, 500)
 TRY_AGAIN: Final = {408, 425, 429}
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """
-    A service that is told.
-
-    Parameters
-    ----------
-    name
-        Holds no secret.
-    url
-        May hold one; never shown or logged.
-    form
-        Of the body.
-    """
-
-    name: str
-    url: str = field(repr=False)
-    form: Form = Form.ALERTMANAGER
-
-
-def read_target(address: str) -> Target:
-    """
-    Read an address as settings have it.
-
-    Parameters
-    ----------
-    address
-        ``http(s)://…`` for Alertmanager's body; ``slack+https://…`` and ``json+http://…`` for
-        the others.
-
-    Raises
-    ------
-    ValueError
-        If it is none; says what is allowed.
-    """
-    allowed = "must be http(s)://, slack+http(s):// or json+http(s):// with a host"
-    scheme, _, rest = address.partition("://")
-    prefix, _, plain = scheme.rpartition("+")
-    forms = {"": Form.ALERTMANAGER, "slack": Form.SLACK, "json": Form.JSON}
-    url = f"{plain}://{rest}"
-    try:
-        parts = urlsplit(url)
-        is_sound = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError as error:
-        raise ValueError(allowed) from error
-    is_plain = address.isprintable() and " " not in address
-    if not is_sound or not is_plain or plain not in {"http", "https"} or prefix not in forms:
-        raise ValueError(allowed)
-    # The path of a webhook is its password as often as not.
-    name = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
-    return Target(name, url, forms[prefix])
 
 
 @dataclass(slots=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from kato_panel.domain.alert_book import MAX_RECENT
 from kato_panel.domain.events import Moment, SessionEvent
-from kato_panel.domain.recorded import Gap
+from kato_panel.domain.recorded import AlertEntry, Gap, OutboxEntry, Silence
 from kato_panel.domain.records import Record
 from kato_panel.domain.series import MINUTE_SECONDS, SPAN_SECONDS, Minute, Range
 from kato_panel.domain.timeline import Timeline
@@ -41,6 +42,12 @@ class Recalled:
         The newest, oldest first, numbered from 1: the events of this start go on from there.
     minutes, gaps
         Of its last day, oldest first.
+    alerts
+        The newest, among them all that were not over; the oldest first.
+    silences
+        Those that still last.
+    unsent
+        Notices that nobody has taken yet.
     is_read
         Whether the history could be read at all.
     """
@@ -52,6 +59,9 @@ class Recalled:
     events: tuple[SessionEvent, ...] = ()
     minutes: tuple[Minute, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    alerts: tuple[AlertEntry, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    unsent: tuple[OutboxEntry, ...] = ()
     is_read: bool = False
 
     def fill(self, timeline: Timeline) -> None:
@@ -84,9 +94,24 @@ def recall(reader: Reader, now: datetime) -> Recalled:
 
 
 def _read(reader: Reader, now: datetime) -> Recalled:
+    # Alerts there may be of a service that was never seen.
+    known = {one.alert.id: one for one in reversed(reader.alerts(limit=MAX_RECENT).rows)}
+    firing = {one.alert.id: one for one in reader.firing_alerts()}
+    recalled = Recalled(
+        alerts=tuple(sorted({**known, **firing}.values(), key=_fired_at)),
+        silences=reader.silences(now),
+        unsent=reader.unsent(),
+        is_read=True,
+    )
     last = reader.last_seen()
-    if last is None:
-        return Recalled(is_read=True)
+    return recalled if last is None else _read_sessions(reader, now, last, recalled)
+
+
+def _fired_at(entry: AlertEntry) -> datetime:
+    return entry.alert.fired_at.wall
+
+
+def _read_sessions(reader: Reader, now: datetime, last: datetime, recalled: Recalled) -> Recalled:
     micros = reader.note(KEYS_SEEN)
     keys_seen_at = None if micros is None else moment(micros)
     events = _read_events(reader)
@@ -95,12 +120,12 @@ def _read(reader: Reader, now: datetime) -> Recalled:
     since = seen_at - timedelta(seconds=SPAN_SECONDS[Range.DAY])
     counts = reader.counts(since, seen_at)
     is_fine = counts.width_seconds == MINUTE_SECONDS
-    return Recalled(
+    return replace(
+        recalled,
         seen_at=seen_at,
         records=None if keys_seen_at is None else reader.open_records(),
         keys_seen_at=None if keys_seen_at is None else Moment(min(now, keys_seen_at), 0.0),
         evictions=reader.note(EVICTIONS),
-        is_read=True,
         events=events,
         minutes=tuple(minute(bucket) for bucket in counts.rows) if is_fine else (),
         gaps=reader.gaps(since, seen_at),

@@ -8,6 +8,7 @@ from typing import Final
 
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.measuring import usual_of
 from kato_panel.domain.recorded import AllOpen, AuditEntry, Bucket, Gap, Looked, Note, Sample
 from kato_panel.domain.records import Record
 from kato_panel.domain.series import SPAN_SECONDS, Minute, Range, Series, draw_week
@@ -15,11 +16,15 @@ from kato_panel.domain.telling import Standing, Told
 from kato_panel.errors import HistoryError
 from kato_panel.history import History, Item
 from kato_panel.history.rows import micros
+from kato_panel.history.writer import RECORDS_SINCE
 
 NAME: Final = "history"
 LABEL: Final = "History"
+SWITCHED_OFF: Final = SourceState(NAME, LABEL, health=Health.OFF, reason="switched off")
 SAMPLE_SECONDS: Final = 1.0
 """Between two samples of a count that stays."""
+USUAL_MARGIN: Final = timedelta(minutes=30)
+"""On both sides of now: what is usual at this hour is what was in it."""
 KEYS_SEEN: Final = "keys seen"
 """When the keys were looked at last, in microseconds since 1970: then the records were right."""
 EVICTIONS: Final = "keys evicted"
@@ -77,6 +82,8 @@ class Recorder:
         if standing.at is not None and standing.at is not self._at:
             self._generation = generation
             yield AllOpen(standing.at.wall, tuple(self._open_records()))
+            # Who came and went in the hole is missing.
+            yield Note(RECORDS_SINCE, micros(standing.at.wall), generation)
 
     def miss(self, gap: Gap) -> None:
         """Take a time in which nobody could look."""
@@ -130,6 +137,28 @@ class Recorder:
             until.timestamp(),
         )
 
+    def usual(self, now: datetime) -> tuple[float | None, int]:
+        """
+        Say how many sessions are usual at this hour; reads the history, as `week` does.
+
+        Parameters
+        ----------
+        now
+            UTC.
+
+        Returns
+        -------
+        tuple of float and int
+            See `kato_panel.domain.measuring.usual_of`.
+        """
+        reader = self._history.reader
+        middles = [now - timedelta(days=days) for days in range(1, 8)]
+        try:
+            found = [reader.counts(one - USUAL_MARGIN, one + USUAL_MARGIN) for one in middles]
+        except HistoryError:
+            return None, 0
+        return usual_of([row.last for row in counts.rows] for counts in found)
+
     def _look(self, told: Told, standing: Standing) -> Iterator[Item]:
         """Give the sample of a good observation of the count, or that there was one."""
         at = standing.at
@@ -145,6 +174,7 @@ class Recorder:
             self._figures, self._sampled_tick = figures, at.tick
             yield Sample(at.wall, figures.active, figures.reported, figures.drift)
             if self._open_records and self._generation is not None:
+                yield Note(RECORDS_SINCE, micros(at.wall), self._generation, keeps_first=True)
                 yield Note(KEYS_SEEN, micros(at.wall), self._generation)
         else:
             yield Looked(at.wall)

@@ -48,7 +48,7 @@ def places(flags: Mapping[str, Any] | None = None) -> dict[str, str]:
             config.ENV_FILE,
             {name: value for name, value in dotenv_values(config.ENV_FILE).items() if value},
         ),
-        (config.TOML_FILE, config.read_toml()),
+        (config.TOML_FILE, _toml()),
     )
     # Those that are shown without their login may be in a file, too.
     in_files = secret_names().union(config.SECRETS)
@@ -61,6 +61,12 @@ def places(flags: Mapping[str, Any] | None = None) -> dict[str, str]:
         return None if place is None else f"a file that is named in: {place}"
 
     return {name: find(name) or find_file(name) or "default" for name in config.names()}
+
+
+def _toml() -> Mapping[str, Any]:
+    """Read the settings' file; what its webhooks are added to is set there, too."""
+    content = config.read_toml()
+    return {config.WEBHOOKS: True, **content} if content.get("webhooks") else content
 
 
 def mask(name: str, value: object) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
 
-from kato_panel.domain.events import Moment, Observation
+from kato_panel.domain.events import CountObserved, Moment, Observation
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.keys import KeyObservation
 from kato_panel.domain.recorded import Gap
@@ -68,8 +68,8 @@ class Recorder(Protocol):
 class Overseer(Protocol):
     """What the watcher expects of whoever keeps an eye on all that is beside the sessions."""
 
-    def observe(self, observation: SideObservation) -> None:
-        """Take one observation, on the watcher's loop; returns at once."""
+    def observe(self, observation: SideObservation | CountObserved) -> None:
+        """Take one observation, or a poll's, on the watcher's loop; returns at once."""
 
     def look(self, snapshot: SessionSnapshot, lag_seconds: float | None) -> Surroundings:
         """Say how it is, at each turn of the watcher's loop; returns at once."""

@@ -7,6 +7,8 @@ import threading
 from typing import ClassVar
 
 from kato_panel import recording
+from kato_panel.alarms import Alarms, AlertDesk
+from kato_panel.alerting import Alerting
 from kato_panel.config import Settings, load, split_login
 from kato_panel.deletes import NO_HISTORY, Deletes
 from kato_panel.directory import SessionDirectory
@@ -27,6 +29,7 @@ from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
 from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
+from kato_panel.sources.kato_metrics import MetricsSource
 from kato_panel.sources.kato_sessions import KatoSessions
 from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
@@ -50,8 +53,9 @@ class Runtime:
 
     Attributes
     ----------
-    settings, hub, watcher, sessions, history
-        The parts that others use; the last is ``None`` where none is kept.
+    settings, hub, watcher, sessions, history, alarms
+        The parts that others use; the last two are ``None`` where no history is kept, and where
+        nothing is judged.
     tally
         What is counted since `start`; ``None`` before.
     listens_on
@@ -60,6 +64,11 @@ class Runtime:
         Whether this process serves our routes beside the page.
     upstream
         Address of what is watched, without a password; empty before `start`.
+
+    Raises
+    ------
+    ConfigError
+        If a rule is wrong, or the file of them cannot be read: names each mistake with its line.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -71,8 +80,11 @@ class Runtime:
         self.watcher: Watcher | None = None
         self.sessions: SessionDirectory | None = None
         self.history: History | None = None
+        self.alarms: AlertDesk | None = None
         self.tally: Tally | None = None
         self._simulator: EmbeddedSimulator | None = None
+        self._alarms: Alarms | None = None
+        self._alerting = Alerting(settings) if settings.system_alerts else None
 
     @property
     def trouble(self) -> str | None:
@@ -92,7 +104,10 @@ class Runtime:
         url = settings.kato_api_url
         if url is None:
             self._simulator = EmbeddedSimulator(
-                seed=DEMO_SEED, initial=DEMO_SESSIONS, rate=DEMO_RATE
+                seed=DEMO_SEED,
+                initial=DEMO_SESSIONS,
+                rate=DEMO_RATE,
+                engine_port=0 if settings.container_stats else None,
             )
             url = self._simulator.start()
         self.upstream, login = split_login(url)
@@ -131,28 +146,12 @@ class Runtime:
             off.append(
                 SourceState(StreamSource.name, StreamSource.label, health=Health.OFF, reason=why)
             )
+        sources.append(MetricsSource(self.upstream, now, headers=login))
         if settings.container_stats:
-            sources.append(
-                DockerSource(
-                    settings.wanted_containers,
-                    now,
-                    os.environ,
-                    interval_seconds=settings.container_interval_seconds,
-                )
-            )
-        recorder = None
-        if self.history is None:
-            off.append(
-                SourceState(
-                    recording.NAME, recording.LABEL, health=Health.OFF, reason="switched off"
-                )
-            )
-        else:
-            recorder = Recorder(
-                self.history,
-                open_records=None if ledger is None else ledger.open_records,
-                generation=generation if recalled.is_read else None,
-            )
+            sources.append(self._docker())
+        recorder = self._record(ledger, generation if recalled.is_read else None)
+        if recorder is None:
+            off.append(recording.SWITCHED_OFF)
         self.tally = Tally(has_records=ledger is not None)
         self.tally.begin(after_seq)
         timeline = Timeline(0.0)
@@ -167,7 +166,7 @@ class Runtime:
             recorder=recorder,
             timeline=timeline,
             tally=self.tally,
-            overseer=Oversight(),
+            overseer=self._oversee(recorder, recalled),
             overhear=None if named is None else named.overhear,
             tells_events=settings.session_events,
             off=off,
@@ -182,6 +181,8 @@ class Runtime:
             keys=redis,
             deletes=Deletes(kato, now, self._judge_actions, audit, self._doubt_record),
         )
+        if self._alarms is not None:
+            self.alarms = AlertDesk(self._alarms, self.watcher, self._judge_orders)
         self.watcher.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
 
@@ -205,11 +206,48 @@ class Runtime:
             return Recalled()  # another demo's past
         return recall(self.history.reader, now().wall)
 
+    def _docker(self) -> DockerSource:
+        # The demo has its own; an engine of this machine is none of its business.
+        simulator = self._simulator
+        return DockerSource(
+            self.settings.wanted_containers,
+            now,
+            os.environ if simulator is None else {"DOCKER_HOST": simulator.engine_host},
+            interval_seconds=self.settings.container_interval_seconds,
+            is_expected=self.settings.expects_engine,
+        )
+
+    def _record(self, ledger: Ledger | None, generation: int | None) -> Recorder | None:
+        """Record what is known, if a history is kept."""
+        if self.history is None:
+            return None
+        open_records = None if ledger is None else ledger.open_records
+        return Recorder(self.history, open_records=open_records, generation=generation)
+
+    def _oversee(self, recorder: Recorder | None, recalled: Recalled) -> Oversight:
+        """Keep an eye on what is beside the sessions."""
+        if self._alerting is not None:
+            self._alarms = self._alerting.make(self.history, recalled)
+        return Oversight(
+            now,
+            alarms=self._alarms,
+            rule_files=None if self._alerting is None else self._alerting.files,
+            usual=None if recorder is None else recorder.usual,
+            container_interval_seconds=self.settings.container_interval_seconds,
+        )
+
     def _judge_actions(self) -> ActionsState:
+        return self._judge(is_set=self.settings.allow_actions)
+
+    def _judge_orders(self) -> ActionsState:
+        """Say whether alerts may be acknowledged and silenced: that changes nothing upstream."""
+        return self._judge(is_set=True)
+
+    def _judge(self, *, is_set: bool) -> ActionsState:
         settings = self.settings
         return judge_actions(
             self.listens_on,
-            is_set=settings.allow_actions,
+            is_set=is_set,
             has_login=settings.has_login,
             is_anonymous=settings.allow_anonymous,
         )

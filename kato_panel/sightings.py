@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from kato_panel.domain.containers import ContainerChanged, ContainersSeen
+from kato_panel.domain.containers import ContainerChanged, ContainersSeen, NoEngine
 from kato_panel.domain.events import (
     ChangesMissed,
     ChangesNamed,
@@ -27,6 +27,7 @@ from kato_panel.domain.keys import (
     SessionsRead,
 )
 from kato_panel.domain.surroundings import SideObservation
+from kato_panel.domain.upstream_figures import MetricsSeen
 
 logger = logging.getLogger(__name__)
 
@@ -79,10 +80,16 @@ class Sightings:
                 self._succeed(source, at, CACHED_REMARK if is_cached else "")
             case ChangesNamed(changes=changes) | KeysChanged(changes=changes):
                 self._succeed(source, changes[-1].at)
-            case KeyEventsJudged(at=at, remark=remark) | ContainersSeen(at=at, remark=remark):
+            case (
+                KeyEventsJudged(at=at, remark=remark)
+                | ContainersSeen(at=at, remark=remark)
+                | MetricsSeen(at=at, remark=remark)
+            ):
                 self._succeed(source, at, remark)
             case LookFailed(reason=reason):
                 self._set(self._states[source].fail(reason))
+            case NoEngine(reason=reason):
+                self._set(replace(self._begin(source), health=Health.OFF, reason=reason))
             case ChangesMissed(missed=missed):
                 logger.warning("source %s: %d changes were dropped unread", source, missed)
             case (
@@ -109,6 +116,8 @@ class Sightings:
             return
         if state.health is Health.UP:
             logger.info("source %s is up", state.name)
+        elif state.health is Health.OFF:
+            logger.info("source %s is off: %s", state.name, state.reason)
         else:
             logger.warning("source %s is %s: %s", state.name, state.health, state.reason)
 

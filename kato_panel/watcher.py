@@ -17,7 +17,6 @@ from functools import partial
 from time import monotonic
 from typing import Any, Final, TypeVar
 
-from kato_panel.domain.containers import ContainerChanged, ContainersSeen
 from kato_panel.domain.events import (
     ChangesMissed,
     Clock,
@@ -205,7 +204,7 @@ class Watcher:
         """
         if self._sightings.is_closed(observation.source):
             return  # its last words
-        if isinstance(observation, ContainersSeen | ContainerChanged):
+        if isinstance(observation, SideObservation):
             self._observe_beside(observation)
             return
         was_failing = self._sightings.is_failing(observation.source)
@@ -223,16 +222,22 @@ class Watcher:
         if told.events or not isinstance(observation, ScanBegan | KeysSeen | SessionsRead):
             is_first = before.at is None and self._teller.standing.at is not None
             self._publish(told.events, with_charts=is_first)
+        if self._overseer is not None and isinstance(observation, CountObserved):
+            self._overseer.observe(observation)  # the same answer says more than the count
+            self._look_around(self._snapshot())
 
     def _observe_beside(self, observation: SideObservation) -> None:
         """Take one observation that says nothing of sessions."""
         self._sightings.note(observation)
         if self._overseer is not None:
             self._overseer.observe(observation)
-            self._look_around(self._snapshot())
+            self.look_around()
+
+    def look_around(self) -> None:
+        """Publish what is beside the sessions, if that is not as it was; on this loop."""
+        self._look_around(self._snapshot())
 
     def _look_around(self, snapshot: SessionSnapshot) -> None:
-        """Publish what is beside the sessions, if that is not as it was."""
         if self._overseer is None:
             return
         surroundings = self._overseer.look(snapshot, self._tally.tallied.lag_seconds)

@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
+from kato_panel.bodies import Containers
 from kato_panel.domain.times import iso
 from kato_panel.errors import MessageError
 
@@ -88,7 +89,7 @@ class UpdateData(_Part):
 
     sessions: Sessions | None = None
     metrics: dict[str, Any] | None = None
-    containers: dict[str, Any] | None = None
+    containers: Containers | None = None
 
 
 class RealtimeUpdate(_Frame):
@@ -124,7 +125,11 @@ class SessionEventFrame(_Frame):
 
 
 class Alert(_Part):
-    """One rule's transition."""
+    """
+    One rule's transition.
+
+    `value` is that of its beginning, and `since` too. `type` is the rule's name.
+    """
 
     level: Literal["info", "warning", "error"]
     type: str
@@ -135,6 +140,10 @@ class Alert(_Part):
     status: str | None = None
     state: Literal["firing", "resolved"]
     since: Time
+    metric: str | None = None
+    subject: str | None = None
+    resolved_at: Time | None = None
+    reason: str | None = None
 
 
 class SystemAlert(_Frame):

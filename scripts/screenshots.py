@@ -440,12 +440,99 @@ def sessions_incomplete(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+@contextlib.contextmanager
+def watching_containers(
+    browser: Browser, *, address: str = "", seconds: float = 100, **how: Any
+) -> Iterator[tuple[Camera, EmbeddedSimulator]]:
+    """A page on a simulator whose container engine is watched, too, for so long."""
+    with (
+        EmbeddedSimulator(seed=1, initial=120, rate=0.5, engine_port=0) as simulator,
+        serving(
+            KATO_API_URL=simulator.url,
+            DOCKER_HOST=simulator.engine_host,
+            KATO_PANEL_CONTAINER_INTERVAL_SECONDS="1",
+        ) as url,
+    ):
+        time.sleep(seconds)
+        camera = Camera(browser, f"{url}?tab=containers{address}", **how)
+        camera.page.locator("[data-ref=running]").wait_for()
+        yield camera, simulator
+
+
+def hide_toasts(camera: Camera) -> None:
+    """Take away what is not the subject."""
+    camera.page.locator(".toasts").evaluate("toasts => (toasts.hidden = true)")
+
+
+def containers(browser: Browser, path: Path) -> None:
+    """The containers that KATO runs in: use, traffic, health, and the last minutes of each."""
+    with watching_containers(browser, **{**LIGHT, "viewport": SMALL["viewport"]}) as (camera, _):
+        hide_toasts(camera)
+        camera.settle(2)
+        camera.shoot(path)
+
+
+def containers_dark(browser: Browser, path: Path) -> None:
+    """In the dark: one is gone, one was killed for want of memory, one is unhealthy, one silent."""
+    with watching_containers(browser, **{**SMALL, "color_scheme": "dark"}) as (camera, simulator):
+        hide_toasts(camera)
+        for name, do in (
+            ("kato-redis", "oom"),
+            ("kato-qdrant", "remove"),
+            ("kato-clickhouse", "unhealthy"),
+        ):
+            order(simulator, "containers", name=name, do=do)
+        camera.page.locator("li.box", has_text="gone since").wait_for()
+        engine = simulator.engine_host.replace("tcp:", "http:")
+        listed = httpx.get(f"{engine}/containers/json", trust_env=False).json()
+        refusal = '{"message": "its cgroup is gone"}'
+        stats = f"/containers/{listed[0]['Id']}/stats"
+        order(simulator, "faults", path=stats, status=500, body=refusal, times=None)
+        camera.see("its cgroup is gone")
+        camera.settle(2)
+        camera.shoot(path)
+
+
+def containers_phone(browser: Browser, path: Path) -> None:
+    """On a phone."""
+    with watching_containers(browser, **PHONE) as (camera, _):
+        hide_toasts(camera)
+        camera.settle(2)
+        camera.shoot(path)
+
+
+def containers_table(browser: Browser, path: Path) -> None:
+    """The same as a table, on demand."""
+    with watching_containers(browser, address="&view=table", seconds=10, **SMALL) as (camera, _):
+        hide_toasts(camera)
+        camera.settle(2)
+        camera.shoot(path)
+
+
+def engine_hangs(browser: Browser, path: Path) -> None:
+    """The container engine hangs: what was seen stays, greyed, with the reason."""
+    with watching_containers(browser, seconds=30, **SMALL) as (camera, simulator):
+        hide_toasts(camera)
+        order(simulator, "faults", path="/containers/*", delay_seconds=3000, times=None)
+        camera.see("What is shown is from")
+        camera.see("as of")
+        camera.shoot(path)
+
+
+def no_engine(browser: Browser, path: Path) -> None:
+    """No container engine, and nobody said that there is one: no alarm."""
+    with watching(browser, address="?tab=containers", DOCKER_HOST="") as (camera, _):
+        camera.see("No container engine here.")
+        camera.shoot(path)
+
+
 GALLERY = (
     *(connecting, never_reached, empty, polling, stale, unreachable, suspect, gap),
     *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
     *(locked, locked_phone, locked_elsewhere, locked_page_alone),
     *(drift, key_events_off, sessions, sessions_dark, session_detail, deletion),
     *(redis_away, sessions_incomplete),
+    *(containers, containers_dark, containers_phone, containers_table, engine_hangs, no_engine),
 )
 
 

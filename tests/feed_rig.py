@@ -16,6 +16,8 @@ from websockets.asyncio.client import connect
 from kato_panel.config import load
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
+from kato_panel.domain.upstream_figures import UpstreamFigures, WorkerMetrics
 from kato_panel.runtime import Runtime
 from kato_panel.server.api import make_feed, routes
 from kato_panel.watcher import now
@@ -52,6 +54,12 @@ class Rig:
         """Publish a state."""
         at = now()
         self.hub.publish(SessionSnapshot(at, active, reported=active, at=at), ())
+
+    def report(self, body):
+        """Publish what KATO says in ``/metrics``; ``None`` for no such thing."""
+        read = None if body is None else WorkerMetrics(body=body)
+        figures = UpstreamFigures(metrics=read, metrics_at=now())
+        self.hub.publish(None, (), surroundings=Surroundings(figures=figures))
 
     def tell(self, *events):
         """Publish events."""

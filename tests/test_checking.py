@@ -79,7 +79,7 @@ def test_what_cannot_be_reached_is_named_with_what_to_do(tmp_path):
     assert "http://…@127.0.0.1:1" in text
     assert "--kato-url" in text
     assert "Address already in use" in text
-    assert "4 of 5 failed" in text
+    assert "4 of 7 failed" in text
 
 
 def test_port_that_answers_otherwise_than_kato_is_no_kato(simulator):
@@ -222,7 +222,7 @@ def test_programs_get_json(simulator):
     assert settings["KATO_API_URL"]["from"] == "flag"
     assert settings["KATO_API_URL"]["value"].startswith("http://…@")
     assert {one["subject"] for one in told["connections"]} == {
-        "KATO", "Stream", "Redis", "History", "Port",
+        "KATO", "Stream", "Redis", "History", "Rules", "Webhooks", "Port",
     }  # fmt: skip
 
 
@@ -256,3 +256,55 @@ def test_login_elsewhere_is_tried_with_a_code_that_nobody_gave():
     gone = find("Login", **provider.settings)
     assert gone.state is State.FAILED
     assert f"localhost:{provider.port}: connection refused" in gone.words
+
+
+RULES = """
+[[rules]]
+name = "container_cpu"
+metric = "sessions_active"
+op = ">"
+threshold = 5
+"""
+
+
+def test_rules_and_webhooks_are_named(tmp_path):
+    """Services by their host alone; a mistake with its line."""
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    told = {"KATO_PANEL_RULES_FILE": str(file)}
+    webhook = "slack+https://hooks.slack.com/services/hunter2"
+    found = find("Webhooks", KATO_PANEL_WEBHOOK_URLS=webhook)
+    assert found.state is State.OK
+    assert found.words.startswith("hooks.slack.com (slack): not tried")
+    assert find("Rules", **told).words == "10 are judged, 1 of them from files"
+    file.write_text(RULES.replace("5", "'5'"))
+    assert find("Rules", **told).state is State.FAILED
+    assert "rules.toml, line 6: threshold is '5'" in find("Rules", **told).words
+    for subject in ("Rules", "Webhooks"):
+        assert find(subject, WEBSOCKET_SYSTEM_ALERTS=False).state is State.OFF
+
+
+def test_file_of_rules_is_checked_alone(tmp_path):
+    """What would be judged with it, or every mistake."""
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    told = CliRunner().invoke(cli.main, ["rules", "check", str(file)])
+    assert told.exit_code == 0
+    mine = "container_cpu: sessions_active > 5, warning (in place of the built-in one)"
+    assert mine in told.output.splitlines()
+    assert len(told.output.splitlines()) == 10
+    file.write_text(RULES.replace("5", "'5'").replace("op", "operator"))
+    told = CliRunner().invoke(cli.main, ["rules", "check", str(file)])
+    assert told.exit_code == 2
+    for problem in ("line 5: operator is no field", "line 6: threshold", "line 2: op is missing"):
+        assert f"rules.toml, {problem}" in told.output
+    told = CliRunner().invoke(cli.main, ["rules", "check", str(tmp_path / "nothing.toml")])
+    assert (told.exit_code, "cannot be read" in told.output) == (2, True)
+
+
+def test_webhooks_of_the_file_are_shown_as_set_there(tmp_path):
+    """And not what they are."""
+    (tmp_path / config.TOML_FILE).write_text("[[webhooks]]\nurl = 'https://a/hunter2'\n")
+    _, text = run()
+    (row,) = [line for line in text.splitlines() if config.WEBHOOKS in line]
+    assert row.split()[1:] == ["(set)", config.TOML_FILE]

@@ -323,3 +323,34 @@ def test_wrong_choice_of_containers_is_refused(name, value, allowed):
     """In words that say what it may be."""
     with pytest.raises(ConfigError, match=allowed):
         config.load({name: value})
+
+
+def test_webhooks_come_from_the_setting_and_from_the_file(tmp_path, monkeypatch):
+    """All of them are told; the file's other parts are no unknown settings."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kato_panel.toml").write_text(
+        "[[webhooks]]\nurl = 'https://b/x'\nform = 'slack'\n[[rules]]\nname = 'x'\n"
+    )
+    monkeypatch.setenv("KATO_PANEL_WEBHOOK_URLS", "json+https://a/y")
+    settings = config.load()
+    assert [(one.name, one.form) for one in settings.targets] == [("a", "json"), ("b", "slack")]
+    assert "https" not in repr(settings)
+    assert not {"rules", "webhooks"} & {*config.unknown_names()}
+    monkeypatch.delenv("KATO_PANEL_WEBHOOK_URLS")
+    assert [one.name for one in config.load().targets] == ["b"]
+    (tmp_path / "kato_panel.toml").unlink()
+    assert config.load().targets == ()
+
+
+def test_wrong_webhooks_are_named_and_not_told(tmp_path, monkeypatch):
+    """Those of the setting as one, those of the file each."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KATO_PANEL_WEBHOOK_URLS", "ftp://s3cret")
+    (tmp_path / "kato_panel.toml").write_text("[[webhooks]]\nurl = 'ftp://s3cret'\n")
+    with pytest.raises(ConfigError) as caught:
+        config.load()
+    assert "s3cret" not in str(caught.value)
+    assert {problem.partition(" ")[0] for problem in caught.value.problems} == {
+        "kato_panel.toml,",
+        "KATO_PANEL_WEBHOOK_URLS",
+    }

@@ -1,9 +1,17 @@
 """Our JSON."""
 
+from dataclasses import replace
+
+import pytest
+
 from kato_panel import composing, messages
-from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.alert_book import AlertBoard
+from kato_panel.domain.events import Kind, Name, Service, SessionEvent
 from kato_panel.domain.listing import Row
+from kato_panel.domain.recorded import AlertEntry, Silence
+from kato_panel.domain.rules import Alert, Rule, RuleState, Stage, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.upstream_figures import UpstreamFigures, WorkerMetrics
 from tests.conftest import NOON, moment
 
 
@@ -93,3 +101,67 @@ def test_row_of_which_nothing_is_known_is_null():
     """But for its id, and that nobody has seen it gone."""
     told = messages.session_row(Row("s")).model_dump()
     assert {key for key, value in told.items() if value is not None} == {"session_id", "is_gone"}
+
+
+def alert(**more):
+    rule = Rule("cpu", "container_cpu_percent", ">", 80, message="{subject} is busy")
+    return replace(Alert(rule, "kato", moment(0), moment(60), 91.4), **more)
+
+
+def test_alert_of_a_container_names_it():
+    """The design document's field has it."""
+    told = messages.system_alert(Turned(Turn.FIRING, alert()))
+    assert (told["type"], told["container_name"], told["subject"]) == ("cpu", "kato", "kato")
+    assert (told["state"], told["resolved_at"], told["reason"]) == ("firing", None, None)
+
+
+@pytest.mark.parametrize("metric", ["sessions_active", "a_metric_of_another_version"])
+def test_alert_of_anything_else_names_no_container(metric):
+    """Also where nobody knows any more what it was about."""
+    rule = Rule("busy", metric, ">", 10)
+    over = alert(rule=rule, subject="", resolved_at=moment(90), reason="its rule was removed")
+    told = messages.system_alert(Turned(Turn.RESOLVED, over))
+    assert (told["container_name"], told["subject"]) == (None, None)
+    assert (told["resolved_at"], told["reason"]) == (
+        "2026-11-22T12:01:30.000+00:00",
+        "its rule was removed",
+    )
+
+
+def test_board_is_told_with_its_alerts():
+    """A text that UTF-8 cannot say is told all the same."""
+    entry = AlertEntry(alert(subject="a\ud83d", resolved_at=moment(90)), NOON, "ann")
+    rule = entry.alert.rule
+    states = (RuleState(rule, "a\ud83d", Stage.NO_DATA, None, moment(90)),)
+    silence = Silence("cpu", "", NOON, NOON, "bob")
+    board = AlertBoard(1, states, (rule,), (entry,), (silence,), ("line 1: wrong",))
+    told = messages.alerts(board, [entry], "5:6", is_demo=True)
+    (row,) = told.alerts
+    assert (row.state, row.acknowledged_by, told.next) == (Turn.RESOLVED, "ann", "5:6")
+    assert told.rules[0].states[0].state == "no data"
+    assert (told.silences[0].subject, told.problems) == (None, ["line 1: wrong"])
+    assert told.model_dump_json().encode()
+
+
+def test_figures_before_anything_was_read_are_null():
+    """Unknown is not zero, and not old."""
+    told = messages.upstream_metrics(UpstreamFigures(), moment(0))
+    assert (told.status, told.issues, told.redis_version, told.metrics) == (None, [], None, None)
+    seen = {(one.value, one.age_seconds, one.stale) for one in told.figures}
+    assert seen == {(None, None, False)}
+
+
+def test_old_figures_are_told_as_such():
+    """What KATO said last, with its age."""
+    figures = UpstreamFigures(
+        health=Service(issues=("High CPU usage",)),
+        health_at=moment(58),
+        metrics=WorkerMetrics(disk_percent=24.4, body={"timestamp": 1.0}),
+        metrics_at=moment(0),
+    )
+    told = messages.upstream_metrics(figures, moment(60))
+    found = {one.name: one for one in told.figures}
+    disk, uptime = found["disk_percent"], found["uptime_seconds"]
+    assert (disk.value, disk.age_seconds, disk.stale) == (24.4, 60, True)
+    assert (uptime.value, uptime.age_seconds, uptime.stale) == (None, 2, False)
+    assert (told.issues, told.metrics) == (["High CPU usage"], {"timestamp": 1.0})

@@ -12,8 +12,10 @@ from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
+from kato_panel.domain.upstream_figures import UpstreamFigures, WorkerMetrics
 from kato_panel.hub import Update
-from kato_panel.models import Connection, EventLog, Models, SessionSummary
+from kato_panel.models import Connection, EventLog, Models, SessionSummary, Upstream
 from tests.conftest import NOON, moment
 
 
@@ -32,7 +34,7 @@ def snapshot(active):
     )
 
 
-@pytest.mark.parametrize("model", [SessionSummary, Connection, EventLog, Models])
+@pytest.mark.parametrize("model", [SessionSummary, Connection, EventLog, Upstream, Models])
 def test_every_parameter_says_what_it_is(model):
     """Documentation travels with the parameter, and nobody else sets it."""
     for name, parameter in model.param.objects("existing").items():
@@ -128,3 +130,17 @@ def test_importing_the_models_loads_no_panel():
     code = "import sys, kato_panel.models, kato_panel.runtime; print('panel' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_figures_of_upstream_are_taken_over_and_grow_old():
+    """With each state; an update that tells none leaves them."""
+    models = Models()
+    assert models.upstream.figures == UpstreamFigures()
+    figures = UpstreamFigures(metrics=WorkerMetrics(disk_percent=24.4), metrics_at=moment(1))
+    models.apply(Update(snapshot(7), (), 0, surroundings=Surroundings(figures=figures)))
+    assert models.upstream.figures is figures
+    assert models.upstream.ages == {"health": None, "metrics": 3, "redis": None}
+    models.apply(Update(replace(snapshot(7), made_at=moment(9)), (), 0))
+    assert models.upstream.ages["metrics"] == 8
+    models.apply(Update(None, (), 0, surroundings=Surroundings()))
+    assert models.upstream.figures is figures

@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 from bokeh.document import Document
+from pandas.testing import assert_frame_equal
 from panel.io.state import set_curdoc
 
-from kato_panel import Monitor
+from kato_panel import Monitor, churn, open_history
 from kato_panel import runtime as runtimes
 from kato_panel.config import load
 from kato_panel.errors import ConfigError
+from kato_panel.history import Reader
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
 
@@ -91,6 +93,47 @@ def test_empty_frames_have_their_columns_and_kinds():
         "after_gap_seconds": "Float64",
     }
     assert str(counts["active"].dtype) == "Int64"
+
+
+def test_frames_of_a_monitor_are_those_of_its_history(simulator, tmp_path):
+    """Whether they are asked for here, or of the file."""
+    caller = Caller(simulator.url)
+    place = tmp_path / "h.db"
+    with Monitor(simulator.url, stream=True, interval_seconds=0.5, history=place) as monitor:
+        assert monitor.wait()
+        threading.Event().wait(1)  # past the baseline's allowance
+        caller.create("planner-7")
+        until(monitor, lambda: len(monitor.events()) == 1)
+        with open_history(place) as opened:
+            for name in ("sessions", "events", "alerts", "containers", "gaps"):
+                assert_frame_equal(getattr(monitor, name)(), getattr(opened, name)())
+            assert monitor.watched() == opened.watched() == (None, None)
+        assert monitor.counts()["active"].tolist()[-1] == 6
+        assert len(monitor.events(node="planner-7")) == 1
+        assert monitor.events(node="planner-8").empty
+        found = churn(monitor)
+        assert found.total.arrivals[0] == 1
+        assert found.total.is_lower_bound
+
+
+def test_without_a_history_memory_is_all_there_is(simulator, caplog):
+    """Switched off, or where it cannot be read."""
+    caller = Caller(simulator.url)
+    with Monitor(simulator.url, stream=True, interval_seconds=0.5, history="off") as monitor:
+        assert monitor.wait()
+        threading.Event().wait(1)  # past the baseline's allowance
+        caller.create("planner-7")
+        until(monitor, lambda: len(monitor.events()) == 1)
+        assert len(monitor.events(node="planner-7")) == 1
+        assert monitor.events(until=timedelta(hours=1)).empty
+        until(monitor, lambda: 6 in monitor.counts(timedelta(minutes=1))["active"].tolist())
+        assert monitor.watched() == (None, None)
+        for name in ("sessions", "alerts", "containers", "gaps"):
+            assert getattr(monitor, name)().empty
+    with Monitor(simulator.url) as monitor:
+        monitor._runtime.history.reader = Reader(None, "the disk is away")
+        assert monitor.sessions().empty
+    assert "the history cannot be read, what is in memory is given: the disk is" in caplog.text
 
 
 def test_time_without_a_zone_is_refused(simulator):

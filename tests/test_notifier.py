@@ -10,7 +10,8 @@ from kato_panel import notifier as module
 from kato_panel.domain.notices import Form
 from kato_panel.domain.recorded import OutboxEntry
 from kato_panel.domain.rules import Alert, Rule, Turn, Turned
-from kato_panel.notifier import Notifier, Target, read_target
+from kato_panel.domain.targets import Target
+from kato_panel.notifier import Notifier
 from kato_panel.watcher import now
 from tests.conftest import moment
 from tests.receiver import Receiver
@@ -167,28 +168,3 @@ async def test_nobody_to_tell_is_no_work():
     running.notifier.tell([FIRING])
     await running.notifier.run()
     assert running.outbox.entries == {}
-
-
-@pytest.mark.parametrize(
-    ("address", "name", "form"),
-    [
-        ("https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com", Form.ALERTMANAGER),
-        ("slack+https://hooks.slack.com/services/T0/B0/x", "hooks.slack.com", Form.SLACK),
-        ("json+http://me:pw@127.0.0.1:9/x?token=y", "127.0.0.1:9", Form.JSON),
-    ],
-)
-def test_address_says_the_form_and_is_never_shown(address, name, form):
-    """Its path is its password as often as not."""
-    target = read_target(address)
-    assert (target.name, target.form, target.url) == (name, form, address.rpartition("+")[2])
-    assert "/x" not in repr(target)
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["", "x", "ftp://a", "teams+https://a", "http://", "http://a:0", "http://a:x", "http://a b"],
-)
-def test_what_is_no_webhook_is_refused(address):
-    """In words."""
-    with pytest.raises(ValueError, match="must be http"):
-        read_target(address)

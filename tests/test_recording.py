@@ -4,12 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from kato_panel.domain.alert_book import MAX_RECENT
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health
-from kato_panel.domain.recorded import Gap, Note
+from kato_panel.domain.recorded import AlertEntry, Gap, Note, OutboxEntry, Silence
 from kato_panel.domain.records import Reason, Record, Step, Transition
+from kato_panel.domain.rules import Alert, Rule
 from kato_panel.domain.series import Range
 from kato_panel.domain.telling import Standing, Told
+from kato_panel.history.rows import micros
+from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.recall import recall
 from kato_panel.recording import KEYS_SEEN, Recorder
 from tests.conftest import NOON, moment
@@ -166,8 +170,10 @@ def test_history_with_a_hole_is_told_all_that_is_open(history):
     )
     found = [Transition(Step.FOUND, one, moment(0)) for one in [*open_ones, Record("c", at(0))]]
     recorder.record(Told(transitions=found), standing(0))
+    recorder.record(Told(), standing(30))
     assert history.flush()
     assert len(history.reader.open_records()) == 3
+    assert history.reader.note(RECORDS_SINCE) == micros(at(0))
     history._opened += 1  # as if its file had been begun anew
     history.record(Note(KEYS_SEEN, 7, history.generation - 1))
     recorder.record(Told(), Standing())
@@ -175,6 +181,7 @@ def test_history_with_a_hole_is_told_all_that_is_open(history):
     recorder.record(Told(), standing(63))
     assert history.flush()
     assert {one.session_id for one in history.reader.open_records()} == {"a", "b"}
+    assert history.reader.note(RECORDS_SINCE) == micros(at(60))
     ending = history.reader.record("c").ending
     assert (ending.reason, ending.earliest, ending.latest) == (Reason.UNKNOWN, at(0), at(60))
     assert recall(history.reader, at(70)).keys_seen_at == Moment(at(63), 0.0)
@@ -243,3 +250,39 @@ def test_first_look_at_many_sessions_is_kept_whole(history, recorder):
     assert history.flush(60)
     assert len(history.reader.open_records()) == len(steps)
     assert history.status.lost == 0
+
+
+def test_usual_is_what_was_at_this_hour(history, recorder):
+    """Of the days before, where enough of them were seen."""
+    day = 86_400
+    for days in (3, 2):
+        recorder.record(Told(), standing(day * (8 - days) - 600, 10 * days))
+    recorder.record(Told(), standing(day * 8 - 7_200, 1_000))  # another hour
+    assert history.flush()
+    assert recorder.usual(at(day * 8)) == (None, 2)
+    recorder.record(Told(), standing(day * 7 + 600, 40))
+    assert history.flush()
+    assert recorder.usual(at(day * 8)) == (30, 3)
+    history.close()
+    in_memory = open_history(None)
+    in_memory.close()
+    assert Recorder(in_memory).usual(at(0)) == (None, 0)
+
+
+def test_alerts_are_recalled_of_a_service_that_was_never_seen(history):
+    """Those that fire however old, and the newest; what is silent, and what was not sent."""
+    rule = Rule("down", "source_down", ">=", 1)
+    entries = [
+        AlertEntry(Alert(rule, str(n), moment(n), moment(n), 1.0, moment(n + 1) if n else None))
+        for n in range(MAX_RECENT + 2)
+    ]
+    silence = Silence("down", "", at(1_000), at(0), "ann")
+    past = Silence("down", "x", at(-1), at(-2), "ann")
+    unsent = OutboxEntry("a", at(0), "ops", "{}")
+    history.record([*entries, silence, past, unsent])
+    assert history.flush()
+    recalled = recall(history.reader, NOON)
+    found = [entry.alert.subject for entry in recalled.alerts]
+    assert found == ["0", *(str(n) for n in range(2, MAX_RECENT + 2))]
+    assert (recalled.silences, recalled.unsent) == ((silence,), (unsent,))
+    assert (recalled.seen_at, recalled.is_read) == (None, True)

@@ -5,15 +5,21 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
+from time import monotonic
 
 import httpx
 import psutil
 import pytest
 
+from kato_panel import runtime as runtimes
 from kato_panel.config import load
+from kato_panel.domain.health import Health
 from kato_panel.domain.snapshot import Link
+from kato_panel.domain.upstream_figures import INTERVAL_SECONDS
 from kato_panel.runtime import Runtime
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.sources.kato_metrics import MetricsSource
 from tests.conftest import Size
 from tests.following import Caller, Reader
 
@@ -30,6 +36,12 @@ def watching(url, **settings):
     finally:
         reader.close()
         runtime.stop()
+
+
+def has_figures(runtime):
+    """Whether ``/metrics`` was read."""
+    surroundings = runtime.hub.surroundings
+    return surroundings is not None and surroundings.figures.metrics is not None
 
 
 def is_settled(reader, caller):
@@ -183,10 +195,15 @@ def test_switched_off_events_leave_no_stream(has_events):
     with EmbeddedSimulator(rate=0, initial=5) as simulator:
         caller = Caller(simulator.url)
         threads, sockets = threading.active_count(), len(open_sockets())
-        flags = {"WEBSOCKET_SESSION_EVENTS": has_events, "KATO_PANEL_POLL_INTERVAL_SECONDS": 0.5}
-        with watching(simulator.url, **flags) as (_, reader):
+        flags = {
+            "WEBSOCKET_SESSION_EVENTS": has_events,
+            "WEBSOCKET_CONTAINER_STATS": "false",
+            "KATO_PANEL_POLL_INTERVAL_SECONDS": 0.5,
+        }
+        with watching(simulator.url, **flags) as (runtime, reader):
             wanted = Link.LIVE if has_events else Link.POLLING
             reader.until(lambda seen: seen.link is wanted)
+            reader.until(lambda _: has_figures(runtime))
             caller.create()
             reader.until(lambda seen: seen.active == 6)
             asked = httpx.get(f"{simulator.url}/_simulator/requests", trust_env=False).json()
@@ -196,5 +213,47 @@ def test_switched_off_events_leave_no_stream(has_events):
             ours = [one.name for one in threading.enumerate() if one.name.startswith("kato-panel")]
             assert sorted(ours) == ["kato-panel-history", "kato-panel-watcher"]
             # Each connection has two ends in this process, ours and the simulator's.
-            assert len(open_sockets()) - sockets == (4 if has_events else 2)
+            assert len(open_sockets()) - sockets == (6 if has_events else 4)
         assert threading.active_count() == threads
+
+
+def test_kato_is_asked_at_most_24_times_a_minute(monkeypatch):
+    """Twenty polls and four questions for its figures; here six times as fast, and never more."""
+    hastened = partial(MetricsSource, interval_seconds=INTERVAL_SECONDS / 6)
+    monkeypatch.setattr(runtimes, "MetricsSource", hastened)
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        caller = Caller(simulator.url)
+        began = monotonic()
+        flags = {"KATO_PANEL_POLL_INTERVAL_SECONDS": 0.5, "WEBSOCKET_CONTAINER_STATS": "false"}
+        with watching(simulator.url, **flags) as (runtime, reader):
+            reader.until(lambda _: has_figures(runtime))
+            seen = runtime.hub.surroundings.figures.metrics_at
+            reader.until(lambda _: runtime.hub.surroundings.figures.metrics_at != seen)
+            asked = caller.asked()["requests"]
+            minutes = 6 * (monotonic() - began) / 60
+    assert {*asked} == {"GET /health", "GET /metrics", "GET /ws/events"}
+    assert asked["GET /metrics"] == 2
+    # The first of each is asked at once, and the stream's connection prompts one poll more.
+    assert asked["GET /health"] <= 20 * minutes + 2
+    assert asked["GET /health"] + asked["GET /metrics"] <= 24 * minutes + 3
+
+
+def test_figures_that_cannot_be_read_are_one_row_of_the_sources_and_nothing_else():
+    """The count, its link and its events are as they were; what `/health` says is known."""
+    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+        caller = Caller(simulator.url)
+        caller.order("faults", path="/metrics", method="GET", status=500, times=99)
+        with watching(simulator.url, WEBSOCKET_CONTAINER_STATS="false") as (runtime, reader):
+            reader.until(lambda seen: states(seen)["figures"].failures == 1)
+            reader.until(lambda seen: seen.link is Link.LIVE)
+            assert "500" in states(reader)["figures"].reason
+            assert states(reader)["http"].health is Health.UP
+            caller.create()
+            reader.until(lambda seen: seen.active == 6)
+            figures = runtime.hub.surroundings.figures
+            assert (figures.metrics, figures.health.status) == (None, "healthy")
+
+
+def states(reader):
+    """The sources by name."""
+    return {state.name: state for state in reader.snapshot.sources}

@@ -102,7 +102,8 @@ def judge_actions(
         return ActionsState(True)
     if not addresses:
         return ActionsState(
-            False, "only kato-panel serve knows where it listens, and nothing else may delete"
+            False,
+            "only kato-panel serve knows where it listens, and nothing else may act",
         )
     outside = [address for address in addresses if not is_loopback(address)]
     if outside:

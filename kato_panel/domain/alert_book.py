@@ -6,7 +6,7 @@ its beginning. What is silent is kept and shown, and nobody is told; once the si
 they are told of what still fires.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,10 +14,28 @@ from typing import Final
 
 from kato_panel.domain.events import Moment
 from kato_panel.domain.recorded import AlertEntry, AuditEntry, Silence
-from kato_panel.domain.rules import Judge, Measured, Rule, RuleState, Turn, Turned
+from kato_panel.domain.rules import Alert, Judge, Measured, Rule, RuleState, Turn, Turned
 from kato_panel.errors import QueryError
 
 MAX_RECENT: Final = 200
+MAX_NOTICES: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """
+    One thing that others are told.
+
+    Parameters
+    ----------
+    number
+        Counts from 1, within one start.
+    turned
+        What happened.
+    """
+
+    number: int
+    turned: Turned
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +57,8 @@ class AlertBoard:
         Those that last.
     problems
         Why the rules' file is not used as it is now; empty while it is.
+    notices
+        The newest that others were told since the start, the oldest first.
     """
 
     revision: int = 0
@@ -47,6 +67,7 @@ class AlertBoard:
     recent: tuple[AlertEntry, ...] = ()
     silences: tuple[Silence, ...] = ()
     problems: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
 
     @property
     def firing(self) -> tuple[AlertEntry, ...]:
@@ -96,6 +117,8 @@ class AlertBook:
         self._pages: OrderedDict[str, _Page] = OrderedDict()
         self._silences: dict[tuple[str, str], Silence] = {}
         self._problems: tuple[str, ...] = ()
+        self._notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
+        self._told = 0
         self._revision = 0
 
     @property
@@ -108,6 +131,7 @@ class AlertBook:
             recent=tuple(page.entry for page in reversed(self._pages.values())),
             silences=tuple(self._silences.values()),
             problems=self._problems,
+            notices=tuple(self._notices),
         )
 
     def restore(
@@ -126,13 +150,11 @@ class AlertBook:
             Now.
         """
         self._silences = {(one.rule, one.subject): one for one in silences}
-        board = self.board
         for entry in recent:
-            alert = entry.alert
-            is_told = not board.is_silent(alert.rule.name, alert.subject)
-            self._pages[alert.id] = _Page(entry, is_told)
+            self._pages[entry.alert.id] = _Page(entry, not self._was_silent(entry.alert))
         firing = [one.entry.alert for one in self._pages.values()]
         open_ = [alert for alert in firing if alert.resolved_at is None]
+        self._revision += 1
         return self._turn(self._judge.restore(open_, at))
 
     def change_rules(self, rules: Iterable[Rule], at: Moment) -> Decided:
@@ -211,9 +233,18 @@ class AlertBook:
             if is_due and not board.is_silent(alert.rule.name, alert.subject):
                 page.is_told = True
                 notices.append(Turned(Turn.FIRING, alert))
-        self._revision += bool(entries)
+        for one in notices:
+            self._told += 1
+            self._notices.append(Notice(self._told, one))
+        self._revision += bool(entries or notices)
         self._forget()
         return Decided(entries, notices)
+
+    def _was_silent(self, alert: Alert) -> bool:
+        """Say whether a silence that lasts had begun before an alert: nobody was told of it."""
+        keys = ((alert.rule.name, ""), (alert.rule.name, alert.subject))
+        silences = (self._silences[key] for key in keys if key in self._silences)
+        return any(one.at <= alert.fired_at.wall for one in silences)
 
     def _forget(self) -> None:
         """Forget the oldest alerts that are over."""

@@ -218,7 +218,27 @@ class ContainerChanged:
     health: ContainerHealth | None = None
 
 
-ContainerObservation = ContainersSeen | ContainerChanged | LookFailed
+@dataclass(frozen=True, slots=True)
+class NoEngine:
+    """
+    There is no container engine here, and nobody has said that there is one.
+
+    Parameters
+    ----------
+    source
+        The source's name.
+    at
+        When that was found.
+    reason
+        In words.
+    """
+
+    source: str
+    at: Moment
+    reason: str
+
+
+ContainerObservation = ContainersSeen | ContainerChanged | NoEngine | LookFailed
 
 
 def total(containers: Iterable[ContainerFigures]) -> ContainerTotals:

@@ -77,17 +77,18 @@ class EventQuery:
             if name not in FIELDS:
                 raise QueryError(name, text, f"one of {', '.join(FIELDS)}")
         return cls(
-            since=_read_time("since", given.get("since"), now),
-            until=_read_time("until", given.get("until"), now),
+            since=read_time("since", given.get("since"), now),
+            until=read_time("until", given.get("until"), now),
             kind=_read_kind(given.get("type")),
             node=_read_node(given.get("node")),
-            limit=_read_number("limit", given.get("limit"), 1, MAX_EVENTS),
+            limit=read_number("limit", given.get("limit"), 1, MAX_EVENTS),
             cursor=_read_cursor(given.get("cursor")),
             form=_read_form(given.get("format")),
         )
 
 
-def _read_time(field: str, text: str | None, now: datetime) -> datetime | None:
+def read_time(field: str, text: str | None, now: datetime) -> datetime | None:
+    """Read a time, or how long ago it was; ``None`` where none is given."""
     if not text:
         return None
     ago = _AGO.fullmatch(text)
@@ -121,7 +122,8 @@ def _read_node(text: str | None) -> str | None:
     return text or None
 
 
-def _read_number(field: str, text: str | None, lowest: int, highest: int) -> int | None:
+def read_number(field: str, text: str | None, lowest: int, highest: int) -> int | None:
+    """Read a whole number within bounds; ``None`` where none is given."""
     if not text:
         return None
     is_number = text.isascii() and text.isdigit() and len(text) <= _DIGITS

@@ -50,6 +50,26 @@ class Name:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """
+    What upstream says of itself beside the count; ``None`` for what it does not say.
+
+    Parameters
+    ----------
+    status
+        In its own word.
+    uptime_seconds
+        Of the worker process that answered.
+    issues
+        What it finds wrong, in its own words.
+    """
+
+    status: str | None = None
+    uptime_seconds: float | None = None
+    issues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CountObserved:
     """
     A source read the number of sessions.
@@ -64,6 +84,8 @@ class CountObserved:
         When the question left and when its answer was here.
     is_cached
         Whether upstream may have answered from its cache, which is up to 5.1 s old.
+    service
+        What else the same answer says.
     """
 
     source: str
@@ -71,6 +93,7 @@ class CountObserved:
     sent_at: Moment
     arrived_at: Moment
     is_cached: bool = False
+    service: Service | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,20 @@
 """What rules are held against: the figures of one instant, from what the watcher knows."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
 from typing import Final
 
+from kato_panel.domain.containers import ContainersSeen, ContainerState
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health
 from kato_panel.domain.rules import Measured
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.upstream_figures import SOURCE, Part, UpstreamFigures
 
 EVICTION_WINDOW_SECONDS: Final = 300.0
+MIN_DAYS: Final = 3
+"""With fewer, nobody knows what is usual."""
 
 
 def measure_sessions(snapshot: SessionSnapshot) -> Iterator[Measured]:
@@ -30,8 +35,85 @@ def measure_sessions(snapshot: SessionSnapshot) -> Iterator[Measured]:
     yield Measured("sessions_ended_per_minute", ended)
     yield Measured("sessions_age_seconds", snapshot.age_seconds)
     for source in snapshot.sources:
+        if source.name == SOURCE:
+            continue  # it asks the same service as `http`: one trouble, told once
         if source.health not in {Health.STARTING, Health.OFF}:
             yield Measured("source_down", float(source.health is Health.DOWN), source.name)
+
+
+def measure_containers(seen: ContainersSeen) -> Iterator[Measured]:
+    """
+    Give the figures of containers.
+
+    Parameters
+    ----------
+    seen
+        A look that is new; of an old one nothing is known any more.
+    """
+    for one in seen.containers:
+        is_known = one.state is not ContainerState.UNKNOWN
+        yield Measured("container_cpu_percent", one.cpu_share_percent, one.name)
+        yield Measured("container_memory_percent", one.memory_percent, one.name)
+        restarts = float(one.recent_restarts) if is_known else None
+        yield Measured("container_restarts", restarts, one.name)
+        is_down = float(not one.is_running) if is_known else None
+        yield Measured("container_not_running", is_down, one.name)
+
+
+def usual_of(days: Iterable[Sequence[int]]) -> tuple[float | None, int]:
+    """
+    Say how many sessions are usual at an hour.
+
+    Parameters
+    ----------
+    days
+        Counts around that hour, of each of the days before; empty where nobody looked.
+
+    Returns
+    -------
+    tuple of float and int
+        The median of the days' medians, and of how many days; not known with fewer than
+        `MIN_DAYS`.
+    """
+    known = [median(counts) for counts in days if counts]
+    return (median(known) if len(known) >= MIN_DAYS else None), len(known)
+
+
+def measure_usual(active: int | None, usual: float | None, days: int) -> Measured:
+    """
+    Hold the count against what is usual.
+
+    Parameters
+    ----------
+    active
+        Sessions alive; ``None`` if that is not known.
+    usual, days
+        See `usual_of`. Of nothing there is no share.
+    """
+    value = None if active is None or not usual else active / usual
+    return Measured("sessions_active_of_usual", value, samples=days)
+
+
+def measure_upstream(figures: UpstreamFigures, now: Moment) -> Iterator[Measured]:
+    """
+    Give the figures that upstream and its Redis report of themselves.
+
+    Parameters
+    ----------
+    figures
+        What is known; what is old is not known any more.
+    now
+        When that is judged.
+    """
+    metrics = figures.metrics if figures.is_fresh(Part.METRICS, now) else None
+    yield Measured("disk_percent", None if metrics is None else metrics.disk_percent)
+    error_ratio, requests = None, 0
+    if metrics is not None and metrics.error_ratio is not None:
+        error_ratio, requests = metrics.error_ratio, int(metrics.requests or 0)
+    yield Measured("error_ratio", error_ratio, samples=requests)
+    is_fresh = figures.is_fresh(Part.REDIS, now)
+    evictions = figures.evictions_per_minute if is_fresh else None
+    yield Measured("redis_evictions_per_minute", evictions)
 
 
 class Evictions:

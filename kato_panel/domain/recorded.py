@@ -179,11 +179,14 @@ class Note:
         What is noted.
     generation
         Of the record it is true for: it is not written into another. ``None`` if it always is.
+    keeps_first
+        Whether what was noted before stays.
     """
 
     key: str
     value: int
     generation: int | None = None
+    keeps_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from kato_panel.domain.metrics import METRICS
 from kato_panel.domain.rules import OPERATORS, Rule, Severity
-from kato_panel.domain.times import ALLOWED, read_duration
+from kato_panel.domain.times import ALLOWED, read_duration, write_duration
 from kato_panel.errors import ConfigError
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -145,6 +145,12 @@ def read_rules(text: str, *, cooldown_seconds: float = 60.0) -> tuple[Rule, ...]
     if problems:
         raise ConfigError(problems)
     return tuple(rules.values())
+
+
+def write_rule(rule: Rule) -> str:
+    """Say in one line what a rule judges."""
+    lasting = f" for {write_duration(rule.for_seconds)}" if rule.for_seconds else ""
+    return f"{rule.name}: {rule.metric} {rule.op} {rule.threshold:g}{lasting}, {rule.severity}"
 
 
 def _read(

@@ -18,6 +18,7 @@ from kato_panel.domain.recorded import (
     Silence,
 )
 from kato_panel.domain.records import Record
+from kato_panel.domain.rules import Severity, Turn
 from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file, schema
 from kato_panel.history.alerts import read_alert, read_figure, read_outbox, read_silence
@@ -32,7 +33,7 @@ from kato_panel.history.pages import (
     read_cursor,
     read_recorded,
 )
-from kato_panel.history.rows import MAX_MICROS, Row, micros, moment, read_record, readable
+from kato_panel.history.rows import MAX_MICROS, Row, maybe, micros, moment, read_record, readable
 from kato_panel.history.writer import LOOKED, SETBACK
 
 MAX_GAPS: Final = 500
@@ -91,7 +92,7 @@ class Reader:
             raise HistoryError(f"{path} cannot be read: {engines.words(error)}") from error
         reader = cls(engines.reading(path))
         try:
-            with reader._reading() as connection:
+            with reader.reading() as connection:
                 file.check_readable(connection, path, owner)
         except HistoryError:
             reader.close()
@@ -110,7 +111,8 @@ class Reader:
         self.close()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """Give a connection for several reads of one state."""
         if self._engine is None:
             raise HistoryError(self._trouble)
         try:
@@ -126,8 +128,8 @@ class Reader:
 
     def note(self, key: str) -> int | None:
         """Return what was noted last under a key; ``None`` if nothing was that makes sense."""
-        with self._reading() as connection:
-            return _note(connection, key)
+        with self.reading() as connection:
+            return read_note(connection, key)
 
     def record(self, session_id: str) -> Record | None:
         """Return what is known of a session, of its newest life if it had several."""
@@ -218,8 +220,8 @@ class Reader:
             If the history cannot be read, or limit or cursor is none.
         """
         events = schema.events.c
-        with self._reading() as connection:
-            first, last = _event_ids(connection, since, until)
+        with self.reading() as connection:
+            first, last = event_ids(connection, maybe(micros, since), maybe(micros, until))
         if cursor is not None:
             (before,) = read_cursor(cursor, 1)
             first, last = (first, min(last, before - 1)) if newest_first else (before + 1, last)
@@ -247,8 +249,8 @@ class Reader:
         since, until
             From `since` to before `until`; UTC.
         """
-        with self._reading() as connection:
-            first, last = _event_ids(connection, since, until)
+        with self.reading() as connection:
+            first, last = event_ids(connection, maybe(micros, since), maybe(micros, until))
             return counts_between(connection, micros(since), micros(until), first, last)
 
     def gaps(self, since: datetime, until: datetime) -> tuple[Gap, ...]:
@@ -275,12 +277,31 @@ class Reader:
         since: datetime | None = None,
         until: datetime | None = None,
         *,
+        state: Turn | None = None,
+        severity: Severity | None = None,
+        rule: str | None = None,
         limit: int = 50,
         cursor: str | None = None,
     ) -> Page[AlertEntry]:
-        """List alerts by when they fired, the newest first; see `records` for the arguments."""
+        """
+        List alerts by when they fired, the newest first.
+
+        Parameters
+        ----------
+        since, until, limit, cursor
+            See `records`.
+        state, severity, rule
+            Only of these.
+        """
         alerts = schema.alerts.c
         found = select(schema.alerts).order_by(alerts.fired_at.desc(), alerts.id.desc())
+        if state is not None:
+            is_over = alerts.resolved_at.is_not(None)
+            found = found.where(is_over if state is Turn.RESOLVED else ~is_over)
+        if severity is not None:
+            found = found.where(alerts.severity == severity.value)
+        if rule is not None:
+            found = found.where(alerts.rule == rule)
         found = _within(found, alerts.fired_at, since, until)
         if cursor is not None:
             fired, last = read_cursor(cursor, 2)
@@ -315,7 +336,7 @@ class Reader:
         return self._read(found.order_by(outbox.id), read_outbox)
 
     def _read(self, found: Select[Any], read: Callable[[Row], Value]) -> tuple[Value, ...]:
-        with self._reading() as connection:
+        with self.reading() as connection:
             return readable(connection.execute(found).mappings(), read)
 
     def _page(
@@ -326,7 +347,7 @@ class Reader:
         cursor: Callable[[Row], str],
     ) -> Page[Value]:
         check_limit(limit)
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows: Sequence[Row] = connection.execute(found.limit(limit + 1)).mappings().all()
         follows = len(rows) > limit
         rows = rows[:limit]
@@ -341,7 +362,8 @@ def probe(connection: Connection) -> None:
     connection.execute(select(schema.notes)).all()
 
 
-def _note(connection: Connection, key: str) -> int | None:
+def read_note(connection: Connection, key: str) -> int | None:
+    """Return what was noted last under a key; ``None`` if nothing was that makes sense."""
     found = select(schema.notes.c.value).where(schema.notes.c.key == key)
     value = connection.scalar(found)
     # A flipped bit is nothing that the database can notice.
@@ -356,18 +378,25 @@ def _within(
     return found if until is None else found.where(column < micros(until))
 
 
-def _event_ids(
-    connection: Connection, since: datetime | None, until: datetime | None
-) -> tuple[int, int]:
-    """Give bounds of the ids of a range: no event of the range is outside, some inside may be."""
+def event_ids(connection: Connection, since: int | None, until: int | None) -> tuple[int, int]:
+    """
+    Give bounds of the ids of a range: no event of the range is outside, some inside may be.
+
+    Parameters
+    ----------
+    connection
+        Where to read.
+    since, until
+        In microseconds since 1970.
+    """
     events = schema.events.c
     first, last = 0, FAR
     if since is not None:
-        at_first = select(events.id).where(events.ordered_at >= micros(since))
+        at_first = select(events.id).where(events.ordered_at >= since)
         found = connection.scalar(at_first.order_by(events.ordered_at, events.id).limit(1))
         first = FAR if found is None else found
     if until is not None:
-        latest = micros(until) + (_note(connection, SETBACK) or 0)
+        latest = until + (read_note(connection, SETBACK) or 0)
         at_last = select(events.id).where(events.ordered_at < latest)
         newest_first = (events.ordered_at.desc(), events.id.desc())
         found = connection.scalar(at_last.order_by(*newest_first).limit(1))

@@ -1,14 +1,15 @@
 """What is kept: in small turns, so that no commit waits long for one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.sql.elements import ColumnElement
 
 from kato_panel.history import schema
-from kato_panel.history.writer import MINUTE
+from kato_panel.history.writer import MINUTE, RECORDS_SINCE
 
 ROWS_PER_TURN: Final = 2_000
 PAGES_PER_TURN: Final = 500
@@ -141,8 +142,19 @@ def _give_up(connection: Connection, table: Table, condition: ColumnElement[bool
         return 0
     for first in range(0, len(keys), ROWS_PER_TURN // 4):
         some = keys[first : first + ROWS_PER_TURN // 4]
+        if table is schema.records:
+            _note_loss(connection, some)
         connection.execute(delete(table).where(key.in_(some)))
         if table is schema.events:
             nodes = schema.event_nodes
             connection.execute(delete(nodes).where(nodes.c.event_id.in_(some)))
     return len(keys)
+
+
+def _note_loss(connection: Connection, keys: Sequence[int]) -> None:
+    """Note that records are complete only from the end of what is given up."""
+    records = schema.records.c
+    latest = connection.scalar(select(func.max(records.ended_latest)).where(records.id.in_(keys)))
+    note = upsert(schema.notes).values(key=RECORDS_SINCE, value=latest)
+    kept = func.max(schema.notes.c.value, note.excluded.value)
+    connection.execute(note.on_conflict_do_update(set_={"value": kept}))

@@ -47,6 +47,8 @@ CHUNK: Final = 500
 MINUTE: Final = 60_000_000
 HOUR: Final = 60 * MINUTE
 LOOKED: Final = "looked"
+RECORDS_SINCE: Final = "records since"
+"""From then on, in microseconds since 1970, no session is missing among the records."""
 SETBACK: Final = "setback"
 
 
@@ -129,6 +131,7 @@ class _Group:
         self._events: dict[int, SessionEvent] = {}
         self._records: list[Record] = []
         self._notes: dict[str, int] = {}
+        self._first_notes: dict[str, int] = {}
         self._plain: dict[Table, list[dict[str, Any]]] = {}
         self._newest: dict[
             tuple[Table, tuple[str, ...]], dict[tuple[Any, ...], dict[str, Any]]
@@ -154,8 +157,11 @@ class _Group:
                 self._notes[LOOKED] = micros(at)
             case Looked(at=at):
                 self._notes[LOOKED] = micros(at)
-            case Note(key=key, value=value):
-                self._notes[sayable(key)] = value
+            case Note(key=key, value=value, keeps_first=keeps_first):
+                if keeps_first:
+                    self._first_notes.setdefault(sayable(key), value)
+                else:
+                    self._notes[sayable(key)] = value
             case Gap(began=began, ended=ended):
                 self._add(schema.gaps, {"began": micros(began), "ended": micros(ended)})
             case AuditEntry():
@@ -223,11 +229,15 @@ class _Group:
         self._write_figure_minutes()
         for table, width in ((schema.minutes, MINUTE), (schema.hours, HOUR)):
             self._write_buckets(table, width)
+        if self._first_notes:
+            self._connection.execute(
+                upsert(schema.notes).on_conflict_do_nothing(), _note_rows(self._first_notes)
+            )
         if self._notes:
             note = upsert(schema.notes)
             self._connection.execute(
                 note.on_conflict_do_update(set_={"value": note.excluded.value}),
-                [{"key": key, "value": value} for key, value in self._notes.items()],
+                _note_rows(self._notes),
             )
         return tail
 
@@ -379,6 +389,10 @@ class _Group:
             ),
             list(rows.values()),
         )
+
+
+def _note_rows(notes: dict[str, int]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": value} for key, value in notes.items()]
 
 
 def _bounds(added: Any, old: Any) -> dict[str, Any]:

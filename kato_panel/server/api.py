@@ -6,8 +6,11 @@ from tornado.web import RequestHandler
 
 from kato_panel import bodies, messages
 from kato_panel.domain.events import SESSION_SOURCES
+from kato_panel.domain.upstream_figures import UpstreamFigures
 from kato_panel.runtime import Runtime
+from kato_panel.server.alerts import AcknowledgeRequest, AlertsRequest, SilenceRequest
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.containers import ContainersRequest
 from kato_panel.server.endpoint import Endpoint
 from kato_panel.server.events import Desk, EventsRequest
 from kato_panel.server.feed import Feed
@@ -63,6 +66,17 @@ class CountRequest(JsonRequest):
         self.finish(count.model_dump_json())
 
 
+class UpstreamMetricsRequest(JsonRequest):
+    """``GET /api/v1/metrics``."""
+
+    def get(self) -> None:
+        """Answer."""
+        surroundings = self.runtime.hub.surroundings
+        figures = None if surroundings is None else surroundings.figures
+        told = messages.upstream_metrics(figures or UpstreamFigures(), now())
+        self.finish(told.model_dump_json())
+
+
 class StartPageRequest(JsonRequest):
     """``GET /``: to the dashboard, wherever this is mounted."""
 
@@ -102,13 +116,25 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
     endpoint: list[Route] = []
     if feed is not None:
         endpoint.append((r"/ws", Endpoint, {**given, "feed": feed}))
+    desk = Desk()
+    alert_routes: list[Route] = []
+    if runtime.settings.system_alerts:
+        alert_routes = [
+            (r"/api/v1/alerts", AlertsRequest, {**given, "desk": desk}),
+            (r"/api/v1/alerts/acknowledge", AcknowledgeRequest, given),
+            (r"/api/v1/alerts/silences", SilenceRequest, given),
+        ]
+    if runtime.settings.container_stats:
+        endpoint.append((r"/api/v1/containers", ContainersRequest, given))
     listed: list[Route] = [
         *endpoint,
         (r"/healthz", HealthRequest, given),
         (r"/metrics", MetricsRequest, {**given, "feed": feed, "lag": LoopLag()}),
         (r"/readyz", ReadyRequest, given),
         (r"/api/v1/openapi\.json", OpenApiRequest, given),
-        (r"/api/v1/events", EventsRequest, {**given, "desk": Desk()}),
+        (r"/api/v1/events", EventsRequest, {**given, "desk": desk}),
+        *alert_routes,
+        (r"/api/v1/metrics", UpstreamMetricsRequest, given),
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),
         (r"/api/v1/sessions/bulk-delete", BulkDeleteRequest, given),

@@ -9,15 +9,18 @@ happens on the server's loop and waits for no client: what a socket does not tak
 import asyncio
 import contextlib
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from time import monotonic
 from typing import Any, Final
 
 from kato_panel import composing, wire
+from kato_panel.domain.alert_book import Notice
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
 from kato_panel.hub import Subscription
 from kato_panel.runtime import Runtime
+from kato_panel.server.containers import tell_containers
 from kato_panel.server.holding import Holding
 from kato_panel.server.outlet import seal
 from kato_panel.server.receivers import CHUNK_FRAMES, Receiver, Receivers
@@ -70,10 +73,12 @@ class Feed:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._snapshot: SessionSnapshot | None = None
         self._told_active: int | None = None
+        self._told_metrics: Mapping[str, Any] | None = None
         self._told_tick = float("-inf")
         self._holding = Holding(0, is_named_later=False)
         self._timers: dict[Any, asyncio.TimerHandle] = {}
         self._has_more = False
+        self._noticed = 0
         self._is_over = False
 
     @property
@@ -113,11 +118,17 @@ class Feed:
             "feature_flags": {
                 "websocket_enabled": True,
                 "websocket_session_events": self._settings.session_events,
+                "websocket_system_alerts": self._settings.system_alerts,
+                "websocket_container_stats": self._settings.container_stats,
                 "websocket_selective_subscriptions": self._settings.selective_subscriptions,
             },
         }
         self._send(receiver, "connected", resumed_seq, data=data)
-        self._send(receiver, "realtime_update", resumed_seq, data=self._parts())
+        parts = self._parts()
+        if (metrics := self._metrics()) is not None:
+            parts[Topic.METRICS] = metrics
+        parts = {topic: part for topic, part in parts.items() if topic in receiver.topics}
+        self._send(receiver, "realtime_update", resumed_seq, data=parts)
         self._receivers.add(receiver)
         if gap is not None:
             self._send(receiver, "gap", self._seq, data=gap)
@@ -168,6 +179,8 @@ class Feed:
             is_named_later=self._settings.follows_stream,
         )
         self._told_active = None if before.snapshot is None else before.snapshot.active
+        notices = _notices(before.surroundings)
+        self._noticed = notices[-1].number if notices else 0
         self._arrange(self._update, UPDATE_SECONDS)
         self._arrange(self._sweep, SWEEP_SECONDS)
 
@@ -196,7 +209,23 @@ class Feed:
         self._holding.put(update.events, monotonic())
         if self._snapshot is not None and self._snapshot.active != self._told_active:
             self._arrange(self._update, max(0.0, self._told_tick + CHANGE_SECONDS - monotonic()))
+        self._publish_alerts(_notices(update.surroundings))
         self._publish_events()
+
+    def _publish_alerts(self, notices: Sequence[Notice]) -> None:
+        """Publish what others are told of alerts, each once."""
+        frames: list[bytes] = []
+        for notice in notices:
+            if notice.number <= self._noticed:
+                continue
+            if (skipped := notice.number - self._noticed - 1) > 0:
+                frames.append(self._skip(skipped, Topic.SYSTEM_ALERTS))
+            self._noticed = notice.number
+            self._seq += 1
+            frame = composing.compose_system_alert(notice.turned, self.epoch, self._seq)
+            frames.append(self._keep(frame, self._seq, Topic.SYSTEM_ALERTS))
+        if frames:
+            self._spread(frames, Topic.SYSTEM_ALERTS)
 
     def _publish_events(self) -> None:
         """Publish the events that need not wait any more, some at a time."""
@@ -207,33 +236,33 @@ class Feed:
                 break
             event, skipped = self._holding.pop()
             if skipped:
-                frames.append(self._skip(skipped))
+                frames.append(self._skip(skipped, Topic.SESSION_EVENTS))
             self._seq += 1
             frame = composing.compose_session_event(event, self.epoch, self._seq)
-            frames.append(self._keep(frame, self._seq))
+            frames.append(self._keep(frame, self._seq, Topic.SESSION_EVENTS))
         if rest_seconds is not None:
             self._arrange(self._publish_events, rest_seconds)
-        self._spread(frames)
+        self._spread(frames, Topic.SESSION_EVENTS)
         if self._has_more and len(self._holding) <= MAX_WAITING_EVENTS:
             self._has_more = False
             self._arrange(self._take, 0.0)
 
-    def _skip(self, count: int) -> bytes:
-        """Say to all that the hub had no room for some events, each of which has a number."""
+    def _skip(self, count: int, topic: Topic) -> bytes:
+        """Say to all that there was no room for some of a topic, each of which has a number."""
         first = self._seq + 1
         self._seq += count
         data = {"from_seq": first, "to_seq": self._seq, "reason": "the service was too slow"}
-        return self._keep(self._compose("gap", self._seq, data=data), self._seq)
+        return self._keep(self._compose("gap", self._seq, data=data), self._seq, topic)
 
-    def _keep(self, frame: dict[str, Any], seq: int) -> bytes:
+    def _keep(self, frame: dict[str, Any], seq: int, topic: Topic) -> bytes:
         """Encode a frame and keep it for those who resume."""
         sealed = seal(composing.encode(frame))
-        self._ring.put(Kept(seq, Topic.SESSION_EVENTS, sealed))
+        self._ring.put(Kept(seq, topic, sealed))
         return sealed
 
-    def _spread(self, frames: list[bytes]) -> None:
-        """Send the newest frames of the ring to those who want events and have all before."""
-        live = [one for one in self._receivers.wanting(Topic.SESSION_EVENTS) if one.place is None]
+    def _spread(self, frames: list[bytes], topic: Topic) -> None:
+        """Send the newest frames of the ring to those who want them and have all before."""
+        live = [one for one in self._receivers.wanting(topic) if one.place is None]
         tick = monotonic()
         for start in range(0, len(frames), CHUNK_FRAMES):
             chunk = frames[start : start + CHUNK_FRAMES]
@@ -247,22 +276,55 @@ class Feed:
         self._arrange(self._update, UPDATE_SECONDS)
         self._told_tick = monotonic()
         self._told_active = None if self._snapshot is None else self._snapshot.active
-        wanting = [one for one in self._receivers.wanting(Topic.SESSIONS) if one.place is None]
         parts = self._parts()
-        if not wanting or not parts:
+        metrics = self._metrics()
+        if metrics is not self._told_metrics:
+            # It is read four times a minute, and need not be told oftener.
+            self._told_metrics = parts[Topic.METRICS] = metrics
+            self._update_metrics(metrics)
+        wanting: dict[frozenset[Topic], list[Receiver]] = {}
+        for receiver in self._receivers:
+            wanted = receiver.topics.intersection(parts)
+            if wanted and receiver.place is None:
+                wanting.setdefault(wanted, []).append(receiver)
+        if not wanting:
             return
         self._seq += 1
-        data = seal(composing.encode(self._compose("realtime_update", self._seq, data=parts)))
         tick = monotonic()
-        for receiver in wanting:
-            receiver.outlet.send(data, 1, tick)
-        self._cut_slow(wanting)
+        for topics, receivers in wanting.items():
+            told = {topic: part for topic, part in parts.items() if topic in topics}
+            data = seal(composing.encode(self._compose("realtime_update", self._seq, data=told)))
+            for receiver in receivers:
+                receiver.outlet.send(data, 1, tick)
+            self._cut_slow(receivers)
 
-    def _parts(self) -> dict[str, Any]:
+    def _update_metrics(self, metrics: Mapping[str, Any] | None) -> None:
+        """Tell them in the older form to those who asked for that by its name."""
+        wanting = self._receivers.wanting(Topic.METRICS_UPDATE)
+        if metrics is None or not wanting:
+            return
+        data = seal(composing.encode(self._compose("metrics_update", self._seq, data=metrics)))
+        tick = monotonic()
+        receivers = [one for one in wanting if one.place is None]
+        for receiver in receivers:
+            receiver.outlet.send(data, 1, tick)
+        self._cut_slow(receivers)
+
+    def _metrics(self) -> Mapping[str, Any] | None:
+        """Return KATO's own metrics, unless they are old."""
+        surroundings = self._runtime.hub.surroundings
+        if surroundings is None or surroundings.figures is None:
+            return None
+        return surroundings.figures.body(now())
+
+    def _parts(self) -> dict[Topic, Any]:
         """Say how it is, as far as the flags allow."""
-        if not self._settings.session_events:
-            return {}
-        return {"sessions": composing.compose_sessions(self._snapshot, now())}
+        parts: dict[Topic, Any] = {}
+        if self._settings.session_events:
+            parts[Topic.SESSIONS] = composing.compose_sessions(self._snapshot, now())
+        if self._settings.container_stats:
+            parts[Topic.CONTAINERS] = tell_containers(self._runtime).model_dump(mode="json")
+        return parts
 
     def _sweep(self) -> None:
         """Cut who takes nothing any more, and show who has heard nothing that we are there."""
@@ -313,3 +375,9 @@ class Feed:
 
     def _compose(self, kind: str, seq: int, **payload: Any) -> dict[str, Any]:
         return composing.compose(kind, now().wall, self.epoch, seq, **payload)
+
+
+def _notices(surroundings: Surroundings | None) -> Sequence[Notice]:
+    """List what others were told of alerts, the oldest first."""
+    alerts = None if surroundings is None else surroundings.alerts
+    return () if alerts is None else alerts.notices

@@ -2,10 +2,11 @@
 ``GET /metrics``: what is known, as Prometheus reads it.
 
 Each figure is made of a frozen value when it is asked for. What is not known has no sample, and
-no label holds a value that others choose.
+no label holds a value that others choose, but for the names of at most 32 containers.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import accumulate
@@ -20,16 +21,21 @@ from prometheus_client.core import (
     Metric,
 )
 
+from kato_panel.bodies import Container
+from kato_panel.domain.containers import ContainerState
 from kato_panel.domain.health import Health
+from kato_panel.domain.rules import RuleState, Stage
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.tally import Lag, Spread, Tallied
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.containers import tell_containers
 from kato_panel.watcher import now
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX: Final = "kato_panel_"
 TURN_SECONDS: Final = 1.0
+MAX_CONTAINERS: Final = 32
 UNASKED_TURNS: Final = 300
 """So long after nobody asked, the lag of the server's loop is no longer measured."""
 
@@ -114,6 +120,9 @@ class Exposition:
         yield from self._tell_churn(snapshot)
         yield from self._tell_work()
         yield from self._tell_clients()
+        yield from self._tell_alerts()
+        if self._runtime.settings.container_stats:
+            yield from self._tell_containers()
 
     def _tell_counts(self, snapshot: SessionSnapshot | None) -> Iterator[Metric]:
         # What is stale was true once: a gap in the graph, as in our own chart.
@@ -198,6 +207,107 @@ class Exposition:
             dropped.add_metric([], feed.dropped)
         yield dropped
 
+    def _tell_alerts(self) -> Iterator[Metric]:
+        """Tell how many subjects each rule has in each state; rules are what their users wrote."""
+        family = _gauge(
+            "alerts", "Subjects of a rule that are in a state.", labels=("name", "state")
+        )
+        surroundings = self._runtime.hub.surroundings
+        board = None if surroundings is None else surroundings.alerts
+        counts = Counter() if board is None else Counter(map(_state, board.states))
+        for rule in () if board is None else board.rules:
+            for stage in Stage:
+                family.add_metric([rule.name, stage.value], counts[rule.name, stage])
+        yield family
+
+    def _tell_containers(self) -> Iterator[Metric]:
+        told = tell_containers(self._runtime)
+        # Those that are there come before those that vanished, of whom one may share their name.
+        present_first = sorted(told.containers, key=lambda one: one.gone_since is not None)
+        by_name: dict[str, Container] = {}
+        for one in () if told.stale else present_first:
+            if len(by_name) < MAX_CONTAINERS:
+                by_name.setdefault(one.name, one)
+        for kind, name, text, read in _CONTAINER_FIGURES:
+            family = kind(f"{PREFIX}container_{name}", text, labels=("name",))
+            for one in by_name.values():
+                value = read(one)
+                if value is not None:
+                    family.add_metric([one.name], value)
+            yield family
+
+
+def _running(one: Container) -> float | None:
+    is_known = one.status is not ContainerState.UNKNOWN
+    return float(one.status is ContainerState.RUNNING) if is_known else None
+
+
+_CONTAINER_FIGURES: Final[
+    Sequence[tuple[type[Any], str, str, Callable[[Container], float | None]]]
+] = (
+    (GaugeMetricFamily, "running", "Whether a container runs.", _running),
+    (
+        GaugeMetricFamily,
+        "cpu_percent",
+        "Processor time since the look before, of one processor.",
+        lambda one: one.cpu,
+    ),
+    (
+        GaugeMetricFamily,
+        "cpu_share_percent",
+        "The same, of its limit or of all processors of the host.",
+        lambda one: one.cpu_share_percent,
+    ),
+    (
+        GaugeMetricFamily,
+        "memory_bytes",
+        "Memory used, without page cache.",
+        lambda one: one.memory.usage_bytes,
+    ),
+    (
+        GaugeMetricFamily,
+        "memory_limit_bytes",
+        "Its limit, or the host's memory.",
+        lambda one: one.memory.limit_bytes,
+    ),
+    (
+        CounterMetricFamily,
+        "received_bytes",
+        "Received over its networks, since it was started.",
+        lambda one: one.network.rx_bytes,
+    ),
+    (
+        CounterMetricFamily,
+        "sent_bytes",
+        "Sent over its networks, since it was started.",
+        lambda one: one.network.tx_bytes,
+    ),
+    (
+        CounterMetricFamily,
+        "read_bytes",
+        "Read from block devices, since it was started.",
+        lambda one: one.block_io.read_bytes,
+    ),
+    (
+        CounterMetricFamily,
+        "written_bytes",
+        "Written to block devices, since it was started.",
+        lambda one: one.block_io.write_bytes,
+    ),
+    (
+        CounterMetricFamily,
+        "restarts",
+        "Restarts by the engine's own policy, since it was created.",
+        lambda one: one.restarts,
+    ),
+    (
+        CounterMetricFamily,
+        "oom_kills",
+        "Kills for want of memory that the engine told, since the start.",
+        lambda one: one.oom_kills,
+    ),
+)
+
 
 class MetricsRequest(JsonRequest):
     """``GET /metrics``."""
@@ -226,6 +336,10 @@ class MetricsRequest(JsonRequest):
             return None  # ours alone, without Panel's
         visits = [visit for path in server.app_paths for visit in server.get_sessions(path)]
         return len([visit for visit in visits if visit.connection_count > 0])
+
+
+def _state(state: RuleState) -> tuple[str, Stage]:
+    return state.rule.name, state.stage
 
 
 def _gauge(

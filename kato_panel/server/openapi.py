@@ -14,9 +14,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from kato_panel import bodies
-from kato_panel.domain import event_query, listing
+from kato_panel.domain import alert_query, event_query, listing
 from kato_panel.domain.actions import ID_PATTERN
 from kato_panel.domain.events import Kind
+from kato_panel.domain.rules import Severity, Turn
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.credentials import COOKIE
 from kato_panel.server.guard import OPEN
@@ -122,6 +123,20 @@ _EVENTS: Final = (
            pattern=f"^[0-9]{{1,{MAX_CURSOR_DIGITS - 1}}}$"),
     _asked("format", "How they are written.", **_one_of(get_args(event_query.Form), "json")),
 )  # fmt: skip
+_ALERTS: Final = (
+    _asked("state", "Only those that fire, or only those that are over.", type="string",
+           enum=list(Turn)),
+    _asked("severity", "Only of this severity.", type="string", enum=list(Severity)),
+    _asked("rule", "Only of this rule.", type="string", maxLength=alert_query.MAX_RULE),
+    _asked("since", f"Fired from then on: {event_query.TIME_FORM}.", type="string",
+           pattern=f"^({_AGO}|{_TIME})$"),
+    _asked("until", "Fired before that; written as `since` is.", type="string",
+           pattern=f"^({_AGO}|{_TIME})$"),
+    _asked("limit", "Alerts at once.", type="integer", minimum=1,
+           maximum=alert_query.MAX_ALERTS, default=alert_query.DEFAULT_ALERTS),
+    _asked("cursor", "`next` of the answer before.", type="string",
+           pattern=f"^{alert_query.CURSOR_PATTERN}$"),
+)  # fmt: skip
 _ID: Final = (
     {
         "name": "session_id",
@@ -156,6 +171,11 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "/api/v1/openapi.json": {
         "get": Operation("openapi", "Give this document.", texts={JSON_TYPE: {"type": "object"}})
     },
+    "/api/v1/containers": {
+        "get": Operation(
+            "containers", "Tell how the containers are that KATO runs in.", bodies.Containers
+        )
+    },
     "/api/v1/events": {
         "get": Operation(
             "events",
@@ -164,6 +184,40 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
             _EVENTS,
             refusals=(422, 503),
             texts={"text/csv": {"type": "string"}},
+        )
+    },
+    "/api/v1/alerts": {
+        "get": Operation(
+            "alerts",
+            "Tell which alerts fire and did, the newest first, and how it is with each rule.",
+            bodies.Alerts,
+            _ALERTS,
+            refusals=(422, 503),
+        )
+    },
+    "/api/v1/alerts/acknowledge": {
+        "post": Operation(
+            "acknowledge",
+            "Note that somebody has seen an alert.",
+            bodies.Ordered,
+            order=bodies.AcknowledgeOrder,
+            refusals=(422, 503),
+        )
+    },
+    "/api/v1/alerts/silences": {
+        "post": Operation(
+            "silence",
+            "Let nobody be told of a rule until some time.",
+            bodies.Ordered,
+            order=bodies.SilenceOrder,
+            refusals=(422, 503),
+        )
+    },
+    "/api/v1/metrics": {
+        "get": Operation(
+            "upstream_metrics",
+            "Tell what KATO and its Redis report of themselves.",
+            bodies.UpstreamMetrics,
         )
     },
     "/api/v1/sessions/count": {

@@ -1,8 +1,5 @@
 """The routes of sessions: the list, one session's detail, and deletes."""
 
-import json
-from typing import Any, Final
-
 from kato_panel import messages
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import Outcome, Result
@@ -11,10 +8,7 @@ from kato_panel.errors import ActionRefused, KatoPanelError, QueryError, SourceU
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.asked import read_question
 from kato_panel.server.guard import guard_of
-
-MAX_ORDER_BYTES: Final = 8_192
-"""20 ids take 1.2 kB."""
-JSON_TYPE: Final = "application/json"
+from kato_panel.server.orders import read_order
 
 
 class _DirectoryRequest(JsonRequest):
@@ -100,18 +94,7 @@ class BulkDeleteRequest(_DirectoryRequest):
             self.finish(messages.session_outcomes(outcomes).model_dump_json())
 
     def _ordered(self) -> list[str]:
-        kind = self.request.headers.get("Content-Type", "")
-        if kind.partition(";")[0].strip().lower() != JSON_TYPE:
-            # What a form of another site can send is none of these.
-            raise QueryError("Content-Type", kind, JSON_TYPE)
-        if len(self.request.body) > MAX_ORDER_BYTES:
-            size = len(self.request.body)
-            raise QueryError("body", size, f"at most {MAX_ORDER_BYTES} bytes")
-        try:
-            order: Any = json.loads(self.request.body)
-        except (ValueError, RecursionError) as error:
-            raise QueryError("body", "no JSON", "a JSON object with session_ids") from error
-        session_ids = order.get("session_ids") if isinstance(order, dict) else None
+        session_ids = read_order(self.request, "session_ids").get("session_ids")
         if not isinstance(session_ids, list):
             raise QueryError("session_ids", session_ids, "a list of ids")
         return session_ids

@@ -61,6 +61,13 @@ class FiniteRange(click.FloatRange):
     default=None,
     help="URL of a Redis in which the sessions live, as KATO's do.",
 )
+@click.option(
+    "--engine",
+    "engine_port",
+    type=click.IntRange(0, 65535),
+    default=None,
+    help="Port of a container engine with upstream's four containers; 0 picks a free one.",
+)
 def main(**given: Any) -> None:
     """Simulate a KATO service over real HTTP and WebSocket."""
     options = Options(**given)
@@ -82,7 +89,12 @@ async def serve(options: Options) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows ends the process by itself
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await simulator.serve(lambda: click.echo(f"simulator listening at {simulator.url}"), stop)
+
+    def tell() -> None:
+        engine = f", its engine at {simulator.engine_host}" if simulator.engine_host else ""
+        click.echo(f"simulator listening at {simulator.url}{engine}")
+
+    await simulator.serve(tell, stop)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,16 @@ from typing import Any
 
 from tornado.web import RequestHandler
 
+from .containers import Container, Fleet
 from .events import Events
-from .faults import ControlError, StreamOrder, read_fault, read_restart, read_stream_order
+from .faults import (
+    ControlError,
+    StreamOrder,
+    read_container_order,
+    read_fault,
+    read_restart,
+    read_stream_order,
+)
 from .upstream import Upstream
 from .wire import JSON, Payload
 
@@ -124,10 +132,34 @@ class Restart(Control):
         self.upstream.restarts.put_nowait(order)
 
 
+class Containers(Control):
+    """``POST /_simulator/containers``."""
+
+    async def post(self) -> None:
+        """Do something to one of the containers; answers once it is done."""
+        try:
+            order = read_container_order(self.read())
+            fleet, one = self.find(order.name)
+        except ControlError as error:
+            await self.refuse(error)
+            return
+        fleet.order(one, order.do, order.to)
+        await self.answer({"containers": len(fleet.containers)})
+
+    def find(self, name: str) -> tuple[Fleet, Container]:
+        """Find a container; raises :class:`ControlError`."""
+        fleet = self.upstream.fleet
+        one = None if fleet is None else fleet.find(name)
+        if fleet is None or one is None:
+            raise ControlError(f"name is {name!r}, must be a container's")
+        return fleet, one
+
+
 ROUTES: list[tuple[str, type[Control]]] = [
     (r"/_simulator/truth", Truth),
     (r"/_simulator/requests", Requests),
     (r"/_simulator/faults", Faults),
     (r"/_simulator/streams", Streams),
     (r"/_simulator/restart", Restart),
+    (r"/_simulator/containers", Containers),
 ]

@@ -29,6 +29,8 @@ class EmbeddedSimulator:
         As on the command line; ``rate`` 0 stands still until somebody calls.
     initial
         Sessions alive at the start, spread over their lives.
+    engine_port
+        Where its container engine listens; 0 picks a free port, ``None`` is without one.
     redis_url
         A Redis in which the sessions live, as KATO's do; its clock ends them.
     clock
@@ -46,6 +48,7 @@ class EmbeddedSimulator:
         port: int = 0,
         state: Path | None = None,
         redis_url: str | None = None,
+        engine_port: int | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._simulator = Simulator(
@@ -58,6 +61,7 @@ class EmbeddedSimulator:
                 initial=initial,
                 state=state,
                 redis_url=redis_url,
+                engine_port=engine_port,
             ),
             clock,
         )
@@ -71,6 +75,11 @@ class EmbeddedSimulator:
     def url(self) -> str:
         """Where it listens, once started; no slash at the end."""
         return self._simulator.url
+
+    @property
+    def engine_host(self) -> str:
+        """Where its container engine listens, as ``DOCKER_HOST``; empty where there is none."""
+        return self._simulator.engine_host
 
     def start(self) -> str:
         """

@@ -11,6 +11,7 @@ from .wire import is_encodable
 DELAY_LIMIT_SECONDS = 3600.0
 TIMES_LIMIT = 1_000_000
 STREAM_SENDS_LIMIT = 100_000
+DEEDS = ("stop", "start", "kill", "restart", "oom", "healthy", "unhealthy", "rename", "remove")
 UNSENDABLE_CODES = frozenset({1004, 1005, 1006, 1015})
 
 
@@ -96,6 +97,25 @@ class RestartOrder:
 
     away_seconds: float
     keep_state: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ContainerOrder:
+    """What to do to a container; ``to`` is its new name, where it is renamed."""
+
+    name: str
+    do: str
+    to: str | None
+
+
+def read_container_order(payload: Any) -> ContainerOrder:
+    """Read the body of ``POST /_simulator/containers``; raises :class:`ControlError`."""
+    fields = Fields(payload, ["name", "do", "to"])
+    return ContainerOrder(
+        name=fields.read("name", is_text, "text"),
+        do=fields.read("do", lambda given: given in DEEDS, f"one of {', '.join(DEEDS)}"),
+        to=fields.read("to", nullable(is_text), "text, or null", None),
+    )
 
 
 def read_fault(payload: Any) -> Fault:

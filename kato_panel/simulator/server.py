@@ -15,6 +15,8 @@ from tornado.web import Application
 
 from . import calls, control
 from .churn import Churn
+from .containers import Fleet
+from .engine import Engine
 from .faults import RestartOrder
 from .kept_world import KeptWorld
 from .redis_keys import RedisKeys
@@ -34,7 +36,8 @@ class Options:
 
     ``rate`` is in creates per simulated second, ``initial`` in sessions; ``port`` 0 picks a
     free one; without ``state`` or ``redis_url`` nothing survives the end. With ``redis_url``
-    the sessions live in that Redis, as KATO's do; those that are there are taken over.
+    the sessions live in that Redis, as KATO's do; those that are there are taken over. With
+    ``engine_port`` there is a container engine, too; 0 picks a free one.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +49,7 @@ class Options:
     initial: int = 0
     state: Path | None = None
     redis_url: str | None = None
+    engine_port: int | None = None
 
 
 class WorkerServer(HTTPServer):
@@ -78,12 +82,27 @@ class Simulator:
         self._keys: RedisKeys | None = None
         self._server: WorkerServer | None = None
         self._port = options.port
+        self._engine: Engine | None = None
+        self._engine_server: HTTPServer | None = None
+        self._engine_port = 0
 
     @property
     def url(self) -> str:
         """Where it listens, once it does."""
         host = self.options.host
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
+    @property
+    def engine_host(self) -> str:
+        """Where its container engine listens, as ``DOCKER_HOST``; empty where there is none."""
+        if not self._engine_port:
+            return ""
+        host = self.options.host
+        return (
+            f"tcp://[{host}]:{self._engine_port}"
+            if ":" in host
+            else (f"tcp://{host}:{self._engine_port}")
+        )
 
     async def serve(self, ready: Callable[[], None], stop: asyncio.Event) -> None:
         """
@@ -100,25 +119,46 @@ class Simulator:
         """
         try:
             # the port first: with it taken, the other simulator's state file stays untouched
-            listening = self._bind()
+            listening = self._bind(self._port)
+            self._port = listening.getsockname()[1]
             self._open(listening)
+            self._open_engine()
             ready()
             await self._until(stop)
         finally:
             await self._close()
+            await self._close_engine()
             if self._store is not None:
                 self._store.close()
             if self._keys is not None:
                 self._keys.close()
 
-    def _bind(self) -> socket.socket:
+    def _bind(self, port: int) -> socket.socket:
         # Tornado's own way leaves the socket open where the port is taken
-        found = socket.getaddrinfo(self.options.host, self._port, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(self.options.host, port, type=socket.SOCK_STREAM)
         family, *_, address = found[0]
         listening = socket.create_server(address[:2], family=family, backlog=BACKLOG)
         listening.setblocking(False)
-        self._port = listening.getsockname()[1]
         return listening
+
+    def _open_engine(self) -> None:
+        """Begin to answer as a container engine, where one is wanted; it knows no restart."""
+        if self.options.engine_port is None:
+            return
+        listening = self._bind(self.options.engine_port)
+        self._engine_port = listening.getsockname()[1]
+        fleet = Fleet(self.options.seed, self.clock, self.upstream.world)
+        self.upstream.fleet = fleet
+        self._engine = Engine(fleet, self.upstream.faults)
+        self._engine_server = HTTPServer(self._engine.application())
+        self._engine_server.add_socket(listening)
+
+    async def _close_engine(self) -> None:
+        if self._engine is None or self._engine_server is None:
+            return
+        self._engine.hang_up()
+        self._engine_server.stop()
+        await self._engine_server.close_all_connections()
 
     def _open(self, listening: socket.socket) -> None:
         with contextlib.ExitStack() as undo:
@@ -200,7 +240,7 @@ class Simulator:
         await asyncio.sleep(order.away_seconds)
         self.churn.skip(self.clock())
         self.upstream.begin()
-        self._listen(self._bind())
+        self._listen(self._bind(self._port))
 
     async def _close(self) -> None:
         """Stop listening, cut every connection, and see all tasks of the calls end."""

@@ -12,6 +12,7 @@ from tornado.iostream import IOStream
 
 from . import wire
 from .churn import Change
+from .containers import Fleet
 from .faults import FaultBook, RestartOrder
 from .session import DEFAULT_TTL_SECONDS, KeysAwayError, Session
 from .wire import Payload
@@ -42,6 +43,7 @@ class Upstream:
         self.world = world
         self.clock = clock
         self.faults = FaultBook()
+        self.fleet: Fleet | None = None
         self.requests: Counter[str] = Counter()
         self.restarts: asyncio.Queue[RestartOrder] = asyncio.Queue()
         self.tasks: set[asyncio.Task[Any]] = set()

@@ -22,12 +22,13 @@ from kato_panel.domain.containers import (
     ContainerObservation,
     ContainersSeen,
     ContainerState,
+    NoEngine,
 )
 from kato_panel.domain.events import Clock, LookFailed, Moment
 from kato_panel.domain.roster import Roster
 from kato_panel.errors import SourceError, SourceUnavailable
 from kato_panel.sources import engine_events, engine_payloads
-from kato_panel.sources.engine_calls import EngineCalls, NotThere
+from kato_panel.sources.engine_calls import EngineCalls, NoSocket, NotThere
 from kato_panel.sources.engine_events import EngineEvent
 from kato_panel.sources.engine_payloads import Listed
 from kato_panel.sources.errands import Errands
@@ -43,6 +44,7 @@ MAX_CONTAINERS: Final = 32
 MAX_BACKOFF_SECONDS: Final = 10.0
 PROMPTED_SECONDS: Final = 0.5
 """At least between two looks, however often somebody prompts or the engine tells something."""
+NO_ENGINE: Final = "no container engine here"
 MAX_HEARD: Final = 1_000
 """Events that are remembered, so that none is told twice after a reconnect."""
 _COUNTED: Final = {ContainerState.RUNNING, ContainerState.PAUSED}
@@ -64,6 +66,9 @@ class DockerSource:
         Between the starts of two looks, while they succeed.
     deadline_seconds
         For the list; and for all that is asked of one container in one look.
+    is_expected
+        Whether somebody said that there is an engine; if not, none at the usual place is no
+        failure.
     draw
         A number from 0 to 1, for the jitter of the backoff.
     """
@@ -79,6 +84,7 @@ class DockerSource:
         *,
         interval_seconds: float = 3.0,
         deadline_seconds: float = 2.0,
+        is_expected: bool = True,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._wanted = wanted
@@ -86,6 +92,7 @@ class DockerSource:
         self._environment = environment
         self._interval_seconds = interval_seconds
         self._deadline_seconds = deadline_seconds
+        self._is_expected = is_expected or bool(environment.get("DOCKER_HOST"))
         self._draw = draw
         self._asked = asyncio.Event()
         self._errands = Errands("kato-panel-docker")
@@ -107,8 +114,8 @@ class DockerSource:
         Parameters
         ----------
         tell
-            Takes a `ContainersSeen` or a `LookFailed` for each look, and a `ContainerChanged` for
-            each event of a watched container.
+            Takes a `ContainersSeen` or a `LookFailed` for each look, or a `NoEngine`, and a
+            `ContainerChanged` for each event of a watched container.
         """
         # What an earlier run of this source left on its way ends by itself.
         self._errands = Errands("kato-panel-docker")
@@ -128,7 +135,10 @@ class DockerSource:
             await self._visit(calls, tell)
         except SourceError as error:
             self._failures += 1
-            tell(LookFailed(self.name, error.reason, self._clock()))
+            if isinstance(error, NoSocket) and not self._is_expected:
+                tell(NoEngine(self.name, self._clock(), NO_ENGINE))
+            else:
+                tell(LookFailed(self.name, error.reason, self._clock()))
 
     @property
     def _patience_seconds(self) -> float:

@@ -41,6 +41,10 @@ class NotThere(SourceUnavailable):
     """The container is not there any more."""
 
 
+class NoSocket(SourceUnavailable):
+    """There is no socket where the engine is looked for."""
+
+
 class EngineCalls:
     """
     Asks one engine, and only reads.
@@ -248,13 +252,13 @@ class EngineCalls:
         if isinstance(error, requests.Timeout):
             return SourceUnavailable(self._silence)
         causes = [*_causes(error)]
+        if any(isinstance(cause, FileNotFoundError) for cause in causes):
+            return NoSocket(
+                f"there is no socket {self._place}: no engine runs here, or at DOCKER_HOST"
+            )
         kinds = [
             (TimeoutError, self._silence),
             (BlockingIOError, self._silence),  # a socket whose owner accepts nobody
-            (
-                FileNotFoundError,
-                f"there is no socket {self._place}: no engine runs here, or at DOCKER_HOST",
-            ),
             (
                 PermissionError,
                 f"no permission to read {self._place}: add this user to the group docker",

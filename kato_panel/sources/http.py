@@ -1,4 +1,4 @@
-"""The `http` source: asks upstream for its number of sessions, and nothing else."""
+"""The `http` source: asks upstream for its number of sessions, and for nothing else."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import httpx
 
 from kato_panel.domain.events import Clock, CountObserved, LookFailed, Observation
 from kato_panel.errors import SourceError, SourceUnavailable
-from kato_panel.sources import payloads
+from kato_panel.sources import figure_payloads, payloads
 from kato_panel.sources.calls import KatoCalls
 
 DEADLINE_SECONDS: Final = 2.0
@@ -122,11 +122,15 @@ class HttpSource:
         try:
             async with asyncio.timeout(DEADLINE_SECONDS):
                 sent_at = self._clock()
-                count = payloads.health_count(await calls.get("/health"))
+                answer = await calls.get("/health")
+                service = figure_payloads.service(answer)
+                count = payloads.health_count(answer)
                 if count is not None:
-                    return CountObserved(self.name, count, sent_at, self._clock())
+                    return CountObserved(self.name, count, sent_at, self._clock(), service=service)
                 sent_at = self._clock()
                 count = payloads.sessions_count(await calls.get("/sessions/count"))
-                return CountObserved(self.name, count, sent_at, self._clock(), is_cached=True)
+                return CountObserved(
+                    self.name, count, sent_at, self._clock(), is_cached=True, service=service
+                )
         except TimeoutError as error:
             raise SourceUnavailable(f"no answer within {DEADLINE_SECONDS:g} s") from error

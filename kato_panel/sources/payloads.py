@@ -1,5 +1,5 @@
 """
-Upstream's own words, read strictly. No other module knows them.
+Upstream's own words of sessions, read strictly. No other module knows them.
 
 Source: KATO 3.10.1, as recorded in ``tests/recorded``.
 """

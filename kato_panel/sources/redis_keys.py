@@ -13,8 +13,9 @@ from redis.exceptions import NoPermissionError, ResponseError
 from kato_panel.domain.events import Clock, Moment
 from kato_panel.domain.keys import SessionDetails
 from kato_panel.domain.ledger import MAX_OPEN
+from kato_panel.domain.upstream_figures import RedisFigures
 from kato_panel.errors import PayloadError
-from kato_panel.sources import payloads
+from kato_panel.sources import figure_payloads, payloads
 from kato_panel.sources.redis_listener import ANSWER_SECONDS
 
 SCAN_COUNT: Final = 1_000
@@ -130,6 +131,13 @@ class SessionKeys:
         try:
             return payloads.evicted_keys(await self.wait(lambda: self._redis.info("stats")))
         except NoPermissionError:
+            return None
+
+    async def read_figures(self) -> RedisFigures | None:
+        """Read what Redis says of itself; ``None`` where that is refused."""
+        try:
+            return figure_payloads.redis_figures(await self.wait(self._redis.info))
+        except ResponseError:
             return None
 
     async def _ask(self, commands: Iterable[tuple[str, bytes]]) -> list[Any]:

@@ -29,6 +29,7 @@ from kato_panel.domain.keys import (
     SessionsRead,
 )
 from kato_panel.domain.ledger import MAX_OPEN
+from kato_panel.domain.upstream_figures import INTERVAL_SECONDS, RedisSeen
 from kato_panel.errors import PayloadError
 from kato_panel.sources.redis_keys import SessionKeys
 from kato_panel.sources.redis_listener import Listener
@@ -47,7 +48,7 @@ VALUES_PAUSE_SECONDS: Final = 0.01
 MAX_NAMED: Final = 200
 """Sessions found by a scan whose values are read before it is told; the others follow."""
 
-Tell = Callable[[Observation | KeyObservation], None]
+Tell = Callable[[Observation | KeyObservation | RedisSeen], None]
 
 
 class Visit:
@@ -125,6 +126,7 @@ class Visit:
             self._look(),
             self._keep_alive(),
             self._read_rest(),
+            self._read_figures(),
         ]
 
     def _tell_judgement(self) -> None:
@@ -262,6 +264,14 @@ class Visit:
     def _tell_values(self, details: list[SessionDetails]) -> None:
         if details:
             self._tell(SessionsRead(self._source, self._clock(), tuple(details)))
+
+    async def _read_figures(self) -> None:
+        """Ask Redis how it is, beside all else."""
+        while True:
+            figures = await self._keys.read_figures()
+            if figures is not None:
+                self._tell(RedisSeen(self._source, self._clock(), figures))
+            await asyncio.sleep(INTERVAL_SECONDS)
 
     async def _keep_alive(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from kato_panel.domain.text import safe
 from kato_panel.errors import ConfigError
 from kato_panel.models import Models
 from kato_panel.runtime import Runtime
+from kato_panel.views.containers import ContainerCards
 from kato_panel.views.live import LiveView
 from kato_panel.views.nonces import MARK, mark_scripts
 from kato_panel.views.sessions import SessionTable
@@ -72,9 +73,17 @@ class LivePage(LiveView):
                 "Sessions",
                 partial(SessionTable, sessions, may_act=self._may_act, who=self._who),
             )
+        if self._runtime.settings.container_stats:
+            offers["containers"] = (
+                "Containers",
+                partial(ContainerCards, self._models, is_page=True),
+            )
         return offers
 
     def _choose(self, chosen: Any) -> None:
+        for name, body in self._bodies.items():
+            if isinstance(body, ContainerCards):
+                body.follow() if name == chosen.new else body.close()
         _, build = self._offers().get(chosen.new, ("", None))
         if build is not None:
             if chosen.new not in self._bodies:

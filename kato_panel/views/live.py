@@ -3,13 +3,12 @@
 import json
 import secrets
 from bisect import bisect_left
-from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, ClassVar, Final, Protocol
 
 import panel as pn
 import param
-from panel.custom import Child, JSComponent
+from panel.custom import Child
 from param.parameterized import batch_call_watchers
 
 from kato_panel import messages
@@ -19,7 +18,10 @@ from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import Link
 from kato_panel.domain.times import iso
 from kato_panel.models import Models
+from kato_panel.views.boards import FollowingBoard
 from kato_panel.views.charts import SessionPlot
+from kato_panel.views.figures import LABELS as FIGURE_LABELS
+from kato_panel.views.figures import write_figures
 from kato_panel.views.theme import join_modules, stylesheet
 
 RETOLD: Final = 20
@@ -41,7 +43,7 @@ CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired ses
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
 MODULES: Final = (
     *("words", "markup", "theme", "pictures", "icon"),
-    *("feed", "toasts", "link", "tabs", "visit"),
+    *("feed", "toasts", "link", "tabs", "figures", "visit"),
 )
 """The component's parts, each before those that import it."""
 
@@ -54,7 +56,7 @@ class HasModels(Protocol):
         """All models in one."""
 
 
-class LiveBoard(JSComponent):
+class LiveBoard(FollowingBoard):
     """The ESM component; everything it shows is in `payload`."""
 
     payload = param.String(default="", doc="JSON text: the state, and the newest events.")
@@ -84,20 +86,14 @@ class LiveBoard(JSComponent):
     tab = param.String(default="live", doc="Name of the view that the page shows.")
     body = Child(doc="What the chosen tab shows, where that is not these cards.")
     older = param.String(default="", doc="JSON text: what it wanted, newest first.")
+    labels = param.List(
+        default=[],
+        constant=True,
+        doc="Name, title, unit, part and remark of each of KATO's own figures, if they are shown.",
+    )
 
     _esm = join_modules(MODULES)
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
-
-    def __init__(
-        self, *, follow: Callable[[], None], release: Callable[[], None], **values: Any
-    ) -> None:
-        self._follow, self._release = follow, release
-        super().__init__(**values)
-
-    def _get_model(self, *args: Any, **kwargs: Any) -> Any:
-        """Panel's own hook: this is about to be shown, in one more place."""
-        self._follow()
-        return super()._get_model(*args, **kwargs)
 
     @classmethod
     def _patch_datamodel_ref(cls, props: Any, ref: str) -> None:
@@ -109,20 +105,6 @@ class LiveBoard(JSComponent):
         """
         if f"__ref:{ref}" not in props.tags:
             props.tags.append(f"__ref:{ref}")
-
-    def _update_properties(self, *events: Any, doc: Any) -> dict[str, Any]:
-        """Say what changed; Panel's own hook, which would ask its design about styles each time."""
-        del doc
-        changed: dict[str, Any] = self._process_param_change(
-            {event.name: event.new for event in events}
-        )
-        return changed
-
-    def _cleanup(self, root: Any = None) -> None:
-        """Panel's own hook: this is no longer shown there."""
-        super()._cleanup(root)
-        if not self._models:
-            self._release()
 
 
 class LiveView(pn.viewable.Viewer):
@@ -148,7 +130,10 @@ class LiveView(pn.viewable.Viewer):
         If `range` is none of these.
     """
 
-    parts: ClassVar[tuple[str, ...]] = ("count", "rates", "sources", "chart", "events", "toasts")
+    parts: ClassVar[tuple[str, ...]] = (
+        *("count", "rates", "sources", "chart", "events", "upstream"),
+        "toasts",
+    )
     is_page: ClassVar[bool] = False
 
     def __init__(self, source: HasModels | Models, *, range: str = Range.HOUR.value) -> None:  # noqa: A002 - the page's word
@@ -170,6 +155,7 @@ class LiveView(pn.viewable.Viewer):
             page=self.is_page,
             parts=list(self.parts),
             tabs=self.tabs,
+            labels=FIGURE_LABELS if "upstream" in self.parts else [],
             range=range,
             sizing_mode="stretch_width",
         )
@@ -291,6 +277,7 @@ class LiveView(pn.viewable.Viewer):
                 "sources": [self._source(source) for source in models.connection.sources],
                 "gaps": [[_iso(gap.began), _iso(gap.ended)] for gap in models.connection.gaps],
                 "backlog_until": models.event_log.backlog_until,
+                "upstream": write_figures(models) if "upstream" in self.parts else None,
             }
         )
 
@@ -380,6 +367,12 @@ class EventFeed(LiveView):
     """Each arrival and departure, newest on top."""
 
     parts = ("events",)
+
+
+class UpstreamCard(LiveView):
+    """What KATO and its Redis say of themselves: requests, latency, resources, memory."""
+
+    parts = ("upstream",)
 
 
 def _event(event: SessionEvent) -> str:

@@ -73,7 +73,7 @@ def stylesheet() -> str:
         f":host, .kato {{ {variables(LIGHT)} color-scheme: light; }}\n"
         f".kato[data-theme=dark] {{ {variables(DARK)} color-scheme: dark; }}\n"
     )
-    sheets = ("live.css", "sessions.css")
+    sheets = ("live.css", "sessions.css", "containers.css")
     return themes + "".join((ASSETS / sheet).read_text(encoding="utf-8") for sheet in sheets)
 
 

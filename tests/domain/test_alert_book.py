@@ -151,3 +151,35 @@ def test_only_the_newest_are_remembered(book, monkeypatch):
         look(book, 2 * number + 1, 1, f"s{number}")
     subjects = [entry.alert.subject for entry in book.board.recent]
     assert subjects == ["s4", "s3", "kept"]
+
+
+def test_what_others_are_told_has_numbers(book):
+    """In the order in which they are told, and not what they are not."""
+    look(book, 0, 11)
+    look(book, 1, 1)
+    hush(book, 1, 60)
+    look(book, 2, 11)
+    told = [(one.number, one.turned.turn.value) for one in book.board.notices]
+    assert told == [(1, "firing"), (2, "resolved")]
+    look(book, 60, 11)
+    assert book.board.notices[-1].number == 3
+
+
+def test_only_the_newest_of_it_is_kept(book, monkeypatch):
+    """Their numbers say how many there were."""
+    for second in range(module.MAX_NOTICES):
+        look(book, 2 * second, 11)
+        look(book, 2 * second + 1, 1)
+    numbers = [one.number for one in book.board.notices]
+    assert numbers == list(range(module.MAX_NOTICES + 1, 2 * module.MAX_NOTICES + 1))
+
+
+def test_end_of_what_an_earlier_run_told_is_told_though_it_is_silent_now():
+    """Only what began in silence was told to nobody."""
+    first = AlertBook([RULE])
+    first.look([Measured("sessions_active", 11)], moment(0))
+    at = NOON + timedelta(seconds=1)
+    silence = Silence("busy", "", NOON + timedelta(seconds=60), at, "ann")
+    second = AlertBook([RULE])
+    second.restore(first.board.firing, [silence], moment(2))
+    assert look(second, 3, 1) == ["resolved"]

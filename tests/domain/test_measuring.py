@@ -2,8 +2,15 @@
 
 import pytest
 
+from kato_panel.domain.containers import ContainerFigures, ContainersSeen, ContainerState
 from kato_panel.domain.health import Health, SourceState
-from kato_panel.domain.measuring import Evictions, measure_sessions
+from kato_panel.domain.measuring import (
+    Evictions,
+    measure_containers,
+    measure_sessions,
+    measure_usual,
+    usual_of,
+)
 from kato_panel.domain.metrics import METRICS
 from kato_panel.domain.recent import Rates
 from kato_panel.domain.snapshot import SessionSnapshot
@@ -54,6 +61,13 @@ def test_sources_that_run_are_down_or_not():
     assert down == {"up": 0, "degraded": 0, "down": 1}
 
 
+def test_source_of_figures_raises_nothing_by_itself():
+    """It asks the same service as the count's source: one trouble is told once."""
+    sources = tuple(SourceState(name, "x", health=Health.DOWN) for name in ("http", "figures"))
+    found = values(snapshot(sources=sources))
+    assert [name for metric, name in found if metric == "source_down"] == ["http"]
+
+
 def test_evictions_are_counted_over_the_last_minutes():
     """Per minute; a counter that fell, or is not known, begins anew."""
     evictions = Evictions()
@@ -71,3 +85,45 @@ def test_evictions_are_counted_over_the_last_minutes():
     assert after(520, 5) == 5
     assert after(530, None) is None
     assert after(540, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (ContainerState.RUNNING, (31.5, 60.0, 2.0, 0.0)),
+        (ContainerState.EXITED, (None, None, 2.0, 1.0)),
+        (ContainerState.GONE, (None, None, 2.0, 1.0)),
+        (ContainerState.UNKNOWN, (None, None, None, None)),
+    ],
+)
+def test_container_is_measured_as_far_as_it_is_known(state, expected):
+    """One that is gone does not run; of one that could not be read nothing is known."""
+    known = {} if expected[0] is None else {"cpu_share_percent": 31.5, "memory_percent": 60.0}
+    figures = ContainerFigures("kato", "1", moment(0), state=state, recent_restarts=2, **known)
+    found = list(measure_containers(ContainersSeen("docker", moment(0), (figures,))))
+    assert tuple(one.value for one in found) == expected
+    assert {one.subject for one in found} == {"kato"}
+    assert {one.metric for one in found} <= METRICS.keys()
+
+
+@pytest.mark.parametrize(
+    ("days", "expected"),
+    [
+        ([], (None, 0)),
+        ([[10], [20], []], (None, 2)),
+        ([[10], [20, 30, 1_000], [12], []], (12, 3)),
+    ],
+)
+def test_usual_is_the_median_of_days(days, expected):
+    """A day in which nobody looked is none, and few days are no habit."""
+    assert usual_of(days) == expected
+
+
+@pytest.mark.parametrize(
+    ("active", "usual", "value"),
+    [(30, 10.0, 3.0), (None, 10.0, None), (3, None, None), (3, 0, None)],
+)
+def test_count_is_held_against_what_is_usual(active, usual, value):
+    """Of nothing there is no share."""
+    measured = measure_usual(active, usual, 5)
+    assert (measured.value, measured.samples) == (value, 5)

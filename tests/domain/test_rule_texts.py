@@ -1,11 +1,13 @@
 """Rules as their users write them."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kato_panel.domain.metrics import METRICS
-from kato_panel.domain.rule_texts import read_rules
+from kato_panel.domain.rule_texts import read_rules, write_rule
 from kato_panel.domain.rules import Rule, Severity
 from kato_panel.domain.times import read_duration, write_duration
 from kato_panel.errors import ConfigError
@@ -169,3 +171,12 @@ def test_every_metric_says_what_it_is():
         assert name == metric.name
         assert metric.meaning.endswith(".")
         assert metric.unit
+
+
+def test_rule_is_said_in_one_line():
+    """With how long it has to last, where it has to."""
+    (rule,) = read_rules(
+        "[[rules]]\nname='a'\nmetric='sessions_active'\nop='>'\nthreshold=5\nfor='90s'"
+    )
+    assert write_rule(rule) == "a: sessions_active > 5 for 90s, warning"
+    assert write_rule(replace(rule, for_seconds=0.0)) == "a: sessions_active > 5, warning"

@@ -11,11 +11,14 @@ from kato_panel.domain.recorded import (
     AuditEntry,
     Figure,
     Gap,
+    Note,
     OutboxEntry,
     Sample,
     Silence,
 )
 from kato_panel.history import Retention, history, retention
+from kato_panel.history.rows import micros
+from kato_panel.history.writer import RECORDS_SINCE
 from tests.conftest import NOON
 from tests.history.making import alert, at, event, open_history, record, wait_until
 
@@ -251,4 +254,23 @@ def test_retention_runs_by_itself(tmp_path, monkeypatch):
     assert recording.flush()
     clock.advance(30 * DAY)
     wait_until(lambda: len(recording.reader.events().rows) == 1)
+    recording.close()
+
+
+def test_records_are_complete_from_the_end_of_what_was_given_up(clock, tmp_path):
+    """It is noted, and never moves back."""
+    recording = open_history(tmp_path / "h.db", clock=clock, retention=Retention(minute_days=1))
+    recording.record([record("a", 0, 100), record("b", 0, 2 * DAY), record("c", 0)])
+    recording.record(Note(RECORDS_SINCE, micros(at(5)), keeps_first=True))
+    recording.record(Note(RECORDS_SINCE, micros(at(9)), keeps_first=True))
+    assert recording.flush()
+    assert recording.reader.note(RECORDS_SINCE) == micros(at(5))
+    clock.advance(1.5 * DAY)
+    keep_all(recording)
+    assert recording.reader.note(RECORDS_SINCE) == micros(at(100))
+    recording.record([Note(RECORDS_SINCE, micros(at(9 * DAY))), record("d", 0, 50)])
+    assert recording.flush()
+    keep_all(recording)
+    assert recording.reader.note(RECORDS_SINCE) == micros(at(9 * DAY))
+    assert recording.reader.record("d") is None
     recording.close()

@@ -4,7 +4,10 @@ import pytest
 
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
+from kato_panel.domain.upstream_figures import UpstreamFigures, WorkerMetrics
 from kato_panel.hub import Hub
+from kato_panel.watcher import now
 from tests.asking import asking, still_runtime
 from tests.conftest import moment
 
@@ -18,6 +21,7 @@ def hub_of(*sources):
 SEEN = SourceState("stream", "Stream", Health.UP, moment(0))
 FAILED = SourceState("http", "KATO", failures=2, health=Health.DEGRADED, reason="no answer")
 HISTORY = SourceState("history", "History", Health.UP, moment(0))
+FIGURES = SourceState("figures", "KATO's figures", Health.UP, moment(0))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +30,7 @@ HISTORY = SourceState("history", "History", Health.UP, moment(0))
         ([], 503),
         ([FAILED, HISTORY], 503),
         ([FAILED, SourceState("docker", "Containers", Health.UP, moment(0))], 503),
-        ([FAILED, SourceState("figures", "Figures", Health.UP, moment(0))], 503),
+        ([FAILED, FIGURES], 503),
         ([SEEN, FAILED], 200),
         ([SourceState("http", "KATO", Health.DOWN, moment(0), 5, "no answer")], 200),
     ],
@@ -107,3 +111,18 @@ async def test_odd_address_is_answered_in_the_one_form(path, status):
     assert answer.status_code == status
     assert set(answer.json()["error"]) <= {"code", "message", "field"}
     assert len(answer.content) < 500
+
+
+async def test_what_kato_reports_of_itself_is_told():
+    """Before anything was read, too."""
+    hub = Hub()
+    async with asking(still_runtime(hub=hub)) as client:
+        nothing = (await client.get("/api/v1/metrics")).json()
+        read = WorkerMetrics(disk_percent=24.4, body={"timestamp": 1.0})
+        figures = UpstreamFigures(metrics=read, metrics_at=now())
+        hub.publish(None, (), surroundings=Surroundings(figures=figures))
+        told = (await client.get("/api/v1/metrics")).json()
+    assert (nothing["metrics"], nothing["figures"][0]["value"]) == (None, None)
+    assert told["metrics"] == {"timestamp": 1.0}
+    (disk,) = [one for one in told["figures"] if one["name"] == "disk_percent"]
+    assert (disk["value"], disk["stale"]) == (24.4, False)

@@ -7,7 +7,12 @@ from datetime import datetime
 
 import pytest
 
+from kato_panel.domain import alert_book as alert_books
+from kato_panel.domain import upstream_figures
+from kato_panel.domain.alert_book import AlertBook
 from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.rules import Measured, Rule
+from kato_panel.domain.surroundings import Surroundings
 from kato_panel.server import feed as feeds
 from kato_panel.server import outlet, ring
 from kato_panel.wire import read_message
@@ -41,7 +46,7 @@ async def test_client_is_greeted_with_who_is_there_and_the_present_state():
     assert connected["data"]["subscriptions"] == ALL_FIVE
     assert all(connected["data"]["feature_flags"].values())
     sessions = update["data"].pop("sessions")
-    assert update["data"] == {}
+    assert update["data"].keys() == {"containers"}
     assert sessions.pop("age_seconds") >= 0
     assert sessions == {
         "active_count": 7,
@@ -144,7 +149,7 @@ async def test_client_with_other_traffic_hears_no_heartbeat(monkeypatch):
         assert {(await peer.next())["type"] for _ in range(10)} == {"realtime_update"}
 
 
-@pytest.mark.parametrize("topic", ["metrics", "containers", "system_alerts", "metrics_update"])
+@pytest.mark.parametrize("topic", ["metrics", "metrics_update"])
 async def test_subscription_to_what_does_not_exist_brings_nothing(monkeypatch, topic):
     """It is accepted: the feature may come with a later version."""
     monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.02)
@@ -370,12 +375,14 @@ async def test_half_a_surrogate_pair_in_a_name_reaches_clients_as_text():
 
 async def test_events_switched_off_tells_no_sessions():
     """No event, and no part of an update; the greeting stays."""
-    async with serving(WEBSOCKET_SESSION_EVENTS="false") as rig, rig.client() as peer:
+    off = {"WEBSOCKET_SESSION_EVENTS": "false", "WEBSOCKET_CONTAINER_STATS": "false"}
+    async with serving(**off) as rig, rig.client() as peer:
         connected, update = await peer.greeted()
         rig.show(3)
         rig.feed._update()
         assert await peer.settled() == []
     assert update["data"] == {}
+    assert connected["data"]["feature_flags"]["websocket_container_stats"] is False
     assert connected["data"]["feature_flags"]["websocket_session_events"] is False
 
 
@@ -556,3 +563,158 @@ def test_frames_are_as_the_websocket_protocol_has_them(size):
     with pytest.raises(StopIteration) as ended:
         next(parsing)
     assert (ended.value.value.data, ended.value.value.fin) == (size * b"x", True)
+
+
+class Alerts:
+    """A book whose board a test publishes."""
+
+    def __init__(self, rig):
+        self.rig = rig
+        self.book = AlertBook([Rule("busy", "sessions_active", ">", 10, cooldown_seconds=0)])
+        self.seconds = 0
+
+    def look(self, *values):
+        for value in values:
+            self.seconds += 1
+            self.book.look([Measured("sessions_active", value)], moment(self.seconds))
+        self.rig.hub.publish(None, (), None, Surroundings(alerts=self.book.board))
+
+
+async def test_alert_is_told_when_it_begins_and_when_it_is_over():
+    """Once each, under one id; also where both came before the client's turn."""
+    async with serving() as rig, rig.client() as peer:
+        await peer.greeted()
+        alerts = Alerts(rig)
+        alerts.look(11)
+        begun = await peer.until("system_alert")
+        assert begun["timestamp"] == "2026-11-22T12:00:01.000+00:00"
+        (told,) = begun["alerts"]
+        assert (told["type"], told["state"], told["value"]) == ("busy", "firing", 11)
+        alerts.look(12)
+        alerts.look(1, 13, 2)
+        rest = [await peer.until("system_alert") for _ in range(3)]
+        assert [one["alerts"][0]["state"] for one in rest] == ["resolved", "firing", "resolved"]
+        assert begun["id"] == rest[0]["id"] != rest[1]["id"] == rest[2]["id"]
+        assert [one["seq"] - begun["seq"] for one in rest] == [1, 2, 3]
+        assert [one for one in await peer.settled() if one["type"] == "system_alert"] == []
+
+
+async def test_who_resumes_gets_missed_alerts_and_events_in_their_order():
+    """Exactly those, by what it is subscribed to."""
+    async with serving() as rig, rig.client() as other:
+        await other.greeted()
+        alerts = Alerts(rig)
+        async with rig.client() as peer:
+            connected, _ = await peer.greeted()
+            alerts.look(11)
+            first = await peer.until("system_alert")
+        rig.tell(created(1))
+        await other.until("session_event")
+        alerts.look(1)
+        await other.until("system_alert")
+        rig.tell(created(2))
+        await other.until("session_event")
+        since = f"?since={connected['epoch']}:{first['seq']}"
+        async with rig.client(since) as peer:
+            await peer.greeted()
+            missed = [one for one in await peer.settled() if one["type"] != "realtime_update"]
+        assert [one["type"] for one in missed] == ["session_event", "system_alert", "session_event"]
+        assert missed[1]["alerts"][0]["state"] == "resolved"
+        assert {one["seq"] for one in missed} == {first["seq"] + n for n in (1, 2, 3)}
+
+
+async def test_alerts_of_before_are_not_told_and_lost_ones_are_a_gap(monkeypatch):
+    """Their numbers say how many there were."""
+    monkeypatch.setattr(alert_books, "MAX_NOTICES", 2)
+    async with serving() as rig:
+        alerts = Alerts(rig)
+        alerts.look(11, 1)
+        async with rig.client() as peer:
+            await peer.greeted()
+            alerts.look(*[11, 1] * 3)
+            frames = [one for one in await peer.settled() if one["type"] != "realtime_update"]
+        assert [one["type"] for one in frames] == ["gap", "system_alert", "system_alert"]
+        gap = frames[0]["data"]
+        assert gap["to_seq"] - gap["from_seq"] + 1 == 4
+
+
+async def test_flag_that_is_off_is_told():
+    """There is nothing to follow then."""
+    async with serving(WEBSOCKET_SYSTEM_ALERTS=False) as rig, rig.client() as peer:
+        connected, _ = await peer.greeted()
+        assert connected["data"]["feature_flags"]["websocket_system_alerts"] is False
+
+
+async def until_metrics(peer):
+    """Give the data of the next update that has them."""
+    while "metrics" not in (frame := await peer.until("realtime_update"))["data"]:
+        pass
+    return frame["data"]
+
+
+async def test_metrics_are_told_when_they_are_read_anew(monkeypatch):
+    """In the first update, and then once for each reading; null once there are none."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig:
+        rig.show(7)
+        rig.report({"timestamp": 1.0})
+        async with rig.client() as peer:
+            _, first = await peer.greeted()
+            assert first["data"]["metrics"] == {"timestamp": 1.0}
+            rig.report({"timestamp": 2.0})
+            told = await until_metrics(peer)
+            assert (told["metrics"], told["sessions"]["active_count"]) == ({"timestamp": 2.0}, 7)
+            later = [await peer.until("realtime_update") for _ in range(3)]
+            assert {*map(tuple, (one["data"] for one in later))} == {("sessions",)}
+            rig.report(None)
+            assert (await until_metrics(peer))["metrics"] is None
+
+
+async def test_everybody_gets_the_parts_of_his_subscription(monkeypatch):
+    """Under the same number, whatever the events' flag."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig, rig.client() as all_, rig.client() as one:
+        await one.send({"type": "subscribe", "subscriptions": ["metrics"]})
+        await one.until("subscribed")
+        rig.show(3)
+        rig.report({"timestamp": 1.0})
+        both, only = await until_metrics(all_), await one.until("realtime_update")
+        assert {*both} == {"sessions", "metrics"}
+        assert only["data"] == {"metrics": {"timestamp": 1.0}}
+    async with serving(WEBSOCKET_SESSION_EVENTS="false") as rig, rig.client() as peer:
+        rig.report({"timestamp": 1.0})
+        assert (await until_metrics(peer)) == {"metrics": {"timestamp": 1.0}}
+
+
+async def test_older_form_comes_to_those_who_ask_by_name(monkeypatch):
+    """And to nobody else; it takes no number."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig, rig.client() as old, rig.client() as other:
+        await old.send({"type": "subscribe", "subscriptions": ["metrics_update"]})
+        await old.until("subscribed")
+        rig.report({"timestamp": 1.0})
+        frame = await old.until("metrics_update")
+        assert frame["data"] == {"timestamp": 1.0}
+        await until_metrics(other)
+        rig.report(None)
+        await until_metrics(other)
+        rig.report({"timestamp": 2.0})
+        frame = await old.until("metrics_update")
+        assert (frame["data"], read_message(json.dumps(frame)).type) == (
+            {"timestamp": 2.0},
+            "metrics_update",
+        )
+        kinds = {one["type"] for one in await other.settled()}
+        assert "metrics_update" not in kinds
+
+
+async def test_old_metrics_are_not_known_any_more(monkeypatch):
+    """After 45 s without a new reading."""
+    monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
+    async with serving() as rig:
+        rig.report({"timestamp": 1.0})
+        async with rig.client() as peer:
+            await peer.greeted()
+            assert (await until_metrics(peer))["metrics"] == {"timestamp": 1.0}
+            monkeypatch.setattr(upstream_figures, "OLD_SECONDS", 0.0)
+            assert (await until_metrics(peer))["metrics"] is None

@@ -8,9 +8,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health, SourceState
+from kato_panel.domain.rules import Rule, RuleState, Stage
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
 from kato_panel.domain.tally import LIFETIME_SECONDS
 from kato_panel.hub import Hub
 from kato_panel.simulator import EmbeddedSimulator
@@ -85,6 +88,27 @@ async def test_sources_that_do_not_run_have_no_sample():
     told = {key[1] for key in samples if key[0].startswith("source_")}
     assert told == {"redis"}
     assert samples["source_up", "redis"] == 0
+
+
+async def test_rules_are_counted_by_their_state():
+    """No label holds what others choose; where nothing is judged there is none."""
+    rule = Rule("down", "source_down", ">=", 1)
+    states = tuple(
+        RuleState(rule, name, stage, 1.0, now())
+        for name, stage in (("a", Stage.FIRING), ("b", Stage.FIRING), ("c", Stage.NO_DATA))
+    )
+    hub = Hub()
+    async with asking(still_runtime(hub=hub, tally=None)) as client:
+        assert "alerts" not in names(await read(client))
+        hub.publish(None, (), None, Surroundings(alerts=AlertBoard(1, states, (rule,))))
+        samples = await read(client)
+    told = {key[1:]: value for key, value in samples.items() if key[0] == "alerts"}
+    assert told == {
+        ("down", "firing"): 2,
+        ("down", "inactive"): 0,
+        ("down", "no data"): 1,
+        ("down", "pending"): 0,
+    }
 
 
 async def test_figures_are_the_truth_without_redis():

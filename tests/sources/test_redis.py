@@ -500,6 +500,24 @@ async def test_listening_connection_that_hangs_is_given_up(monkeypatch):
         await connection.disconnect(nowait=True)
 
 
+async def test_what_redis_says_of_itself_is_read_where_that_is_allowed(rig, writer):
+    """A user that may not ask knows nothing, and goes on."""
+    acl = [word for word in ACL if word != "+info"]
+    writer.redis.execute_command("ACL", "SETUSER", "panel", "on", ">s3cret", *acl)
+    told = []
+    for user in ("", "panel:s3cret@"):
+        url = f"redis://{user}127.0.0.1:{rig.port}/0"
+        pool = BlockingConnectionPool.from_url(url, max_connections=1)
+        told.append(await SessionKeys(Redis(connection_pool=pool), now).read_figures())
+        await pool.disconnect()
+    figures, refused = told
+    assert refused is None
+    assert figures.memory_bytes > 100_000
+    assert (figures.memory_limit_bytes, figures.evicted_keys) == (None, 0)
+    assert figures.clients >= 1
+    assert figures.version.count(".") == 2
+
+
 async def test_questions_take_turns(rig):
     """A birth's value is read while a scan goes on, not after it."""
     pool = BlockingConnectionPool.from_url(rig.url, max_connections=1)

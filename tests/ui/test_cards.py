@@ -58,3 +58,28 @@ def test_page_says_what_it_waits_for(serve, watched):
     watched.open(serve(KATO_API_URL="http://127.0.0.1:1", **SHORT).url)
     watched.page.get_by_text("KATO has not answered yet.").first.wait_for()
     assert watched.page.locator(".plot").is_hidden()
+
+
+def test_card_of_kato_s_own_figures_says_what_they_are_of(serve, simulator, watched):
+    """Each with its unit and what is not as one would think; no wider than a phone."""
+    watched.open(serve(KATO_API_URL=simulator.url, **SHORT).url)
+    card = watched.page.locator("section.upstream")
+    card.locator("dl > div", has_text="Disk").get_by_text("24", exact=True).wait_for()
+    said = card.inner_text()
+    assert "of one worker" in said
+    assert "always 0 in KATO 3.10" in said
+    assert "healthy" in said
+    assert "Redis" not in said
+    watched.page.set_viewport_size({"width": 360, "height": 740})
+    assert watched.page.evaluate("document.documentElement.scrollWidth") == 360
+    assert watched.complaints == []
+
+
+def test_kato_without_metrics_is_told_calmly(serve, simulator, caller, watched):
+    """One sentence, no row of dashes, and a source that is up."""
+    caller.order("faults", path="/metrics", method="GET", status=404, times=9)
+    watched.open(serve(KATO_API_URL=simulator.url, **SHORT).url)
+    card = watched.page.locator("section.upstream")
+    card.get_by_text("KATO's figures: not offered by this KATO").wait_for()
+    assert card.locator("dt").all_inner_texts() == ["Uptime"]
+    watched.page.locator(".sources li.up", has_text="KATO's figures").wait_for()

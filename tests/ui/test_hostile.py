@@ -5,9 +5,11 @@ import re
 from html.parser import HTMLParser
 from urllib.parse import urlencode
 
+import httpx
 import pytest
 
 from kato_panel.config import load
+from kato_panel.domain.container_readings import KATO_CONTAINERS
 from kato_panel.server.credentials import Credentials
 from kato_panel.server.login import write_page
 from kato_panel.simulator import EmbeddedSimulator
@@ -121,13 +123,22 @@ def rig(tmp_path_factory):
 def url(rig, request):
     """The page, with and without a content security policy."""
     options = {"has_policy": request.param, "pages_per_second": 1_000}
-    settings = {"REDIS_URL": rig.url, "KATO_PANEL_ALLOW_ACTIONS": "true"}
+    settings = {
+        "REDIS_URL": rig.url,
+        "KATO_PANEL_ALLOW_ACTIONS": "true",
+        "KATO_PANEL_COMPOSE_PROJECT": "kato",
+    }
     rig.client(0).flushall()
     with (
-        EmbeddedSimulator(rate=0, initial=0, redis_url=rig.url) as kato,
-        service_in_thread(kato.url, options=options, **settings) as box,
+        EmbeddedSimulator(rate=0, initial=0, redis_url=rig.url, engine_port=0) as kato,
+        pytest.MonkeyPatch.context() as patch,
     ):
-        yield box["service"].url
+        patch.setenv("DOCKER_HOST", kato.engine_host)
+        for name, text in zip(KATO_CONTAINERS, PAYLOADS[3::20], strict=False):
+            order = {"name": name, "do": "rename", "to": text}
+            httpx.post(f"{kato.url}/_simulator/containers", json=order, trust_env=False)
+        with service_in_thread(kato.url, options=options, **settings) as box:
+            yield box["service"].url
 
 
 @pytest.fixture
@@ -222,6 +233,18 @@ def test_list_and_its_question_run_none(place):
     question.get_by_role("button", name="Delete", exact=True).click()
     question.wait_for(state="hidden")
     place.swap("outcome", "answer")
+    place.check()
+
+
+@pytest.mark.parametrize("form", ["cards", "table"])
+def test_containers_run_none(place, form):
+    """Their names, as an engine tells them; and all else that the server might say of them."""
+    place.page.goto(f"{place.url}?tab=containers&view={form}")
+    names = [shown(text) for text in PAYLOADS[3::20]]
+    for name in names:
+        place.page.locator("bdi:visible").get_by_text(name, exact=True).wait_for()
+    assert len(names) == 4
+    place.swap("payload", "form")
     place.check()
 
 

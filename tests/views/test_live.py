@@ -2,18 +2,21 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import panel as pn
 import pytest
 
-from kato_panel.domain.events import Kind, Name, SessionEvent
+from kato_panel.domain.events import Kind, Name, Service, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
 from kato_panel.domain.recorded import Gap
 from kato_panel.domain.series import Range
 from kato_panel.domain.snapshot import SessionSnapshot
+from kato_panel.domain.surroundings import Surroundings
 from kato_panel.domain.timeline import Timeline
+from kato_panel.domain.upstream_figures import RedisFigures, UpstreamFigures, WorkerMetrics
 from kato_panel.hub import Update
 from kato_panel.models import Models
 from kato_panel.views import theme
@@ -27,6 +30,7 @@ from kato_panel.views.live import (
     SessionCount,
     SessionRates,
     SourceList,
+    UpstreamCard,
 )
 from tests.conftest import NOON, moment
 
@@ -188,7 +192,9 @@ def test_card_is_told_only_what_it_shows(models):
     assert SessionChart(models, range="5m").__panel__().chart is not None
 
 
-@pytest.mark.parametrize("card", [SessionCount, SessionRates, SourceList, SessionChart, EventFeed])
+@pytest.mark.parametrize(
+    "card", [SessionCount, SessionRates, SourceList, SessionChart, EventFeed, UpstreamCard]
+)
 def test_card_takes_a_monitor_or_models(card, models):
     """And works in a layout."""
     for source in (models, SimpleNamespace(models=models)):
@@ -273,3 +279,55 @@ def test_small_pictures_show_the_window_of_the_figures(view, models):
 def test_small_pictures_are_empty_before_the_first_observation(view):
     """Nothing is known."""
     assert view.__panel__().recent == ""
+
+
+FIGURES = UpstreamFigures(
+    health=Service("degraded", 35.0, ("High CPU usage",)),
+    health_at=moment(3),
+    metrics=WorkerMetrics(disk_percent=24.4),
+    metrics_at=moment(1),
+)
+
+
+def upstream(view):
+    return payload(view)["upstream"]
+
+
+def test_card_of_kato_s_own_figures_follows(view, models):
+    """Each with the age of its part; Redis has none where none is followed."""
+    assert upstream(view)["figures"]["disk_percent"] is None
+    models.apply(Update(snapshot(7), (), 0, surroundings=Surroundings(figures=FIGURES)))
+    told = upstream(view)
+    assert (told["status"], told["issues"]) == ("degraded", ["High CPU usage"])
+    assert (told["figures"]["disk_percent"], told["figures"]["uptime_seconds"]) == (24.4, 35)
+    assert (told["ages"]["metrics"], told["ages"]["health"]) == (3, 1)
+    assert not any(name.startswith("redis") for name in told["figures"])
+    labels = {name: remark for name, *_, remark in view.__panel__().labels}
+    assert labels["requests_per_second"] == "of one worker"
+    assert labels["error_ratio"] == "always 0 in KATO 3.10"
+
+
+def test_what_kato_does_not_offer_is_not_shown_as_a_row_of_dashes(view, models):
+    """One sentence says so; and what Redis says of itself is there where it is followed."""
+    figures = replace(
+        FIGURES, metrics=None, redis=RedisFigures(1_000, 9_000, 0), redis_at=moment(2)
+    )
+    sources = (
+        SourceState("redis", "Redis", Health.UP, moment(3)),
+        SourceState("figures", "KATO's figures", Health.UP, moment(1), 0, "not offered"),
+    )
+    state = replace(snapshot(7), sources=sources)
+    models.apply(Update(state, (), 0, surroundings=Surroundings(figures=figures)))
+    told = upstream(view)
+    names = {"uptime_seconds", "redis_memory_bytes", "redis_evicted_keys"}
+    assert told["figures"].keys() == names
+    assert (told["note"], told["memory_limit"]) == ("KATO's figures: not offered", 9_000)
+
+
+def test_who_does_not_show_the_card_is_not_told(models):
+    """As with all that a card does not show."""
+    view = SessionCount(models)
+    view.__panel__().get_root()
+    assert payload(view)["upstream"] is None
+    assert view.__panel__().labels == []
+    view.close()

@@ -38,7 +38,17 @@ CONSTANTS = {
     "refs.pause.innerHTML = PAUSE_ICON;",
     "pause.innerHTML = this.isPaused ? PLAY_ICON : PAUSE_ICON;",
 }
-MADE_OF = {"", "ROW", "TOAST", "buildAll(isPage)", "buildList(LIMITS)"}
+MADE_OF = {
+    "",
+    "ROW",
+    "TILE",
+    "TOAST",
+    "CARD",
+    "LINE",
+    "CONTAINERS",
+    "buildAll(isPage)",
+    "buildList(LIMITS)",
+}
 
 
 def functions(path):

@@ -14,6 +14,7 @@ import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTh
 import { Tabs } from "./tabs.js";
 import { paintIcon } from "./icon.js";
 import { Feed } from "./feed.js";
+import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
 
@@ -33,6 +34,7 @@ class Visit {
     this.toasts = new Toasts(this.refs.toasts);
     this.tabs = isPage ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
+    this.figures = new Figures(this.refs);
     this.sourceRows = new Map();
     this.payload = null;
     this.text = "";
@@ -183,6 +185,7 @@ class Visit {
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
     this.paintSources(payload.sources, elapsed);
+    this.figures.paint(payload.upstream, this.model?.labels ?? [], { elapsed, isLost: link.lostAt !== null || payload.over, now: payload.now });
     setHidden(refs.events, !payload.features?.session_events);
     this.feed.paintEmpty(payload.sessions.active_count === null, reason);
     this.paintNoChart(payload, reason);

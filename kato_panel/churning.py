@@ -1,0 +1,153 @@
+"""From frames to churn: the right question, answered in one call."""
+
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+import pandas as pd
+
+from kato_panel.domain.churn import Churn, Window
+from kato_panel.errors import TooLittle
+from kato_panel.frames import Since, empty_frame, time_range
+
+NOTHING_OBSERVED: Final = "nothing was observed yet"
+KNOWN_SINCE: Final = "sessions are known one by one since"
+
+
+class Frames(Protocol):
+    """Whoever gives frames: a `Monitor` or what `open_history` returns."""
+
+    def watched(self) -> tuple[datetime | None, datetime | None]:
+        """Say from when to when sessions were watched one by one."""
+
+    def sessions(
+        self, since: Since = None, until: Since = None, *, node: str | None = None
+    ) -> pd.DataFrame:
+        """List the sessions that were alive in a range."""
+
+    def events(
+        self, since: Since = None, until: Since = None, *, node: str | None = None
+    ) -> pd.DataFrame:
+        """List events."""
+
+    def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """List the count over time."""
+
+    def gaps(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """List the times in which nobody could look."""
+
+
+def churn(
+    frames: Frames | pd.DataFrame,
+    *,
+    since: Since = None,
+    until: Since = None,
+    node: str | None = None,
+    by: str = "node",
+    tz: str = "UTC",
+) -> Churn:
+    """
+    Say how sessions come and go in a range, and how long they live.
+
+    Parameters
+    ----------
+    frames
+        A `Monitor`, what `open_history` returns, or a frame of sessions that one of them gave.
+    since, until
+        Times with a zone, or how long before the newest look; without them, all that was watched.
+    node
+        Only sessions of this node.
+    by
+        What groups are made by: ``node``, ``day`` of birth, ``reason`` or ``ttl``.
+    tz
+        Name of the time zone of days, hours and weekdays.
+
+    Returns
+    -------
+    Churn
+        Everything, each part made when it is asked for.
+
+    Raises
+    ------
+    TooLittle
+        If nothing at all was observed.
+    ValueError
+        If the range is empty, a time has no zone, or `by` or `tz` is none.
+    HistoryError
+        If the history cannot be read.
+
+    Examples
+    --------
+    Two nodes, 40 sessions that were born a minute apart and are watched for an hour:
+
+    >>> import pandas as pd
+    >>> from kato_panel.frames import session_frame
+    >>> from kato_panel.domain.records import Ending, Reason, Record, Witness
+    >>> noon = pd.Timestamp("2026-11-22T12:00Z")
+    >>> minute = pd.Timedelta(minutes=1)
+    >>> def live(n):
+    ...     born, end = noon + n * minute, noon + n * minute + (n % 7 + 1) * 5 * minute
+    ...     over = Ending(end, end, Reason.EXPIRED, Witness.KEY_EVENT)
+    ...     over = over if end < noon + 60 * minute else None
+    ...     return Record(f"s{n}", born, f"node-{n % 2}", born, born_by=Witness.SCAN, ending=over)
+    >>> sessions = session_frame([live(n) for n in range(40)], noon, noon + 60 * minute)
+    >>> found = churn(sessions)
+    >>> found
+    <Churn from 2026-11-22 12:00 to 2026-11-22 13:00 UTC: 40 sessions, median lifetime 1200 s>
+    >>> found.median_lifetime_seconds
+    Interval(value=1200.0, low=900.0, high=1500.0)
+    >>> found.naive.still_open
+    4
+    >>> round(found.groups.log_rank.p_value, 2)
+    0.9
+    """
+    source: Any = _Given(frames) if isinstance(frames, pd.DataFrame) else frames
+    begin, end = source.watched()
+    has_records = begin is not None and end is not None
+    if not has_records:
+        begin, end = _observed(source)
+    if begin is None or end is None:
+        raise TooLittle(NOTHING_OBSERVED)
+    first, after = time_range(since, until, end)
+    notes: tuple[str, ...] = ()
+    if has_records and first is not None and first < begin:
+        notes = (f"{KNOWN_SINCE} {begin:%Y-%m-%d %H:%M:%S} UTC: what was before is left out",)
+    begin, end = max(begin, first or begin), min(end, after or end)
+    gaps = source.gaps(begin, end)
+    window = Window.of(begin, end, zip(gaps.index, gaps["ended"], strict=True))
+    if has_records:
+        sessions, events = source.sessions(begin, end, node=node), None
+    else:
+        sessions, events = empty_frame("sessions"), source.events(begin, end, node=node)
+    return Churn(sessions, events, window, by=by, zone=tz, notes=notes)
+
+
+class _Given:
+    """A frame of sessions in place of somebody who gives it."""
+
+    def __init__(self, sessions: pd.DataFrame) -> None:
+        self._sessions = sessions
+
+    def watched(self) -> tuple[datetime | None, datetime | None]:
+        """Say from when to when it was watched, as far as it tells."""
+        if self._sessions.empty:
+            return None, None
+        seen = self._sessions[["last_seen", "ended_latest"]].max()
+        return self._sessions["entered"].min(), seen.max()
+
+    def counts(self) -> pd.DataFrame:
+        """Give none."""
+        return empty_frame("counts")
+
+    def sessions(self, *_: Since, node: str | None) -> pd.DataFrame:
+        """Give those of a node."""
+        return self._sessions if node is None else self._sessions[self._sessions["node"] == node]
+
+    def gaps(self, *_: Since) -> pd.DataFrame:
+        """Give none: they are in the column `entered` already."""
+        return empty_frame("gaps")
+
+
+def _observed(source: Frames) -> tuple[datetime | None, datetime | None]:
+    """Say from when to when the count was observed."""
+    times = source.counts().index
+    return (times[0], times[-1]) if len(times) else (None, None)

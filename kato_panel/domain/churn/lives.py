@@ -1,0 +1,187 @@
+"""Lives as they were seen in a range: from the frame of sessions to ages."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kato_panel.domain.churn.chances import Floats
+from kato_panel.domain.churn.survival import Survival, estimate
+from kato_panel.domain.churn.window import SECOND, UNKNOWN, Whole, Window, column_micros
+from kato_panel.errors import TooLittle
+
+MIN_ENDS: Final = 10
+"""With fewer, no statement about lifetimes is made."""
+MAX_GROUPS: Final = 12
+OTHERS: Final = "others"
+NOT_KNOWN: Final = "not known"
+BY: Final = ("node", "day", "reason", "ttl")
+"""What sessions may be compared by."""
+_TTL_BOUNDS: Final = ((60, "1 min"), (600, "10 min"), (3_600, "1 h"), (86_400, "1 day"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lives:
+    """
+    Each session that was alive in a range, as far as it was watched there.
+
+    Parameters
+    ----------
+    began, left
+        When it was born, or else seen first; when it ended, or else was seen last, at most the
+        end of the range. In microseconds since 1970. All arrays have this length.
+    is_ended
+        Whether it ended then.
+    is_birth
+        Whether its birth was witnessed, or is known.
+    entry_seconds, exit_seconds
+        Its age when it came under observation in the range, and when it left.
+    width_seconds
+        Of the interval in which it ended; 0 for who lives on.
+    is_watched
+        Whether these ages can be used: its birth is known, and it was watched for some time.
+    node, reason
+        Of each; ``NaN`` where not known.
+    ttl_seconds
+        Its time to live; ``NaN`` where not known.
+    """
+
+    began: Whole
+    left: Whole
+    is_ended: NDArray[np.bool_]
+    is_birth: NDArray[np.bool_]
+    entry_seconds: Floats
+    exit_seconds: Floats
+    width_seconds: Floats
+    is_watched: NDArray[np.bool_]
+    node: pd.Categorical
+    reason: pd.Categorical
+    ttl_seconds: Floats
+
+    @classmethod
+    def of(cls, sessions: pd.DataFrame, window: Window) -> Self:
+        """
+        Read the frame of sessions.
+
+        Parameters
+        ----------
+        sessions
+            As `kato_panel.Monitor.sessions` gives it.
+        window
+            What is looked at; a session that ends after it lives on in it.
+        """
+        began = column_micros(sessions.index)
+        created = column_micros(sessions["created"])
+        entered = np.maximum(column_micros(sessions["entered"]), window.since)
+        earliest = column_micros(sessions["ended_earliest"])
+        latest = column_micros(sessions["ended_latest"])
+        has_end = latest != UNKNOWN
+        middle = np.where(has_end, earliest, 0) + np.where(has_end, latest - earliest, 0) // 2
+        is_ended = has_end & (middle < window.until)
+        seen = np.where(has_end, window.until, column_micros(sessions["last_seen"]))
+        left = np.where(is_ended, middle, np.minimum(seen, window.until))
+        is_alive = (began < window.until) & (left >= window.since)
+        is_known = created != UNKNOWN
+        born = np.where(is_known, created, began)
+        return cls(
+            began=began[is_alive],
+            left=left[is_alive],
+            is_ended=is_ended[is_alive],
+            is_birth=(is_known | sessions["born_by"].notna().to_numpy())[is_alive],
+            entry_seconds=np.maximum(entered - born, 0)[is_alive] / SECOND,
+            exit_seconds=(left - born)[is_alive] / SECOND,
+            width_seconds=np.where(is_ended, latest - earliest, 0)[is_alive] / SECOND,
+            is_watched=(is_known & (left > entered) & (left > born))[is_alive],
+            node=sessions["node"].array[is_alive],
+            reason=sessions["reason"].array[is_alive],
+            ttl_seconds=sessions["ttl_seconds"].to_numpy(dtype=float, na_value=np.nan)[is_alive],
+        )
+
+    def __len__(self) -> int:
+        return len(self.began)
+
+    @property
+    def ends(self) -> int:
+        """How many lives of known age ended while they were watched."""
+        return int((self.is_ended & self.is_watched).sum())
+
+    def survival(self, chosen: NDArray[np.bool_] | None = None) -> Survival:
+        """
+        Estimate the curve of all, or of some.
+
+        Raises
+        ------
+        TooLittle
+            If fewer than 10 of them ended.
+        """
+        used = self.is_watched if chosen is None else self.is_watched & chosen
+        is_ended = self.is_ended[used]
+        check_ends(int(is_ended.sum()))
+        return estimate(self.exit_seconds[used], is_ended, self.entry_seconds[used])
+
+    def groups(self, by: str, zone: str) -> pd.Categorical:
+        """
+        Say to which group each session belongs.
+
+        Parameters
+        ----------
+        by
+            One of `BY`: its node, the day of its birth, why it ended, or its time to live.
+        zone
+            Name of the time zone in which days are counted.
+
+        Returns
+        -------
+        pandas.Categorical
+            At most `MAX_GROUPS` of the greatest groups by name, then *others*; who has no reason
+            because they live on is in none.
+        """
+        if by not in BY:
+            raise ValueError(f"by is {by!r}, must be one of {', '.join(BY)}")
+        match by:
+            case "node":
+                labels = self.node.add_categories([NOT_KNOWN]).fillna(NOT_KNOWN)
+            case "reason":
+                codes = np.where(self.is_ended, self.reason.codes, -1)
+                labels = pd.Categorical.from_codes(codes, self.reason.categories)
+            case "day":
+                labels = _days(self.began, zone)
+            case _:
+                labels = _ttl_classes(self.ttl_seconds)
+        return _greatest(labels)
+
+
+def check_ends(ends: int) -> None:
+    """Raise `TooLittle` if so few ends allow no statement."""
+    if ends < MIN_ENDS:
+        noun = "session" if ends == 1 else "sessions"
+        raise TooLittle(f"{ends} {noun} of known age ended, must be at least {MIN_ENDS}")
+
+
+def _days(began: Whole, zone: str) -> pd.Categorical:
+    hours, places = np.unique(began // (900 * SECOND), return_inverse=True)
+    starts = pd.to_datetime(hours * 900, unit="s", utc=True).tz_convert(zone)
+    return pd.Categorical(starts.strftime("%Y-%m-%d").to_numpy(dtype=object)[places])
+
+
+def _ttl_classes(ttl_seconds: Floats) -> pd.Categorical:
+    names = [f"up to {name}" for _, name in _TTL_BOUNDS]
+    names = [*names, f"above {_TTL_BOUNDS[-1][1]}", NOT_KNOWN]
+    codes = np.searchsorted([bound for bound, _ in _TTL_BOUNDS], ttl_seconds, side="left")
+    codes[np.isnan(ttl_seconds)] = len(names) - 1
+    return pd.Categorical.from_codes(codes, names)
+
+
+def _greatest(labels: pd.Categorical) -> pd.Categorical:
+    """Keep the greatest groups, and put the others into one."""
+    sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.categories))
+    by_size = np.argsort(-sizes, kind="stable")
+    kept = np.sort(by_size[:MAX_GROUPS][sizes[by_size[:MAX_GROUPS]] > 0])
+    names = [str(labels.categories[place]) for place in kept]
+    has_others = bool(sizes.sum() > sizes[kept].sum())
+    codes = np.full(len(labels.categories) + 1, len(kept))
+    codes[kept] = np.arange(len(kept))
+    codes[-1] = -1  # where a code is -1 already
+    return pd.Categorical.from_codes(codes[labels.codes], [*names, OTHERS] if has_others else names)

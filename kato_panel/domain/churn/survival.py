@@ -1,0 +1,301 @@
+"""
+Kaplan and Meier's curve, from lives that are seen in part.
+
+Sessions that are still open are censored; those that were open before anybody looked come under
+observation at the age they had then. Both bias the plain mean, and neither biases this.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kato_panel.domain.churn.chances import Floats, Z
+
+Integers = NDArray[np.int64]
+MICROSECONDS: Final = 1_000_000
+"""In a second."""
+FEW_AT_RISK: Final = 10
+"""Below so many sessions under observation, the curve says little."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """
+    A figure with its bounds of 95 %.
+
+    Parameters
+    ----------
+    value, low, high
+        In the unit that the name of what holds it says; ``None`` where the data do not reach.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survival:
+    """
+    The share of sessions that reach an age.
+
+    Parameters
+    ----------
+    ages_seconds
+        Each age at which sessions ended, rising. All arrays have this length.
+    survival
+        Share, 0 to 1, that lives on after this age; from 0 to the first age it is 1.
+    lower, upper
+        Its bounds of 95 %, of log-log form, each age for itself. Where the curve is 0 that form
+        has no value, and the upper bound of the age before stays.
+    at_risk, ended
+        Sessions under observation just before this age, and ended at it.
+    sessions, ends
+        How many lives it is made of, and how many of them ended.
+    late_entries
+        How many of them came under observation after their birth.
+    last_age_seconds
+        The greatest age at which anybody was watched.
+    notes
+        What has to be known to read it.
+    late_seconds, open_seconds
+        The ages at which those came under observation who did after their birth, and at which
+        those were seen last who had not ended; each rising.
+    """
+
+    ages_seconds: Floats
+    survival: Floats
+    lower: Floats
+    upper: Floats
+    at_risk: Integers
+    ended: Integers
+    sessions: int
+    ends: int
+    late_entries: int
+    last_age_seconds: float
+    notes: tuple[str, ...]
+    late_seconds: Floats
+    open_seconds: Floats
+
+    @property
+    def still_open(self) -> int:
+        """How many had not ended when they were seen last."""
+        return self.sessions - self.ends
+
+    @property
+    def median_seconds(self) -> Interval:
+        """The age that half of the sessions reach."""
+        return self.quantile_seconds(0.5)
+
+    def quantile_seconds(self, share: float) -> Interval:
+        """Give the age that a share of the sessions, 0 to 1, does not outlive."""
+        left = 1 - share
+        return Interval(
+            self._age_at(self.survival, left),
+            self._age_at(self.lower, left),
+            self._age_at(self.upper, left),
+        )
+
+    def _age_at(self, curve: Floats, left: float) -> float | None:
+        place = int(np.searchsorted(-curve, -left))
+        return float(self.ages_seconds[place]) if place < len(curve) else None
+
+    def at(self, ages_seconds: NDArray[np.float64] | list[float]) -> pd.DataFrame:
+        """
+        Read the curve at some ages.
+
+        Parameters
+        ----------
+        ages_seconds
+            At least 0.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per age, in this order; index `age`: timedelta; columns: `survival`, `lower`,
+            `upper` (float64, share of 0 to 1; ``NaN`` beyond the greatest age that was watched),
+            `at_risk` (int64, sessions under observation at this age).
+        """
+        ages = np.asarray(ages_seconds, dtype=float)
+        place = np.searchsorted(self.ages_seconds, ages, side="right")
+        is_beyond = ages > self.last_age_seconds
+        frame = pd.DataFrame(
+            {
+                name: np.where(is_beyond, np.nan, np.concatenate([[1.0], curve])[place])
+                for name, curve in (
+                    ("survival", self.survival),
+                    ("lower", self.lower),
+                    ("upper", self.upper),
+                )
+            },
+            index=_age_index(ages),
+        )
+        frame["at_risk"] = self._entered_at(ages)
+        return frame
+
+    def frame(self, most: int | None = None) -> pd.DataFrame:
+        """
+        Lay out the curve.
+
+        Parameters
+        ----------
+        most
+            Rows at most, evenly spread over the curve's fall; all if it is not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per age at which sessions ended, after one for the age 0; index `age`:
+            timedelta; columns: `survival`, `lower`, `upper` (float64, share), `at_risk`, `ended`
+            (int64, sessions).
+        """
+        place = np.arange(len(self.ages_seconds))
+        if most is not None and len(place) >= most:
+            wanted = np.linspace(self.survival[0], self.survival[-1], most - 1)
+            place = np.unique(np.searchsorted(-self.survival, -wanted).clip(max=place[-1]))
+        first = np.array([self._entered_at(np.zeros(1))[0]])
+        one, none = np.ones(1), np.zeros(1, dtype=np.int64)
+        return pd.DataFrame(
+            {
+                "survival": np.concatenate([one, self.survival[place]]),
+                "lower": np.concatenate([one, self.lower[place]]),
+                "upper": np.concatenate([one, self.upper[place]]),
+                "at_risk": np.concatenate([first, self.at_risk[place]]),
+                "ended": np.concatenate([none, self.ended[place]]),
+            },
+            index=_age_index(np.concatenate([np.zeros(1), self.ages_seconds[place]])),
+        )
+
+    def restricted_mean_seconds(self, until_age_seconds: float | None = None) -> Interval:
+        """
+        Give the mean of the part of each life that is below an age.
+
+        Parameters
+        ----------
+        until_age_seconds
+            That age; the greatest that was watched if it is not given, or is greater.
+
+        Returns
+        -------
+        Interval
+            Bounds by Greenwood's variance of the area.
+        """
+        until = self.last_age_seconds
+        if until_age_seconds is not None:
+            until = min(until, until_age_seconds)
+        used = int(np.searchsorted(self.ages_seconds, until, side="left"))
+        ages = self.ages_seconds[:used]
+        heights = np.concatenate([[1.0], self.survival[:used]])
+        areas = heights * np.diff(np.concatenate([[0.0], ages, [until]]))
+        mean = float(areas.sum())
+        beyond = mean - np.cumsum(areas[:-1])
+        risk, ended = self.at_risk[:used].astype(float), self.ended[:used]
+        left = risk - ended
+        has_left = left > 0
+        terms = beyond[has_left] ** 2 * ended[has_left] / (risk[has_left] * left[has_left])
+        spread = Z * float(np.sqrt(terms.sum()))
+        return Interval(mean, max(0.0, mean - spread), min(until, mean + spread))
+
+    def _entered_at(self, ages: Floats) -> Integers:
+        """Count those who are under observation at ages: entered by then, and not out before."""
+        return self._count_entries(ages, "right") - self._count_exits(ages)
+
+    def at_risk_at(self, ages_seconds: Floats) -> Integers:
+        """Count those who are at risk at ages: entered before, and not out before."""
+        return self._count_entries(ages_seconds, "left") - self._count_exits(ages_seconds)
+
+    def _count_entries(self, ages: Floats, side: Literal["left", "right"]) -> Integers:
+        from_birth = self.sessions - len(self.late_seconds)
+        return from_birth + np.searchsorted(self.late_seconds, ages, side=side).astype(np.int64)
+
+    def _count_exits(self, ages: Floats) -> Integers:
+        """Count who ended or was seen last below ages."""
+        ended = np.concatenate([[0], np.cumsum(self.ended)])
+        ended_below = ended[np.searchsorted(self.ages_seconds, ages, side="left")]
+        counts: Integers = ended_below + np.searchsorted(self.open_seconds, ages, side="left")
+        return counts
+
+
+def estimate(
+    exits_seconds: Floats, is_ended: NDArray[np.bool_], entries_seconds: Floats
+) -> Survival:
+    """
+    Estimate a curve.
+
+    Parameters
+    ----------
+    exits_seconds
+        The age at which each session was seen last; above its entry.
+    is_ended
+        Whether it ended then; else it lived on.
+    entries_seconds
+        The age at which it came under observation; 0 if at birth. It counts for ages above.
+    """
+    at_end = np.sort(exits_seconds[is_ended])
+    censored = np.sort(exits_seconds[~is_ended])
+    is_late = entries_seconds > 0
+    late = np.sort(entries_seconds[is_late])
+    is_new = np.empty(len(at_end), dtype=bool)
+    is_new[:1] = True
+    np.not_equal(at_end[1:], at_end[:-1], out=is_new[1:])
+    ended_before = np.flatnonzero(is_new)
+    ages = at_end[ended_before]
+    ended = np.diff(np.append(ended_before, len(at_end)))
+    entered = len(exits_seconds) - len(late) + np.searchsorted(late, ages, side="left")
+    at_risk = entered - ended_before - np.searchsorted(censored, ages, side="left")
+    curve, lower, upper = _curve(at_risk, ended)
+    return Survival(
+        ages_seconds=ages,
+        survival=curve,
+        lower=lower,
+        upper=upper,
+        at_risk=at_risk,
+        ended=ended,
+        sessions=len(exits_seconds),
+        ends=len(at_end),
+        late_entries=len(late),
+        last_age_seconds=float(exits_seconds.max(initial=0.0)),
+        notes=tuple(_read_notes(ages, at_risk, ended, curve)),
+        late_seconds=late,
+        open_seconds=censored,
+    )
+
+
+def _curve(at_risk: Integers, ended: Integers) -> tuple[Floats, Floats, Floats]:
+    """Multiply up the shares that live on; Greenwood's variance, on the log-log scale."""
+    left = at_risk - ended
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.cumsum(np.log(left) - np.log(at_risk))
+        variance = np.cumsum(ended / (at_risk.astype(float) * left))
+        spread = Z * np.sqrt(variance) / logs
+        lower = np.exp(logs * np.exp(-spread))
+        upper = np.exp(logs * np.exp(spread))
+    curve = np.exp(logs)
+    over = np.isneginf(logs)
+    lower[over] = 0.0
+    if over.any():
+        first = int(np.argmax(over))
+        upper[over] = upper[first - 1] if first else 1.0
+    return curve, lower, upper
+
+
+def _age_index(ages_seconds: Floats) -> pd.TimedeltaIndex:
+    micros = np.rint(ages_seconds * MICROSECONDS).astype("timedelta64[us]")
+    return pd.TimedeltaIndex(micros, name="age")
+
+
+def _read_notes(ages: Floats, at_risk: Integers, ended: Integers, curve: Floats) -> list[str]:
+    notes = []
+    emptied = np.flatnonzero(at_risk == ended)
+    if len(emptied) and emptied[0] < len(ages) - 1:
+        notes.append(
+            f"everybody under observation ended at age {ages[emptied[0]]:.6g} s, and others came "
+            "under observation later: from there on the curve is 0 and says nothing"
+        )
+    half = int(np.searchsorted(-curve, -0.5))
+    if half < len(curve) and at_risk[half] < FEW_AT_RISK:
+        notes.append(f"only {at_risk[half]} sessions were under observation at the median")
+    return notes

@@ -1,0 +1,41 @@
+"""What a request orders, as JSON in its body."""
+
+import json
+from typing import Any, Final
+
+from tornado.httputil import HTTPServerRequest
+
+from kato_panel.errors import QueryError
+
+MAX_ORDER_BYTES: Final = 8_192
+"""20 ids take 1.2 kB."""
+JSON_TYPE: Final = "application/json"
+
+
+def read_order(request: HTTPServerRequest, fields: str) -> dict[str, Any]:
+    """
+    Read an order.
+
+    Parameters
+    ----------
+    request
+        As it came.
+    fields
+        What it has to have, in words.
+
+    Raises
+    ------
+    QueryError
+        If it is no JSON object, or too long.
+    """
+    kind = request.headers.get("Content-Type", "")
+    if kind.partition(";")[0].strip().lower() != JSON_TYPE:
+        # What a form of another site can send is none of these.
+        raise QueryError("Content-Type", kind, JSON_TYPE)
+    if len(request.body) > MAX_ORDER_BYTES:
+        raise QueryError("body", len(request.body), f"at most {MAX_ORDER_BYTES} bytes")
+    try:
+        order: Any = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise QueryError("body", "no JSON", f"a JSON object with {fields}") from error
+    return order if isinstance(order, dict) else {}

@@ -1,0 +1,91 @@
+"""The curve, from lives that are seen in part."""
+
+import numpy as np
+import pytest
+
+from kato_panel.domain.churn.survival import Interval, estimate
+
+
+def curve(exits, ended=None, entries=None):
+    exits = np.array(exits, dtype=float)
+    ended = np.ones(len(exits), bool) if ended is None else np.array(ended, bool)
+    entries = np.zeros(len(exits)) if entries is None else np.array(entries, dtype=float)
+    return estimate(exits, ended, entries)
+
+
+def test_open_sessions_are_at_risk_until_they_were_seen_last():
+    """At the same age, who ends goes before who was seen last."""
+    found = curve([1, 2, 2, 3], [1, 1, 0, 1])
+    assert list(found.ages_seconds) == [1, 2, 3]
+    assert list(found.at_risk) == [4, 3, 1]
+    assert np.allclose(found.survival, [3 / 4, 1 / 2, 0])
+    assert (found.sessions, found.ends, found.still_open) == (4, 3, 1)
+
+
+def test_who_came_late_is_at_risk_at_greater_ages_only():
+    """Not at the age at which they came."""
+    found = curve([2, 3, 4, 5], entries=[0, 2, 0, 0])
+    assert list(found.at_risk) == [3, 3, 2, 1]
+    assert found.late_entries == 1
+
+
+def test_where_the_curve_is_0_the_upper_bound_stays():
+    """The form has no value there, and a band of no width would be a lie."""
+    found = curve([1, 2, 3])
+    assert found.survival[-1] == found.lower[-1] == 0
+    assert found.upper[-1] == found.upper[-2] > 0.5
+    alone = curve([1])
+    assert (alone.survival[0], alone.lower[0], alone.upper[0]) == (0, 0, 1)
+
+
+def test_age_that_is_not_reached_is_not_known():
+    """An interval may have one end only."""
+    found = curve([1, 5, 5, 5, 5, 5, 5, 5, 5, 5], [1] + [0] * 9)
+    assert found.quantile_seconds(0.1) == Interval(1.0, 1.0, None)
+    assert (found.median_seconds.value, found.median_seconds.high) == (None, None)
+    low = curve(range(1, 11), [1] * 5 + [0] * 5).median_seconds
+    assert (low.value, low.high) == (5.0, None)
+    assert low.low is not None
+
+
+def test_curve_is_read_at_any_age():
+    """Beyond the greatest that was watched nobody knows."""
+    read = curve([10, 20, 30], [1, 0, 1]).at([0, 10, 15, 30, 31])
+    assert np.allclose(read["survival"], [1, 2 / 3, 2 / 3, 0, np.nan], equal_nan=True)
+    assert list(read["at_risk"]) == [3, 3, 2, 1, 0]
+    assert read.index.name == "age"
+    assert read.index[2].total_seconds() == 15
+
+
+def test_frame_is_the_curve_and_can_be_thinned():
+    """Evenly over its fall, with both ends."""
+    found = curve(np.arange(1, 1_001))
+    whole, thin = found.frame(), found.frame(most=20)
+    assert len(whole) == 1_001
+    assert len(thin) <= 20
+    assert whole.iloc[0].tolist() == [1, 1, 1, 1_000, 0]
+    assert thin["survival"].iloc[-1] == 0
+    assert np.abs(np.diff(thin["survival"])).max() < 0.1
+    assert len(curve([1, 2]).frame(most=20)) == 3
+
+
+def test_restricted_mean_is_the_area_with_bounds():
+    """By hand: 1, 2/3 and 1/3, each for a second, and to 2.5 half of the last."""
+    found = curve([1, 2, 3])
+    assert found.restricted_mean_seconds().value == pytest.approx(2)
+    half = found.restricted_mean_seconds(2.5)
+    assert half.value == pytest.approx(1 + 2 / 3 + 1 / 6)
+    assert half.low < half.value < half.high <= 2.5
+    # By hand: the areas beyond 1 and 2 are 5/6 and 1/6, their terms 1/6 and 1/2.
+    variance = (5 / 6) ** 2 / 6 + (1 / 6) ** 2 / 2
+    assert half.low == pytest.approx(half.value - 1.959964 * variance**0.5)
+    assert found.restricted_mean_seconds(99).value == pytest.approx(2)
+
+
+def test_curve_that_dies_out_early_says_so():
+    """With late entries everybody under observation may end, and others come."""
+    found = curve([1, 5, 6, 7], entries=[0, 2, 2, 2])
+    assert list(found.survival) == [0, 0, 0, 0]
+    assert "ended at age 1 s, and others came" in found.notes[0]
+    assert "only 1 sessions were under observation at the median" in found.notes[1]
+    assert curve(range(1, 41)).notes == ()

@@ -1,0 +1,174 @@
+"""One call from frames to churn; and the numbers that stand in the documents."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kato_panel import churn, open_history, read_frame, write_frame
+from kato_panel.domain.churn.comparing import log_rank
+from kato_panel.domain.churn.survival import estimate
+from kato_panel.domain.events import Kind
+from kato_panel.domain.recorded import Gap, Looked, Note, Sample
+from kato_panel.domain.records import Witness
+from kato_panel.errors import TooLittle
+from kato_panel.frames import LAYOUTS, empty_frame
+from kato_panel.history.rows import micros
+from kato_panel.history.writer import RECORDS_SINCE
+from kato_panel.recording import KEYS_SEEN
+from tests.history.making import at, event, record
+from tests.history.making import open_history as keep_history
+
+DOCUMENT = (Path(__file__).parents[1] / "docs" / "churn.md").read_text(encoding="utf-8")
+BY_KEY_EVENT = {"born_by": Witness.KEY_EVENT}
+
+
+@pytest.fixture
+def history(tmp_path):
+    """A history that is being written, with its path."""
+    history = keep_history(tmp_path / "h.db")
+    history.where = tmp_path / "h.db"
+    yield history
+    history.close()
+
+
+def put(history, *items):
+    history.record(items)
+    assert history.flush()
+
+
+def table(first):
+    """Rows of the document's table whose first column is called so."""
+    block = re.search(rf"^\| {first} \|.*\n\|[-|]+\n((?:\|.*\n)+)", DOCUMENT, re.MULTILINE)
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in block[1].splitlines()]
+
+
+def seconds(clock):
+    """Seconds after noon."""
+    return (datetime.strptime(clock, "%H:%M:%S") - datetime(1900, 1, 1, 12)).total_seconds()  # noqa: DTZ001, DTZ007 - both without
+
+
+def tiny():
+    """The tiny history of the document, with its watching."""
+    for name, node, began, ended in table("session"):
+        end = None if ended == "open" else seconds(ended)
+        yield record(name, seconds(began), end, node, **BY_KEY_EVENT)
+    yield Note(RECORDS_SINCE, micros(at(0)))
+    yield Note(KEYS_SEEN, micros(at(600)))
+    yield Looked(at(600))
+
+
+def test_tiny_history_of_the_document_has_the_numbers_that_stand_there(history):
+    """Curve, rates, mean, bias, Little's law, and the test; they were made by hand."""
+    put(history, *tiny())
+    with open_history(history.where) as opened:
+        found = churn(opened)
+    rows = table("age s")
+    curve = found.survival
+    assert [f"{age:g}" for age in curve.ages_seconds] == [row[0] for row in rows]
+    assert list(curve.at_risk) == [int(row[1]) for row in rows]
+    assert list(curve.ended) == [int(row[2]) for row in rows]
+    assert np.allclose(curve.survival, [float(row[3]) for row in rows], atol=5e-7)
+    parts = {}
+    for name in ("node-1", "node-2"):
+        chosen = (found.lives.node == name) & found.lives.is_watched
+        lives = found.lives
+        parts[name] = estimate(
+            lives.exit_seconds[chosen], lives.is_ended[chosen], lives.entry_seconds[chosen]
+        )
+    test = log_rank(parts)
+    assert test.expected[0] == pytest.approx(sum(float(row[6]) for row in rows), abs=5e-6)
+    assert test.ended[0] == sum(int(row[5]) for row in rows)
+    total = found.total
+    arrivals = [float(bound[0]) for bound in total.arrivals_per_minute]
+    figures = {
+        "median lifetime, s": found.median_lifetime_seconds.value,
+        "mean lifetime up to 300 s, s": found.mean_lifetime_seconds.value,
+        "mean of those that ended, s": found.naive.mean_seconds,
+        "its bias, percent": found.naive.bias_percent,
+        "arrivals per minute": arrivals[0],
+        "arrivals per minute, low": arrivals[1],
+        "arrivals per minute, high": arrivals[2],
+        "mean of active sessions": found.active.mean,
+        "expected by Little's law": found.littles_law.expected_active,
+        "chi-square of the log-rank test": test.chi_square,
+        "its p-value": test.p_value,
+    }
+    told = {row[0]: row[1] for row in table("figure")}
+    assert set(told) == set(figures)
+    for name, text in told.items():
+        digits = len(text.partition(".")[2])
+        assert figures[name] == pytest.approx(float(text), abs=0.51 * 10**-digits), name
+
+
+def test_every_column_of_every_frame_is_explained():
+    """In the document's table, and no other is."""
+    told = {re.search(r"`(\w+)\(", row[0])[1]: row[3] for row in table("frame")}
+    assert set(told) == set(LAYOUTS)
+    for kind, layout in LAYOUTS.items():
+        outside = re.sub(r"\([^)]*\)", "", told[kind])
+        assert set(re.findall(r"`(\w+)`", outside)) == set(layout), kind
+
+
+def test_frame_of_sessions_answers_like_the_history_it_is_from(history, tmp_path):
+    """Also after a way through a file."""
+    put(history, *tiny())
+    with open_history(history.where) as opened:
+        whole, sessions = churn(opened).frame(), opened.sessions()
+    write_frame(sessions, tmp_path / "s.csv")
+    for frame in (sessions, read_frame(tmp_path / "s.csv")):
+        assert churn(frame).frame().equals(whole)
+    assert len(churn(sessions, node="node-1").lives) == 6
+
+
+def test_range_is_cut_to_what_was_watched_and_says_so(history):
+    """What was before is not known; what comes after neither."""
+    put(history, *tiny())
+    with open_history(history.where) as opened:
+        found = churn(opened, since=at(-900), until=at(9_000))
+        assert (found.since, found.until) == (at(0), at(600))
+        assert found.notes[0].startswith("sessions are known one by one since 2026-11-22 12:00:00")
+        late = churn(opened, since=timedelta(minutes=5))
+        assert (late.since, late.until) == (at(300), at(600))
+        assert late.refusal == "4 sessions of known age ended, must be at least 10"
+        with pytest.raises(ValueError, match="must be later"):
+            churn(opened, since=at(700))
+
+
+def test_gaps_of_the_history_are_told(history):
+    """And who was born in one comes late."""
+    put(history, *tiny(), Gap(at(100), at(130)))
+    with open_history(history.where) as opened:
+        found = churn(opened)
+    assert found.window.gap_seconds == 30
+    assert found.survival.late_entries == 4
+    assert "30 s of the range, 5 %" in found.notes[0]
+
+
+def test_without_redis_the_events_tell_rates_alone(history):
+    """As lower bounds, with what it takes to know more."""
+    put(
+        history,
+        Sample(at(0), 5),
+        event(1, 10, delta=3, current=8),
+        event(2, 50, kind=Kind.DESTROYED, current=7),
+        Sample(at(120), 7),
+        Looked(at(120)),
+    )
+    with open_history(history.where) as opened:
+        found = churn(opened)
+        assert (found.since, found.until) == (at(0), at(120))
+        assert (found.total.arrivals[0], found.total.departures[0]) == (3, 1)
+        assert found.total.is_lower_bound
+        assert "REDIS_URL" in found.refusal
+
+
+def test_nothing_observed_is_refused(history):
+    """In words."""
+    put(history, Note("nothing", 1))
+    with open_history(history.where) as opened, pytest.raises(TooLittle, match="nothing was"):
+        churn(opened)
+    with pytest.raises(TooLittle, match="nothing was observed yet"):
+        churn(empty_frame("sessions"))
