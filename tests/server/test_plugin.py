@@ -58,7 +58,7 @@ def behind_panels_login(tmp_path_factory):
         assert lines[-1], lines
     yield f"http://127.0.0.1:{port}"
     process.terminate()
-    process.communicate(timeout=6)
+    process.communicate(timeout=60)
 
 
 def test_panels_own_login_locks_our_routes(behind_panels_login):

@@ -637,7 +637,7 @@ def test_secrets_are_told_nowhere(tmp_path):
         seen = hear_all_that_is_told(tmp_path, provider)
     assert all(CANARY not in text for text in seen)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", seen[-1]), "the log is of lines"
-    for url in (f"http://h/?token={CANARY}", f"http://h/#{CANARY}", f"http://\n{CANARY}@h/\n?x"):
+    for url in (f"http://h/?token={CANARY}", f"http://h/#{CANARY}", f"http://u:{CANARY}\n@h/?x"):
         for name in ("KATO_API_URL", "REDIS_URL", "KATO_PANEL_OAUTH_REDIRECT_URI"):
             with pytest.raises(ConfigError) as caught:
                 load({name: url.replace("http", "redis") if name == "REDIS_URL" else url})
