@@ -4,14 +4,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from kato_panel.backtesting import backtest
     from kato_panel.churning import churn
+    from kato_panel.demo_week import demo_history
     from kato_panel.frame_files import read_frame, write_frame
     from kato_panel.history_frames import open_history
     from kato_panel.monitor import Monitor
     from kato_panel.views.containers import ContainerCards, ContainerTable
     from kato_panel.views.live import (
+        AlertPanel,
         EventFeed,
         LiveView,
+        RuleTable,
         SessionChart,
         SessionCount,
         SessionRates,
@@ -20,17 +24,21 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AlertPanel",
     "ContainerCards",
     "ContainerTable",
     "EventFeed",
     "LiveView",
     "Monitor",
+    "RuleTable",
     "SessionChart",
     "SessionCount",
     "SessionRates",
     "SourceList",
     "UpstreamCard",
+    "backtest",
     "churn",
+    "demo_history",
     "open_history",
     "read_frame",
     "write_frame",
@@ -40,7 +48,9 @@ _HOMES: Final = {
     "ContainerCards": "kato_panel.views.containers",
     "ContainerTable": "kato_panel.views.containers",
     "Monitor": "kato_panel.monitor",
+    "backtest": "kato_panel.backtesting",
     "churn": "kato_panel.churning",
+    "demo_history": "kato_panel.demo_week",
     "open_history": "kato_panel.history_frames",
     "read_frame": "kato_panel.frame_files",
     "write_frame": "kato_panel.frame_files",

@@ -1,8 +1,10 @@
 """``kato-panel``: the command line."""
 
 import logging
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +13,11 @@ from kato_panel.alerting import rule_files
 from kato_panel.domain.rule_texts import write_rule
 from kato_panel.errors import ConfigError
 from kato_panel.flags import take_settings
+from kato_panel.rule_commands import test_rules
 from kato_panel.runtime import Runtime
+
+if TYPE_CHECKING:
+    from kato_panel.demo_week import DemoWeek
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,18 +30,27 @@ def main() -> None:
 @take_settings
 def serve(**flags: Any) -> None:
     """Serve the dashboard and the HTTP API; flags win over the environment."""
+    _serve(flags)
+
+
+def _serve(
+    flags: Mapping[str, Any],
+    make_week: "Callable[[float], DemoWeek] | None" = None,
+) -> None:
     # Panel takes its time to import; `--help` and a wrong setting should not wait for it.
     from kato_panel.server.service import Service  # noqa: PLC0415
     from kato_panel.views.dashboard import page  # noqa: PLC0415
 
     try:
         settings = config.load(flags)
+        if make_week is not None:  # whatever the environment has others watch
+            settings = settings.model_copy(update={"kato_api_url": None, "redis_url": None})
         logging.basicConfig(
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
         for chatty in ("httpx", "httpcore", "websockets", "bokeh", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        service = Service(Runtime(settings), page)
+        service = Service(Runtime(settings, make_week), page)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"KATO sessions at {service.url}")
@@ -81,6 +96,25 @@ def check_rules(file: Path) -> None:
         raise click.exceptions.Exit(2) from error
     for rule in judged:
         click.echo(f"{write_rule(rule)}{found.remark(rule)}")
+
+
+rules.add_command(test_rules)
+
+
+@main.command()
+@click.option("--port", "KATO_PANEL_PORT", metavar="…", help="Port to listen on.")
+def demo(**flags: Any) -> None:
+    """
+    Serve the dashboard of a simulated KATO that has a week behind it.
+
+    Other settings are read from the environment. The week is made anew at each start, and ends
+    with this command; no history of yours is touched.
+    """
+    from kato_panel.demo_week import make_week  # noqa: PLC0415 - the same
+
+    with tempfile.TemporaryDirectory(prefix="kato-panel-demo-") as folder:
+        places = {"KATO_PANEL_HISTORY_URL": f"sqlite:///{folder}/demo.db"}
+        _serve(flags | places, make_week)
 
 
 @main.command(cls=_Check)

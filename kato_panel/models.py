@@ -13,6 +13,7 @@ from typing import Any
 import param
 from param.parameterized import batch_call_watchers
 
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.containers import ContainerFigures, ContainersSeen, ContainerTotals
 from kato_panel.domain.events import SessionEvent
 from kato_panel.domain.health import STALE_AFTER_INTERVALS, SourceState
@@ -254,6 +255,23 @@ class SessionSeries(_ReadOnly):
             self._take(series=dict(charts))
 
 
+class AlertLog(_ReadOnly):
+    """What fires, what did, and by which rules."""
+
+    board: AlertBoard | None = param.ClassSelector(  # type: ignore[assignment]  # as told
+        class_=AlertBoard,
+        default=None,
+        allow_None=True,
+        constant=True,
+        doc="An `AlertBoard`; ``None`` until one is told, and where alerts are switched off.",
+    )
+
+    def apply(self, surroundings: Surroundings | None) -> None:
+        """Take over the board, if it is told."""
+        if surroundings is not None:
+            self._take(board=surroundings.alerts)
+
+
 class ContainerList(_ReadOnly):
     """
     The containers that upstream runs in, as last seen.
@@ -354,6 +372,9 @@ class Models(_ReadOnly):
     chart: SessionSeries = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=SessionSeries, constant=True, instantiate=False, doc="The count over the last day."
     )
+    alert_log: AlertLog = param.ClassSelector(  # type: ignore[assignment]  # as above
+        class_=AlertLog, constant=True, instantiate=False, doc="What fires, and what did."
+    )
     container_list: ContainerList = param.ClassSelector(  # type: ignore[assignment]  # as above
         class_=ContainerList, constant=True, instantiate=False, doc="What upstream runs in."
     )
@@ -383,6 +404,7 @@ class Models(_ReadOnly):
                 "connection": Connection(),
                 "event_log": EventLog(),
                 "chart": SessionSeries(),
+                "alert_log": AlertLog(),
                 "container_list": ContainerList(),
                 "upstream": Upstream(),
                 **values,
@@ -420,6 +442,7 @@ class Models(_ReadOnly):
         """Take over the state and the events from before."""
         self.event_log.begin(update.events)
         self.chart.apply(update.charts)
+        self.alert_log.apply(update.surroundings)
         self.container_list.apply(update.surroundings)
         self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)
@@ -428,6 +451,7 @@ class Models(_ReadOnly):
         """Take over one update."""
         self.event_log.apply(update.events, update.skipped)
         self.chart.apply(update.charts)
+        self.alert_log.apply(update.surroundings)
         self.container_list.apply(update.surroundings)
         self.upstream.apply(update)
         self._apply_snapshot(update.snapshot)

@@ -4,7 +4,8 @@ import atexit
 import logging
 import os
 import threading
-from typing import ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
 from kato_panel import recording
 from kato_panel.alarms import Alarms, AlertDesk
@@ -35,6 +36,9 @@ from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
 from kato_panel.watcher import Watcher, now
 
+if TYPE_CHECKING:
+    from kato_panel.demo_week import DemoWeek  # which needs NumPy
+
 logger = logging.getLogger(__name__)
 
 DEMO_SEED = 1
@@ -50,6 +54,9 @@ class Runtime:
     ----------
     settings
         What to watch, and how.
+    make_week
+        Makes the demo's week before its start, given its end in epoch seconds; without it the
+        demo has nothing behind it.
 
     Attributes
     ----------
@@ -71,8 +78,12 @@ class Runtime:
         If a rule is wrong, or the file of them cannot be read: names each mistake with its line.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, make_week: "Callable[[float], DemoWeek] | None" = None
+    ) -> None:
         self.settings = settings
+        self._make_week = make_week
+        self._week: DemoWeek | None = None
         self.hub = Hub()
         self.upstream = ""
         self.has_routes = False
@@ -103,13 +114,7 @@ class Runtime:
         settings = self.settings
         url = settings.kato_api_url
         if url is None:
-            self._simulator = EmbeddedSimulator(
-                seed=DEMO_SEED,
-                initial=DEMO_SESSIONS,
-                rate=DEMO_RATE,
-                engine_port=0 if settings.container_stats else None,
-            )
-            url = self._simulator.start()
+            url = self._start_simulator()
         self.upstream, login = split_login(url)
         sources: list[Source] = [
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
@@ -186,6 +191,18 @@ class Runtime:
         self.watcher.start()
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
 
+    def _start_simulator(self) -> str:
+        if self._make_week is not None:
+            self._week = self._make_week(now().wall.timestamp())
+        self._simulator = EmbeddedSimulator(
+            seed=DEMO_SEED,
+            initial=DEMO_SESSIONS,
+            rate=DEMO_RATE,
+            engine_port=0 if self.settings.container_stats else None,
+            story=None if self._week is None else self._week.past,
+        )
+        return self._simulator.start()
+
     def _open_history(self) -> Recalled:
         """Open the history, if one is kept; return what an earlier run left in it."""
         settings = self.settings
@@ -204,6 +221,8 @@ class Runtime:
         )
         if settings.is_demo and self.history.status.trouble is not None:
             return Recalled()  # another demo's past
+        if self._week is not None:
+            self.history.fill(self._week.fill)
         return recall(self.history.reader, now().wall)
 
     def _docker(self) -> DockerSource:

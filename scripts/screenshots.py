@@ -153,6 +153,62 @@ def watching_keys(
         yield Camera(browser, url + address, **{**SMALL, **HOW.get(address, {})}), redis
 
 
+RULES = """
+[[rules]]
+name = "many_sessions"
+metric = "sessions_active"
+op = ">"
+threshold = 54
+message = "{value:.0f} sessions are open"
+
+[[rules]]
+name = "too_many_sessions"
+metric = "sessions_active"
+op = ">"
+threshold = 62
+severity = "error"
+message = "{value:.0f} sessions are open: more than this KATO was made for"
+
+[[rules]]
+name = "busy"
+metric = "sessions_created_per_minute"
+op = ">"
+threshold = 20
+severity = "info"
+message = "{value:.0f} sessions a minute are created"
+"""
+
+
+@contextlib.contextmanager
+def alerted(
+    browser: Browser, *, address: str = "", rules: str = RULES, **how: Any
+) -> Iterator[tuple[Camera, Path]]:
+    """A page on which some alerts fire, and some are over; and the file of its rules."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "rules.toml"
+        file.write_text(rules, encoding="utf-8")
+        settings = {
+            "KATO_PANEL_RULES_FILE": str(file),
+            "KATO_PANEL_ALLOW_ACTIONS": "true",
+            "WEBSOCKET_CONTAINER_STATS": "false",
+            "ALERT_COOLDOWN_SECONDS": "0",
+        }
+        with (
+            EmbeddedSimulator(seed=1, initial=48, rate=0.4) as simulator,
+            serving(KATO_API_URL=simulator.url, **settings, **FAST) as url,
+        ):
+            camera = Camera(browser, url + address, **{**SMALL, **how})
+            camera.settle(8)
+            nodes = [f"planner-{number}" for number in range(20)]
+            first = create(simulator, *nodes)
+            camera.settle(5)
+            end(simulator, *first[2:])
+            camera.settle(10)
+            create(simulator, *nodes[:17])
+            camera.page.locator(".alarms .toast[data-severity=error]").wait_for()
+            yield camera, file
+
+
 def create(simulator: EmbeddedSimulator, *nodes: str) -> list[str]:
     """Begin sessions; give their ids."""
     return [
@@ -440,6 +496,80 @@ def sessions_incomplete(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+def alerts(browser: Browser, path: Path) -> None:
+    """Alerts: two fire, behind the chart and in toasts; the bell counts those that are unread."""
+    with alerted(browser) as (camera, _):
+        camera.settle(5)
+        camera.shoot(path)
+
+
+def alerts_drawer(browser: Browser, path: Path) -> None:
+    """What fires, and what did; one is silenced, and nobody is told of another for a while."""
+    with alerted(browser) as (camera, _):
+        camera.page.locator(".bell").click()
+        drawer = camera.page.get_by_role("dialog")
+        row = drawer.locator('.alert[data-stage="firing"]').first
+        row.get_by_role("button", name="Acknowledge").click()
+        camera.see(" by page")
+        drawer.get_by_role("button", name="Silence").nth(1).click()
+        camera.shoot(path)
+
+
+def alerts_drawer_dark(browser: Browser, path: Path) -> None:
+    """The same in the dark, filtered, with a silence that lasts."""
+    with alerted(browser, color_scheme="dark") as (camera, _):
+        camera.page.locator(".bell").click()
+        drawer = camera.page.get_by_role("dialog")
+        drawer.get_by_role("button", name="Silence").first.click()
+        drawer.get_by_role("button", name="1 h").click()
+        camera.see("silenced until")
+        drawer.get_by_role("searchbox").fill("sessions")
+        camera.shoot(path)
+
+
+def alerts_phone(browser: Browser, path: Path) -> None:
+    """On a phone it is as wide as the page."""
+    with alerted(browser, **PHONE) as (camera, _):
+        camera.page.locator(".bell").click()
+        camera.shoot(path)
+
+
+def rules(browser: Browser, path: Path) -> None:
+    """All rules, how it is with each, and every alert beside them."""
+    with alerted(browser, address="?tab=alerts", **LIGHT) as (camera, _):
+        camera.settle(5)
+        camera.shoot(path)
+
+
+def rules_wrong(browser: Browser, path: Path) -> None:
+    """The file of rules was changed for the worse: each mistake with its line; dark."""
+    with alerted(browser, address="?tab=alerts", color_scheme="dark") as (camera, file):
+        wrong = RULES.replace("threshold = 54", "threshold = 'some'").replace(
+            "_active", "_activ", 1
+        )
+        file.write_text(wrong, encoding="utf-8")
+        camera.see("line 4")
+        camera.settle(5)
+        camera.shoot(path)
+
+
+def alert_in_chart(browser: Browser, path: Path) -> None:
+    """Shown in the chart, on a phone: its time is marked, and the chart names it."""
+    with alerted(browser, **PHONE) as (camera, _):
+        camera.page.locator(".bell").click()
+        drawer = camera.page.get_by_role("dialog")
+        drawer.get_by_role("button", name="Mark all read").click()
+        over = drawer.locator('.alert[data-stage="resolved"]').first
+        over.get_by_role("button", name="Show in chart").click()
+        camera.settle(6)
+        box = camera.page.locator(".plot").bounding_box()
+        assert box is not None
+        for step in (0.42, 0.45):
+            camera.page.mouse.move(box["x"] + step * box["width"], box["y"] + 90)
+            camera.settle(0.3)
+        camera.shoot(path)
+
+
 @contextlib.contextmanager
 def watching_containers(
     browser: Browser, *, address: str = "", seconds: float = 100, **how: Any
@@ -533,6 +663,7 @@ GALLERY = (
     *(drift, key_events_off, sessions, sessions_dark, session_detail, deletion),
     *(redis_away, sessions_incomplete),
     *(containers, containers_dark, containers_phone, containers_table, engine_hangs, no_engine),
+    *(alerts, alerts_drawer, alerts_drawer_dark, alerts_phone, alert_in_chart, rules, rules_wrong),
 )
 
 

@@ -8,6 +8,7 @@ import param
 import pytest
 
 from kato_panel import models as module
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
@@ -15,7 +16,7 @@ from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.surroundings import Surroundings
 from kato_panel.domain.upstream_figures import UpstreamFigures, WorkerMetrics
 from kato_panel.hub import Update
-from kato_panel.models import Connection, EventLog, Models, SessionSummary, Upstream
+from kato_panel.models import AlertLog, Connection, EventLog, Models, SessionSummary, Upstream
 from tests.conftest import NOON, moment
 
 
@@ -34,7 +35,9 @@ def snapshot(active):
     )
 
 
-@pytest.mark.parametrize("model", [SessionSummary, Connection, EventLog, Upstream, Models])
+@pytest.mark.parametrize(
+    "model", [SessionSummary, Connection, EventLog, AlertLog, Upstream, Models]
+)
 def test_every_parameter_says_what_it_is(model):
     """Documentation travels with the parameter, and nobody else sets it."""
     for name, parameter in model.param.objects("existing").items():
@@ -92,6 +95,19 @@ def test_log_knows_what_was_there_before_it_began():
     log = Models().event_log
     log.begin((event(3), event(4)))
     assert (log.backlog_until, len(log.events)) == (4, 2)
+
+
+def test_alerts_are_taken_over_where_they_are_told():
+    """From the first update on; one without them changes nothing."""
+    models = Models()
+    assert models.alert_log.board is None
+    board = AlertBoard(revision=1)
+    models.begin(Update(None, (), 0, surroundings=Surroundings(alerts=board)))
+    assert models.alert_log.board is board
+    models.apply(Update(snapshot(5), (), 0))
+    assert models.alert_log.board is board
+    models.apply(Update(None, (), 0, surroundings=Surroundings()))
+    assert models.alert_log.board is None
 
 
 def test_event_told_again_is_replaced_in_place():

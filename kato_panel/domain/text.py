@@ -25,9 +25,26 @@ def safe(text: object, limit: int = 200) -> str:
     str
         Bounded, without control characters and bidirectional overrides, and escaped.
     """
+    return html.escape(legible(text, limit))
+
+
+def legible(text: object, limit: int = 200) -> str:
+    """
+    Make a text of unknown origin safe to look at, where it is not taken for markup.
+
+    Parameters
+    ----------
+    text, limit
+        See `safe`.
+
+    Returns
+    -------
+    str
+        Bounded, without control characters and bidirectional overrides.
+    """
     words = str(text)
     cut = words if len(words) <= limit else f"{words[: limit - 1]}…"
-    return html.escape("".join(MARK if _is_hidden(sign) else sign for sign in cut))
+    return "".join(MARK if _is_hidden(sign) else sign for sign in cut)
 
 
 def sayable(text: str) -> str:

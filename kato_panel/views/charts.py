@@ -1,7 +1,7 @@
 """Sessions over time: the count as a step line, created and ended on a shared baseline below it."""
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,8 +18,10 @@ from bokeh.models import (
 )
 from bokeh.plotting import figure
 
+from kato_panel.domain.recorded import AlertEntry
 from kato_panel.domain.series import MAX_POINTS, SPAN_SECONDS, Range, Series, Slice
-from kato_panel.models import SessionSeries
+from kato_panel.models import AlertLog, SessionSeries
+from kato_panel.views import spans
 from kato_panel.views.theme import DARK, FONT, LIGHT
 
 BARS_SHARE: Final = 0.3
@@ -35,7 +37,7 @@ TOP_SHARE: Final = 20
 """Of the highest bar: beyond the chart's edges."""
 SLICE_COLUMNS: Final = (
     *("time", "made", "gone", "made_base", "gone_base", "top", "bottom"),
-    *("span", "count", "created", "ended"),
+    *("span", "count", "created", "ended", "alerts"),
 )
 # Bokeh frames it in white and pads it by 5 px, whatever the page's theme: this covers both.
 TOOLTIP: Final = """
@@ -46,6 +48,7 @@ TOOLTIP: Final = """
   <div><b style="font-weight:650">@count</b> <span style="color:%(dim)s">active</span></div>
   <div><span style="color:%(made)s">+ @created created</span> &nbsp;
     <span style="color:%(gone)s">&minus; @ended ended</span></div>
+  <div style="width:0; min-width:100%%; color:%(bad)s; white-space:normal">@alerts</div>
 </div>"""
 
 
@@ -57,6 +60,8 @@ class SessionPlot(pn.viewable.Viewer):
     ----------
     models
         What is shown; the chart follows `SessionSeries.series`.
+    alerts
+        What stands behind it, where that is told.
     """
 
     range: Any = param.Selector(
@@ -66,36 +71,45 @@ class SessionPlot(pn.viewable.Viewer):
     )
     dark = param.Boolean(default=False, doc="Whether it is drawn for a dark page.")
     zone = param.String(default="UTC", doc="IANA name of the time zone of the axis.")
+    marked = param.String(default="", doc="Id of the alert that is pointed out.")
 
-    def __init__(self, models: SessionSeries, **values: Any) -> None:
+    def __init__(
+        self, models: SessionSeries, alerts: AlertLog | None = None, **values: Any
+    ) -> None:
         super().__init__(**values)
         self._models = models
+        self._alerts = alerts or AlertLog()
+        self._drawn_alerts: tuple[AlertEntry, ...] = ()
+        self._spans = ColumnDataSource({name: [] for name in spans.COLUMNS})
         self._line = ColumnDataSource({"time": [], "active": []})
         self._slices = ColumnDataSource({name: [] for name in SLICE_COLUMNS})
         self._drawn_until = 0.0
         self._patience = 1 + random.random() / 2  # noqa: S311 - a spread, no secret
         self._figure = self._build()
         self._pane = pn.pane.Bokeh(self._figure, sizing_mode="stretch_both")
-        self._watcher: Any = None
-        self.param.watch(self._refresh, ["range", "zone"])
+        self._watchers: list[tuple[Any, Any]] = []
+        self.param.watch(self._refresh, ["range", "zone", "marked"])
         self.param.watch(self._paint, "dark")
         self._paint()
-        self._refresh()
 
     def __panel__(self) -> Any:
         return self._pane
 
     def follow(self) -> None:
         """Draw what is known, and then whatever comes. Following twice is allowed."""
-        if self._watcher is None:
-            self._watcher = self._models.param.watch(self._advance, "series")
+        if not self._watchers:
+            models, alerts = self._models.param, self._alerts.param
+            self._watchers = [
+                (models, models.watch(self._advance, "series")),
+                (alerts, alerts.watch(self._take_alerts, "board")),
+            ]
             self._refresh()
 
     def close(self) -> None:
         """Stop following the models. Closing twice is allowed."""
-        if self._watcher is not None:
-            self._models.param.unwatch(self._watcher)
-            self._watcher = None
+        for followed, watcher in self._watchers:
+            followed.unwatch(watcher)
+        self._watchers = []
 
     def _build(self) -> Any:
         """Build the figure once; afterwards only data, ranges and colours change."""
@@ -110,7 +124,17 @@ class SessionPlot(pn.viewable.Viewer):
             output_backend="canvas",
         )
         plot.extra_y_ranges = {"sums": Range1d(-1, 1)}
-        # Behind the rest: what the mouse points at, whole slices from top to bottom.
+        # Behind the rest: alerts, from top to bottom.
+        plot.vstrip(
+            x0="left",
+            x1="right",
+            source=self._spans,
+            fill_color="colour",
+            fill_alpha="fill",
+            line_color="colour",
+            line_alpha="edge",
+        )
+        # Then what the mouse points at, whole slices from top to bottom.
         self._pointed = plot.vbar(
             x="time",
             top="top",
@@ -172,6 +196,15 @@ class SessionPlot(pn.viewable.Viewer):
             grid.grid_line_color = colours["line"]
         for axis in (*plot.xaxis, *plot.yaxis):
             axis.major_label_text_color = axis.axis_label_text_color = colours["faint"]
+        self._refresh()  # the alerts carry their colours
+
+    def _take_alerts(self, _: Any) -> None:
+        if self._told_alerts() != self._drawn_alerts:
+            self._refresh()
+
+    def _told_alerts(self) -> tuple[AlertEntry, ...]:
+        board = self._alerts.board
+        return () if board is None else board.recent
 
     def _advance(self, _: Any) -> None:
         """
@@ -196,11 +229,14 @@ class SessionPlot(pn.viewable.Viewer):
 
     def _draw(self, series: Series) -> None:
         self._drawn_until = series.until
-        zone = _zone(self.zone)
+        zone = find_zone(self.zone)
         offset = datetime.fromtimestamp(series.until, UTC).astimezone(zone).utcoffset()
         shift = offset.total_seconds() if offset else 0.0
         width = series.bucket_seconds
         plot = self._figure
+        self._drawn_alerts = self._told_alerts()
+        # Soon after the start, what is known fills the chart.
+        began = max(series.since, min(series.times[0], series.until - SHORTEST_SECONDS))
         with pn.io.hold():
             self._line.data = {
                 "time": _ms(np.array(series.times) + shift),
@@ -211,11 +247,17 @@ class SessionPlot(pn.viewable.Viewer):
                 glyph.width = _ms(width)
             for bars in self._bars.values():
                 bars.glyph.width = _ms(0.76 * width)
-            # Soon after the start, what is known fills the chart.
-            began = max(series.since, min(series.times[0], series.until - SHORTEST_SECONDS))
+            self._spans.data = self._lay_out_alerts((began, series.until), shift)
             plot.x_range.start, plot.x_range.end = _ms(began + shift), _ms(series.until + shift)
             plot.xaxis.axis_label = f"time in {getattr(zone, 'key', 'UTC')}"
             self._scale(series)
+
+    def _lay_out_alerts(self, bounds: tuple[float, float], shift: float) -> dict[str, Any]:
+        colours = DARK if self.dark else LIGHT
+        columns: dict[str, Any] = spans.lay_out(self._drawn_alerts, bounds, colours, self.marked)
+        for edge in ("left", "right"):
+            columns[edge] = [_ms(at + shift) for at in columns[edge]]
+        return columns
 
     def _lay_out(self, series: Series, zone: Any) -> dict[str, Any]:
         """Lay out the slices: where their bars begin and end, and what is said of them."""
@@ -236,6 +278,7 @@ class SessionPlot(pn.viewable.Viewer):
             "count": [_name_count(one) for one in slices],
             "created": [f"{one.created:,}" for one in slices],
             "ended": [f"{one.ended:,}" for one in slices],
+            "alerts": spans.name_alerts(self._drawn_alerts, [one.start for one in slices], width),
         }
 
     def _scale(self, series: Series) -> None:
@@ -285,7 +328,8 @@ def _ms(seconds: Any) -> Any:
     return seconds * 1_000
 
 
-def _zone(name: str) -> Any:
+def find_zone(name: str) -> tzinfo:
+    """Find a time zone by its IANA name; UTC, where there is none of that name."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):

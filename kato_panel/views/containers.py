@@ -16,7 +16,10 @@ from kato_panel.views.live import HasModels
 from kato_panel.views.theme import join_modules, stylesheet
 from kato_panel.watcher import now
 
-MODULES: Final = ("words", "markup", "theme", "pictures", "container_rows", "containers")
+MODULES: Final = (
+    *("words", "pictogram", "alert_markup", "markup", "theme", "pictures"),
+    *("container_rows", "containers"),
+)
 SOURCE: Final = "docker"
 
 

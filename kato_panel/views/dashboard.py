@@ -17,9 +17,11 @@ from kato_panel.runtime import Runtime
 from kato_panel.views.containers import ContainerCards
 from kato_panel.views.live import LiveView
 from kato_panel.views.nonces import MARK, mark_scripts
+from kato_panel.views.orders import Orders
 from kato_panel.views.sessions import SessionTable
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, stylesheet
 from kato_panel.views.turns import in_turns_of
+from kato_panel.watcher import now
 
 TITLE = "KATO sessions"
 SENTENCE = 500
@@ -29,6 +31,13 @@ LOCKED = (
     "kato-panel serve can: start that instead.",
 )
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
+
+
+class AlertsTab(LiveView):
+    """The rules with their present state, and what fires and did."""
+
+    parts = ("rules", "alerts")
+    is_within = True
 
 
 class LivePage(LiveView):
@@ -57,7 +66,7 @@ class LivePage(LiveView):
         self._may_act = may_act
         self._who = who
         self._bodies: dict[str, pn.viewable.Viewer] = {}
-        super().__init__(models)
+        super().__init__(models, orders=_find_orders(runtime, may_act, who))
         self._board.param.watch(self._choose, "tab")
 
     @property
@@ -77,6 +86,11 @@ class LivePage(LiveView):
             offers["containers"] = (
                 "Containers",
                 partial(ContainerCards, self._models, is_page=True),
+            )
+        if self._runtime.alarms is not None:
+            offers["alerts"] = (
+                "Alerts",
+                partial(AlertsTab, self._models, orders=self._orders),
             )
         return offers
 
@@ -135,6 +149,13 @@ class Visit:
     def _end(self, _: Any) -> None:
         self._subscription.close()
         self.view.close()
+
+
+def _find_orders(runtime: Runtime, may_act: ActionsState, who: str) -> Orders | None:
+    """Find who takes a visit's orders about alerts; nobody, where it may not give any."""
+    alarms = runtime.alarms
+    is_taken = alarms is not None and alarms.state.allowed and may_act.allowed
+    return Orders(alarms, who, now) if alarms is not None and is_taken else None
 
 
 def _judge_visit(runtime: Runtime, doc: Any) -> ActionsState:

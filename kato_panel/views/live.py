@@ -18,10 +18,12 @@ from kato_panel.domain.series import Range, Series
 from kato_panel.domain.snapshot import Link
 from kato_panel.domain.times import iso
 from kato_panel.models import Models
+from kato_panel.views.alert_texts import write_alerts, write_rules
 from kato_panel.views.boards import FollowingBoard
 from kato_panel.views.charts import SessionPlot
 from kato_panel.views.figures import LABELS as FIGURE_LABELS
 from kato_panel.views.figures import write_figures
+from kato_panel.views.orders import Orders
 from kato_panel.views.theme import join_modules, stylesheet
 
 RETOLD: Final = 20
@@ -42,8 +44,19 @@ COUNT_NOTE: Final = "As reported by KATO; may include expired sessions."
 CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired sessions."
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
 MODULES: Final = (
-    *("words", "markup", "theme", "pictures", "icon"),
-    *("feed", "toasts", "link", "tabs", "figures", "visit"),
+    *("words", "pictogram", "alert_markup", "markup", "theme", "pictures", "icon", "asking"),
+    *("feed", "toasts", "link", "tabs"),
+    *(
+        "read_marks",
+        "silences",
+        "silencing",
+        "alert_list",
+        "rule_rows",
+        "alert_toasts",
+        "alerts",
+        "figures",
+        "visit",
+    ),
 )
 """The component's parts, each before those that import it."""
 
@@ -86,6 +99,15 @@ class LiveBoard(FollowingBoard):
     tab = param.String(default="live", doc="Name of the view that the page shows.")
     body = Child(doc="What the chosen tab shows, where that is not these cards.")
     older = param.String(default="", doc="JSON text: what it wanted, newest first.")
+    alerts = param.String(default="", doc="JSON text: what fires, and what did; or empty.")
+    rules = param.String(default="", doc="JSON text: how it is with each rule; or empty.")
+    marked = param.String(default="", doc="Id of the alert that the chart points out.")
+    order = param.String(default="", doc="JSON text: what is to be acknowledged or silenced.")
+    outcome = param.String(default="", doc="JSON text: what became of that order.")
+    acts = param.Boolean(default=False, constant=True, doc="Whether orders are taken.")
+    within = param.Boolean(
+        default=False, constant=True, doc="Whether it is what a tab of the page shows."
+    )
     labels = param.List(
         default=[],
         constant=True,
@@ -121,6 +143,8 @@ class LiveView(pn.viewable.Viewer):
         A monitor, or one set of models; the view follows `Models.revision`.
     range
         How far back the chart looks: 5m, 1h, 24h or 7d.
+    orders
+        Takes what whoever looks on wants acknowledged or silenced; without, nobody can.
 
     Raises
     ------
@@ -135,13 +159,21 @@ class LiveView(pn.viewable.Viewer):
         "toasts",
     )
     is_page: ClassVar[bool] = False
+    is_within: ClassVar[bool] = False
 
-    def __init__(self, source: HasModels | Models, *, range: str = Range.HOUR.value) -> None:  # noqa: A002 - the page's word
+    def __init__(
+        self,
+        source: HasModels | Models,
+        *,
+        range: str = Range.HOUR.value,  # noqa: A002 - the page's word
+        orders: Orders | None = None,
+    ) -> None:
         super().__init__()
         models = getattr(source, "models", source)
         if not isinstance(models, Models):
             raise TypeError(f"source is {source!r}, must be a Monitor or its models")
         self._models = models
+        self._orders = orders
         self._is_over = False
         self._watcher: Any = None
         self._plot: SessionPlot | None = None
@@ -155,11 +187,15 @@ class LiveView(pn.viewable.Viewer):
             page=self.is_page,
             parts=list(self.parts),
             tabs=self.tabs,
+            acts=orders is not None,
+            within=self.is_within,
             labels=FIGURE_LABELS if "upstream" in self.parts else [],
             range=range,
             sizing_mode="stretch_width",
         )
         self._board.param.watch(self._tell_older, "before")
+        if orders is not None:
+            self._board.param.watch(self._take_order, "order")
         if not self.is_page:
             self.show_chart()
 
@@ -177,11 +213,15 @@ class LiveView(pn.viewable.Viewer):
             return
         board = self._board
         self._plot = SessionPlot(
-            self._models.chart, range=board.range, dark=board.dark, zone=board.zone
+            self._models.chart,
+            self._models.alert_log,
+            range=board.range,
+            dark=board.dark,
+            zone=board.zone,
         )
         if self._watcher is not None:
             self._plot.follow()
-        board.param.watch(self._set_chart, ["range", "dark", "zone"])
+        board.param.watch(self._set_chart, ["range", "dark", "zone", "marked"])
         board.chart = self._plot
 
     def close(self) -> None:
@@ -226,6 +266,15 @@ class LiveView(pn.viewable.Viewer):
         with batch_call_watchers(self._board):
             self._board.payload = self._payload(events)
             self._board.recent = self._recent()
+            known = self._models.alert_log.board
+            if {"alerts", "toasts"} & {*self.parts}:
+                self._board.alerts = write_alerts(known)
+            if "rules" in self.parts:
+                self._board.rules = write_rules(known)
+
+    async def _take_order(self, ordered: Any) -> None:
+        if self._orders is not None:
+            self._board.outcome = await self._orders.take(ordered.new, self._board.zone)
 
     def _tell_older(self, wanted: Any) -> None:
         """Write the events before one, as many as a page takes at once."""
@@ -367,6 +416,18 @@ class EventFeed(LiveView):
     """Each arrival and departure, newest on top."""
 
     parts = ("events",)
+
+
+class AlertPanel(LiveView):
+    """What fires, and what did: with its reason, from when to when, and who has seen it."""
+
+    parts = ("alerts",)
+
+
+class RuleTable(LiveView):
+    """Each rule, and how it is with it; and what is wrong with the file of rules."""
+
+    parts = ("rules",)
 
 
 class UpstreamCard(LiveView):

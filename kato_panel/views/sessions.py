@@ -1,10 +1,7 @@
 """The list of sessions, its details and its deletions; the directory pages, sorts and searches."""
 
-import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import panel as pn
@@ -14,12 +11,14 @@ from panel.custom import JSComponent
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState
 from kato_panel.domain.listing import Query
-from kato_panel.domain.times import iso
 from kato_panel.errors import ActionRefused, KatoPanelError, ReadWouldTouch, SessionUnknown
+from kato_panel.views.answers import read_question, say_error, write_answer
 from kato_panel.views.theme import join_modules, stylesheet
 
 MODULES: Final = (
     "words",
+    "pictogram",
+    "alert_markup",
     "markup",
     "theme",
     "asking",
@@ -92,22 +91,22 @@ class SessionTable(pn.viewable.Viewer):
         return replace(self._may_act, unrecorded=service.unrecorded)
 
     async def _list(self, change: Any) -> None:
-        asked = _read(change.new)
+        asked = read_question(change.new)
         number = asked.pop("id", None)
         answer: dict[str, Any]
         try:
             page = await self._directory.list(Query(**asked))
             nodes = await self._directory.nodes()
         except (KatoPanelError, TypeError) as error:
-            answer = {"error": _sentence(error)}
+            answer = {"error": say_error(error)}
         else:
             answer = {**asdict(page), "nodes": nodes, "actions": asdict(self._actions)}
         # Whoever asked again in the meantime waits for the newer answer.
         if change.new == self._board.query:
-            self._board.answer = _write({"id": number, **answer})
+            self._board.answer = write_answer({"id": number, **answer})
 
     async def _find(self, change: Any) -> None:
-        asked = _read(change.new)
+        asked = read_question(change.new)
         session_id = str(asked.get("session_id"))
         answer: dict[str, Any]
         try:
@@ -115,18 +114,19 @@ class SessionTable(pn.viewable.Viewer):
                 session_id, may_touch=asked.get("may_touch") is True
             )
         except ReadWouldTouch as warning:
-            answer = {"warning": _sentence(warning)}
+            answer = {"warning": say_error(warning)}
         except SessionUnknown as error:
-            answer = {"error": _sentence(error), "is_unknown": True}
+            answer = {"error": say_error(error), "is_unknown": True}
         except KatoPanelError as error:
-            answer = {"error": _sentence(error)}
+            answer = {"error": say_error(error)}
         else:
             answer = {**asdict(found), "actions": asdict(self._actions)}
-        self._board.found = _write({"id": asked.get("id"), "session_id": session_id, **answer})
+        asked_for = {"id": asked.get("id"), "session_id": session_id}
+        self._board.found = write_answer({**asked_for, **answer})
 
     async def _delete(self, change: Any) -> None:
         """Delete, if that is allowed: the page may have been forged, so the directory decides."""
-        ordered = _read(change.new)
+        ordered = read_question(change.new)
         wanted = ordered.get("session_ids")
         answer: dict[str, Any]
         try:
@@ -135,29 +135,7 @@ class SessionTable(pn.viewable.Viewer):
             wanted = wanted if isinstance(wanted, list) else []
             outcomes = await self._directory.delete(wanted, self._who)
         except KatoPanelError as error:
-            answer = {"error": _sentence(error)}
+            answer = {"error": say_error(error)}
         else:
             answer = {"outcomes": [asdict(outcome) for outcome in outcomes]}
-        self._board.outcome = _write({"id": ordered.get("id"), **answer})
-
-
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _read(text: str) -> dict[str, Any]:
-    """Read what the page asked; whatever is no object asks nothing."""
-    try:
-        asked = json.loads(text)
-    except ValueError:
-        return {}
-    return asked if isinstance(asked, dict) else {}
-
-
-def _write(answer: Mapping[str, Any]) -> str:
-    return json.dumps(answer, default=_write_time)
-
-
-def _write_time(value: Any) -> str:
-    return iso(value) if isinstance(value, datetime) else str(value)
+        self._board.outcome = write_answer({"id": ordered.get("id"), **answer})

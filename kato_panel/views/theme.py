@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Final
 
 ASSETS: Final = Path(__file__).with_name("assets")
+_LEFT_OUT: Final = re.compile(
+    r"^import [^\n]*\n|^export (?!function render)|^\s*/\*\*.*?\*/\n|^[ \t]+",
+    re.MULTILINE | re.DOTALL,
+)
 FONT: Final = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 # Created and ended are a bluish green and a vermilion: safe for colour-blind eyes, and never the
@@ -73,7 +77,7 @@ def stylesheet() -> str:
         f":host, .kato {{ {variables(LIGHT)} color-scheme: light; }}\n"
         f".kato[data-theme=dark] {{ {variables(DARK)} color-scheme: dark; }}\n"
     )
-    sheets = ("live.css", "sessions.css", "containers.css")
+    sheets = ("live.css", "sessions.css", "containers.css", "alerts.css")
     return themes + "".join((ASSETS / sheet).read_text(encoding="utf-8") for sheet in sheets)
 
 
@@ -82,7 +86,8 @@ def join_modules(names: Iterable[str]) -> str:
     Join modules of the page's code into the one that Panel takes for a component.
 
     Panel hands a component to the browser as a blob, from which nothing relative can be imported;
-    so the modules' imports of one another are dropped, and they share one scope.
+    so the modules' imports of one another are dropped, and they share one scope. Each page load
+    is sent all of it: the comments and what lines begin with stay behind.
 
     Parameters
     ----------
@@ -90,6 +95,4 @@ def join_modules(names: Iterable[str]) -> str:
         Of the modules, each before those that import it.
     """
     texts = [(ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names]
-    return re.sub(
-        r"^import .*\n|^export (?!function render)", "", "\n".join(texts), flags=re.MULTILINE
-    )
+    return _LEFT_OUT.sub("", "\n".join(texts))

@@ -655,7 +655,7 @@ async def until_metrics(peer):
 async def test_metrics_are_told_when_they_are_read_anew(monkeypatch):
     """In the first update, and then once for each reading; null once there are none."""
     monkeypatch.setattr(feeds, "UPDATE_SECONDS", 0.05)
-    async with serving() as rig:
+    async with serving(WEBSOCKET_CONTAINER_STATS=False) as rig:
         rig.show(7)
         rig.report({"timestamp": 1.0})
         async with rig.client() as peer:
@@ -678,10 +678,11 @@ async def test_everybody_gets_the_parts_of_his_subscription(monkeypatch):
         await one.until("subscribed")
         rig.show(3)
         rig.report({"timestamp": 1.0})
-        both, only = await until_metrics(all_), await one.until("realtime_update")
-        assert {*both} == {"sessions", "metrics"}
+        every, only = await until_metrics(all_), await one.until("realtime_update")
+        assert {*every} == {"sessions", "metrics", "containers"}
         assert only["data"] == {"metrics": {"timestamp": 1.0}}
-    async with serving(WEBSOCKET_SESSION_EVENTS="false") as rig, rig.client() as peer:
+    off = {"WEBSOCKET_SESSION_EVENTS": False, "WEBSOCKET_CONTAINER_STATS": False}
+    async with serving(**off) as rig, rig.client() as peer:
         rig.report({"timestamp": 1.0})
         assert (await until_metrics(peer)) == {"metrics": {"timestamp": 1.0}}
 

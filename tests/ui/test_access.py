@@ -58,13 +58,16 @@ def test_keyboard_reaches_everything_in_the_order_of_reading(serve, simulator, c
     """Each stop can be seen; the last of them is the feed."""
     watched = open_page(chromium, serve(KATO_API_URL=simulator.url).url)
     stops = []
-    for _ in range(14):
+    watched.page.locator(".bell").wait_for()
+    for _ in range(16):
         watched.page.keyboard.press("Tab")
         stops.append(watched.page.evaluate(FOCUSED))
     names = [name for tag, name, _ in stops if tag in {"BUTTON", "A", "UL"}]
-    assert names[0].startswith("Theme: as the system")
-    assert names[1:] == [
-        *("Live", "Sessions", "Containers", "5 m", "1 h", "24 h", "7 d", "All", "Created", "Ended"),
+    assert names[0].startswith("Alerts: ")
+    assert names[1].startswith("Theme: as the system")
+    assert names[2:] == [
+        *("Live", "Sessions", "Containers", "Alerts"),
+        *("5 m", "1 h", "24 h", "7 d", "All", "Created", "Ended"),
         *("Pause the event feed", ""),
     ]
     assert all(is_seen for tag, _, is_seen in stops if tag in {"BUTTON", "A", "UL"})

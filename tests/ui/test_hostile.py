@@ -43,7 +43,7 @@ ALIVE = """async (payloads) => {
 # What the server would send, with every text in it replaced: each place gets each text once.
 SWAP = """async ([payloads, names, rounds]) => {
   const models = [...Bokeh.documents[0]._all_models.values()];
-  const board = models.find((model) => names.every((name) => model.attributes[name] !== undefined));
+  const board = models.find((model) => names.every((name) => model.attributes[name]));
   const first = names.map((name) => board[name]);
   let at = 0;
   const swap = (value, key) => {
@@ -80,6 +80,16 @@ CHOOSE = """([from, to]) => {
   const boxes = find(document);
   boxes.forEach((box, at) => box.checked !== (at >= from && at < to) && box.click());
 }"""
+
+
+RULES = f"""
+[[rules]]
+name = "always"
+metric = "sessions_active"
+op = ">="
+threshold = 0
+message = {json.dumps(PAYLOADS[5])}
+"""
 
 
 class Place:
@@ -120,12 +130,15 @@ def rig(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["policy", "no policy"])
-def url(rig, request):
-    """The page, with and without a content security policy."""
+def url(rig, request, tmp_path_factory):
+    """The page, with and without a content security policy; one alert fires."""
+    rules = tmp_path_factory.mktemp("rules") / "rules.toml"
+    rules.write_text(RULES, encoding="utf-8")
     options = {"has_policy": request.param, "pages_per_second": 1_000}
     settings = {
         "REDIS_URL": rig.url,
         "KATO_PANEL_ALLOW_ACTIONS": "true",
+        "KATO_PANEL_RULES_FILE": str(rules),
         "KATO_PANEL_COMPOSE_PROJECT": "kato",
     }
     rig.client(0).flushall()
@@ -233,6 +246,22 @@ def test_list_and_its_question_run_none(place):
     question.get_by_role("button", name="Delete", exact=True).click()
     question.wait_for(state="hidden")
     place.swap("outcome", "answer")
+    place.check()
+
+
+def test_alerts_run_none(place):
+    """Neither in drawer and toasts nor among the rules, whatever the server might say."""
+    page = place.page
+    page.goto(place.url)
+    page.locator(".bell").click()
+    drawer = page.get_by_role("dialog")
+    drawer.locator(".alert").first.wait_for()
+    drawer.locator(".message", has_text=PAYLOADS[5]).wait_for()
+    place.swap("alerts")
+    page.keyboard.press("Escape")
+    page.get_by_role("link", name="Alerts").click()
+    page.locator(".rules tbody tr").first.wait_for()
+    place.swap("rules", "alerts")
     place.check()
 
 

@@ -5,10 +5,14 @@ import re
 import numpy as np
 import pytest
 
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.events import Kind, SessionEvent
+from kato_panel.domain.recorded import AlertEntry
+from kato_panel.domain.rules import Alert, Rule, Severity
 from kato_panel.domain.series import Range
+from kato_panel.domain.surroundings import Surroundings
 from kato_panel.domain.timeline import Timeline
-from kato_panel.models import SessionSeries
+from kato_panel.models import AlertLog, SessionSeries
 from kato_panel.views import theme
 from kato_panel.views.charts import TOOLTIP, SessionPlot, _nice_step
 from tests.conftest import NOON, moment
@@ -150,6 +154,34 @@ def test_dark_page_has_a_dark_chart(chart):
     chart.dark = True
     assert light == theme.LIGHT["accent"]
     assert chart._steps.glyph.line_color == theme.DARK["accent"]
+
+
+def test_alerts_stand_behind_the_chart(models):
+    """From when they are told on, in the theme's colours; and the slices name them."""
+    alerts = AlertLog()
+    chart = SessionPlot(models, alerts, range="5m")
+    chart.follow()
+    assert list(chart._spans.data["left"]) == []
+    rule = Rule("r", "m", ">", 0, severity=Severity.ERROR, message="too much")
+    entry = AlertEntry(Alert(rule, "", moment(30), moment(30), 1.0, moment(60)))
+    alerts.apply(Surroundings(alerts=AlertBoard(1, recent=(entry,))))
+    start = NOON.timestamp()
+    told = {name: list(column) for name, column in chart._spans.data.items()}
+    assert (told["left"], told["right"]) == ([(start + 30) * 1000], [(start + 60) * 1000])
+    assert told["colour"] == [theme.LIGHT["bad"]]
+    named = [bool(text) for text in chart._slices.data["alerts"]]
+    assert set(chart._slices.data["alerts"]) == {"", "too much"}
+    assert 0.2 < sum(named) / len(named) < 0.35
+    chart.dark = True
+    assert list(chart._spans.data["colour"]) == [theme.DARK["bad"]]
+    chart.marked = entry.alert.id
+    assert len(chart._spans.data["left"]) == 2
+    drawn = chart._spans.data
+    alerts.apply(Surroundings(alerts=AlertBoard(2, recent=(entry,))))
+    assert chart._spans.data is drawn
+    chart.close()
+    alerts.apply(Surroundings(alerts=AlertBoard(3)))
+    assert chart._spans.data is drawn
 
 
 @pytest.mark.parametrize(("wanted", "step"), [(0.4, 1), (1.5, 2), (3, 5), (7, 10), (120, 200)])

@@ -1,5 +1,6 @@
 """What the page is fed with."""
 
+import asyncio
 import json
 import re
 from dataclasses import replace
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import panel as pn
 import pytest
 
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.events import Kind, Name, Service, SessionEvent
 from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.recent import Rates
@@ -23,9 +25,11 @@ from kato_panel.views import theme
 from kato_panel.views.live import (
     FIRST_TOLD,
     RETOLD,
+    AlertPanel,
     EventFeed,
     LiveBoard,
     LiveView,
+    RuleTable,
     SessionChart,
     SessionCount,
     SessionRates,
@@ -123,6 +127,49 @@ def test_older_events_are_told_on_request(view, models):
     assert json.loads(board.older)["events"] == []
 
 
+def test_alerts_are_told_with_the_rest(view, models):
+    """In the same patch; and nothing of them, where they are not known or not shown."""
+    patches = []
+    board = view.__panel__()
+    board.param.watch(
+        lambda *changes: patches.append({one.name for one in changes}), [*board.param]
+    )
+    assert (board.alerts, board.rules) == ("", "")
+    told = Surroundings(alerts=AlertBoard(revision=1))
+    models.apply(Update(snapshot(7), (), 0, surroundings=told))
+    assert patches == [{"payload", "alerts"}]
+    assert json.loads(board.alerts) == {"alerts": [], "silences": []}
+    models.apply(Update(snapshot(8), (), 0, surroundings=told))
+    assert patches[1:] == [{"payload"}]
+    models.apply(Update(snapshot(8), (), 0, surroundings=Surroundings()))
+    assert board.alerts == ""
+    count, rules = SessionCount(models), RuleTable(models)
+    models.apply(Update(snapshot(8), (), 0, surroundings=told))
+    for card in (count, rules):
+        card.__panel__().get_root()
+    assert (count.__panel__().alerts, count.__panel__().rules) == ("", "")
+    assert json.loads(rules.__panel__().rules) == {"rules": [], "silences": [], "problems": []}
+
+
+async def test_order_is_taken_where_somebody_takes_it(models):
+    """In the page's zone; else there is no button, and nothing that hears of one."""
+    view = LiveView(models)
+    assert not view.__panel__().acts
+    view.__panel__().order = '{"id": 1}'
+    assert view.__panel__().outcome == ""
+
+    class Taken:
+        async def take(self, text, zone):
+            return json.dumps([text, zone])
+
+    view = LiveView(models, orders=Taken())
+    board = view.__panel__()
+    assert board.acts
+    board.param.update(zone="Europe/Berlin", order='{"id": 1}')
+    await asyncio.sleep(0)
+    assert json.loads(board.outcome) == ['{"id": 1}', "Europe/Berlin"]
+
+
 def test_cached_count_says_so(view, models):
     """The number may be 5 s old."""
     models.apply(Update(snapshot(7, is_cached=True), (), 0))
@@ -193,7 +240,11 @@ def test_card_is_told_only_what_it_shows(models):
 
 
 @pytest.mark.parametrize(
-    "card", [SessionCount, SessionRates, SourceList, SessionChart, EventFeed, UpstreamCard]
+    "card",
+    [
+        *(SessionCount, SessionRates, SourceList, SessionChart, EventFeed, UpstreamCard),
+        *(AlertPanel, RuleTable),
+    ],
 )
 def test_card_takes_a_monitor_or_models(card, models):
     """And works in a layout."""
@@ -217,7 +268,7 @@ def test_stylesheet_holds_every_role_of_both_themes(colours):
     text = theme.stylesheet()
     for role, value in colours.items():
         assert f"--{role}: {value};" in text
-    roles = set(re.findall(r"var\(--([\w-]+)\)", text)) - {"gap", "swatch"}
+    roles = set(re.findall(r"var\(--([\w-]+)\)", text)) - {"gap", "swatch", "tone", "tone-soft"}
     assert roles <= set(theme.LIGHT) == set(theme.DARK)
     made_of = "".join(sheet.read_text(encoding="utf-8") for sheet in theme.ASSETS.glob("*.css"))
     assert re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(", made_of) == []
@@ -253,6 +304,15 @@ def test_component_is_one_module():
     assert re.findall(r"^export .*$", text, re.MULTILINE) == [
         "export function render({ model, view }) {"
     ]
+
+
+def test_component_s_modules_share_no_name():
+    """They share one scope: a name that two of them have would leave the page empty."""
+    form = r"^(?:export )?(?:async )?(?:const|let|class|function) (\w+)"
+    names = re.findall(form, LiveBoard._esm, re.MULTILINE)
+    outer = [name for name in names if name.isupper() or name[0].isupper()]
+    assert len(outer) > 20
+    assert sorted(set(outer)) == sorted(outer)
 
 
 def test_component_asks_nobody_outside():

@@ -23,6 +23,7 @@ CAREFUL = {
     ("views/dashboard.py", "_refusal"): {"items"},
     ("server/login.py", "write_page"): set(),
     ("monitor.py", "_repr_html_"): {"name", "cells"},
+    ("domain/churn/analysis.py", "_repr_html_"): {"notes", "table"},
 }
 MARKUP = re.compile(r"</?[a-zA-Z]")
 RISKY = re.compile(
@@ -34,21 +35,27 @@ CONSTANTS = {
     "drawer.innerHTML = DRAWER; // only ever the constant above",
     "question.innerHTML = QUESTION; // only ever the constant above",
     "element.innerHTML = content; // only ever the constants above",
+    "box.innerHTML = RULES; // only ever the constant above",
+    "box.innerHTML = markup; // only ever one of the constants",
     "this.refs.theme.innerHTML = picture;",
     "refs.pause.innerHTML = PAUSE_ICON;",
     "pause.innerHTML = this.isPaused ? PLAY_ICON : PAUSE_ICON;",
 }
 MADE_OF = {
-    "",
-    "ROW",
-    "TILE",
-    "TOAST",
-    "CARD",
-    "LINE",
-    "CONTAINERS",
-    "buildAll(isPage)",
-    "buildList(LIMITS)",
+    *(
+        "",
+        "ROW",
+        "TILE",
+        "TOAST",
+        "CARD",
+        "LINE",
+        "CONTAINERS",
+        "buildAll(isPage)",
+        "buildList(LIMITS)",
+    ),
+    *("ALERT_ROW", "ALERT_TOAST", "RULE_ROW", "SILENCE", "SILENCE_ROW"),
 }
+LISTS = ["ALERT_LIST", "ALERT_DRAWER"]
 
 
 def functions(path):
@@ -109,6 +116,8 @@ def test_what_is_made_of_markup_is_made_of_constants():
     given = re.findall(r"\bmake\((?:\"[^\"]*\"), (?:[^,()]*|\w+ \? [^,]*), ([\w()]+)\)", code)
     assert given
     assert set(given) <= MADE_OF
+    assert re.findall(r"new AlertList\(\w+(?:\.\w+)*, (.+?), this\)", code) == LISTS
+    assert code.count("new AlertList(") == len(LISTS)
 
 
 @pytest.mark.parametrize(

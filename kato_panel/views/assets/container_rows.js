@@ -1,7 +1,8 @@
 /** The containers' markup, and how a card and a row of the table are written. */
 
 import { SENTENCE, clean, isDate, isNumber, nameNode, pluralize, writeCount, writeDay, writeLong } from "./words.js";
-import { findRefs, icon, make, setAttribute, setHidden, setText, setTitle } from "./markup.js";
+import { icon } from "./pictogram.js";
+import { findRefs, make, setAttribute, setHidden, setText, setTitle } from "./markup.js";
 import { drawLine } from "./pictures.js";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];

@@ -1,7 +1,8 @@
 /** One session in a drawer: its value, its time left, and what is known of its life. */
 
 import { SENTENCE, clean, isDate, isNumber, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeDay, writeLong, writeTime } from "./words.js";
-import { findRefs, icon, make, setHidden, setText } from "./markup.js";
+import { icon } from "./pictogram.js";
+import { findRefs, make, setHidden, setText } from "./markup.js";
 import { NO_ANSWER, PATIENCE_SECONDS, REFRESH_SECONDS, secondsSince, serverTime } from "./asking.js";
 import { Tree } from "./tree.js";
 

@@ -1,9 +1,9 @@
 /** The page's markup, and how it is changed: nothing is set that already is so. */
 
 import { isReduced } from "./words.js";
+import { icon } from "./pictogram.js";
+import { BELL } from "./alert_markup.js";
 
-export const icon = (path) => `<svg viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8"
-  stroke-linecap="round" stroke-linejoin="round" aria-hidden="true"><path d="${path}"/></svg>`;
 export const THEMES = {
   light: ["light", icon("M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8M12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6 19 19M19 5l-1.4 1.4M6.4 17.6 5 19")],
   dark: ["dark", icon("M20 14.5A8 8 0 1 1 9.5 4a6.5 6.5 0 0 0 10.5 10.5z")],
@@ -13,7 +13,7 @@ export const THEMES = {
 const MARKS = `<span class="pill demo" data-ref="demo" hidden>demo<span class="wide"> data</span></span>
   <span class="pill" data-ref="pill"><span class="dot"></span><span class="full" data-ref="pillFull"></span><span class="brief" data-ref="pillBrief"></span></span>`;
 const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</span><h1>KATO sessions</h1>
-  ${MARKS}<button class="icon" type="button" data-ref="theme"></button>
+  ${MARKS}${BELL}<button class="icon" type="button" data-ref="theme"></button>
   <form method="post" action="logout" data-ref="logout" hidden><button class="icon" type="submit" title="Log out" aria-label="Log out">${icon("M14 4h5v16h-5M4 12h11M11 8l4 4-4 4")}</button></form></header>
   <nav aria-label="Views" data-ref="tabs"></nav>`;
 const buildRateCard = (name, title) => `<section class="card rate" data-part="rates" aria-labelledby="h-${name}">
@@ -50,10 +50,14 @@ const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</
   <section class="card upstream" data-part="upstream" aria-labelledby="h-upstream">
     <div class="hd"><h2 id="h-upstream">KATO</h2><span class="key" data-ref="upstreamState"></span></div>
     <dl data-ref="figures"></dl><p class="sub" data-ref="upstreamNote" hidden></p></section>
+  <section class="card rules" data-part="rules" aria-labelledby="h-rules" data-ref="rules"></section>
+  <section class="card alerts" data-part="alerts" aria-labelledby="h-alerts" data-ref="alerts"></section>
 </div></div><div class="body" data-ref="body" hidden></div></${isPage ? "main" : "div"}>
 <p class="hint" data-ref="hint" hidden>This is the page alone: <code>kato-panel serve</code> adds the HTTP API, and with it the count while the page is cut off.</p>
 <p class="quiet" role="status" data-ref="said"></p>
-<div class="toasts" data-part="toasts" role="status" aria-live="polite" data-ref="toasts"></div>`;
+${isPage ? `<dialog class="drawer alerts" data-ref="drawer" aria-labelledby="h-drawer"></dialog>` : ""}
+<div class="stack" data-part="toasts"><div class="alarms" role="status" aria-live="assertive" data-ref="alarms"></div>
+  <div class="toasts" role="status" aria-live="polite" data-ref="toasts"></div></div>`;
 
 /**
  * Build the cards that are wanted, and references to all of them: what is not wanted is painted

@@ -1,7 +1,8 @@
 /** The list's markup, and how a row's cells are written. */
 
 import { isDate, isNumber, nameNode, shortenId, writeCount, writeDay, writeLong } from "./words.js";
-import { icon, setAttribute, setHidden, setText, setTitle } from "./markup.js";
+import { icon } from "./pictogram.js";
+import { setAttribute, setHidden, setText, setTitle } from "./markup.js";
 
 const COPY_ICON = icon("M9 9h10v11H9zM5 15V4h10");
 const head = (name, title, sort, className = "") => `<th scope="col" class="${name} ${className}"${sort ? ' aria-sort="none"' : ""}>${

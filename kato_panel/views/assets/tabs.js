@@ -31,12 +31,17 @@ export class Tabs {
       link.addEventListener("click", (event) => {
         if (event.metaKey || event.ctrlKey || event.shiftKey) return; // into a tab of the browser's own
         event.preventDefault();
-        if (name !== this.chosen) setInAddress({ [TAB_KEY]: name === FIRST ? null : name, session: null }, { isStep: true });
-        this.choose(name);
+        this.go(name);
       }, { signal });
     }
     window.addEventListener("popstate", () => this.choose(readTab()), { signal });
     this.choose(readTab());
+  }
+
+  /** Show a view; one can go back from it. */
+  go(name) {
+    if (name !== this.chosen) setInAddress({ [TAB_KEY]: name === FIRST ? null : name, session: null }, { isStep: true });
+    this.choose(name);
   }
 
   choose(wanted) {

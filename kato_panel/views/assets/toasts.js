@@ -2,16 +2,68 @@ import { DEFAULTS, countOf, isCreated, isReduced, pluralize, writeCount, writeSp
 import { TOAST, make, setAttribute, setText, slideIn } from "./markup.js";
 
 /** How many at a time: on a phone, where each is as wide as the page, one. */
-const countPlaces = () => (matchMedia("(max-width: 640px)").matches ? 1 : 3);
+export const countPlaces = () => (matchMedia("(max-width: 640px)").matches ? 1 : 3);
 
-/** Toasts: few at a time; what is more folds into the last one. */
-export class Toasts {
+/** Toasts on top of one another, each for its time. */
+export class Stack {
   constructor(box) {
     this.box = box;
-    this.shown = []; // {element, tally, isFold, isAway, left: ms}
+    this.shown = []; // {element, left: ms}, and what is shown
+    this.timer = null;
+  }
+
+  add(toast) {
+    this.box.append(toast.element);
+    this.shown.push(toast);
+    toast.element.lastElementChild.addEventListener("click", () => this.dismiss(toast));
+    slideIn(toast.element, "translateY(12px)");
+    if (this.timer === null) this.run();
+    return toast;
+  }
+
+  /** Count the toasts' time down, except while one of them is pointed at or has the focus. */
+  run() {
+    let before = performance.now();
+    const canHover = matchMedia("(hover: hover)").matches; // a touch leaves :hover behind for good
+    this.timer = setInterval(() => {
+      const now = performance.now();
+      const isHeld = this.isHeld() || this.box.matches(canHover ? ":hover, :focus-within" : ":focus-within");
+      if (!isHeld) for (const toast of [...this.shown]) if ((toast.left -= now - before) <= 0) this.drop(toast);
+      before = now;
+      if (this.shown.length) return;
+      clearInterval(this.timer);
+      this.timer = null;
+    }, 100);
+  }
+
+  isHeld() {
+    return false;
+  }
+
+  dismiss(toast) {
+    const at = this.shown.indexOf(toast);
+    const hadKeyboard = toast.element.lastElementChild.matches(":focus-visible");
+    this.drop(toast);
+    const next = this.shown[Math.min(at, this.shown.length - 1)];
+    if (hadKeyboard) next?.element.lastElementChild.focus();
+  }
+
+  drop(toast) {
+    const { element } = toast;
+    this.shown = this.shown.filter((other) => other !== toast);
+    const fade = isReduced() ? null : element.animate?.([{}, { opacity: 0 }], { duration: 140, fill: "forwards" });
+    element.inert = true;
+    if (fade) setTimeout(() => element.remove(), 140);
+    else element.remove();
+  }
+}
+
+/** Toasts of events: few at a time; what is more folds into the last one. */
+export class Toasts extends Stack {
+  constructor(box) {
+    super(box);
     this.missed = []; // while the tab was hidden: the first few events, then
     this.missedTally = startTally(); // only their sums
-    this.timer = null;
     this.lifetime = DEFAULTS.toast_seconds * 1_000;
   }
 
@@ -44,47 +96,9 @@ export class Toasts {
       // Folding begins its time anew once; a fold that grows does not, or it would never go.
       if (!toast.isFold) Object.assign(toast, { isFold: true, left: this.lifetime });
     } else {
-      toast = { element: make("div", "toast", TOAST), tally, isFold, isAway, left: this.lifetime };
-      this.box.append(toast.element);
-      this.shown.push(toast);
-      const added = toast;
-      added.element.querySelector("button").addEventListener("click", () => this.dismiss(added));
-      slideIn(added.element, "translateY(12px)");
+      toast = this.add({ element: make("div", "toast", TOAST), tally, isFold, isAway, left: this.lifetime });
     }
     paintToast(toast);
-    if (this.timer === null) this.run();
-  }
-
-  /** Count the toasts' time down, except while one of them is pointed at or has the focus. */
-  run() {
-    let before = performance.now();
-    const canHover = matchMedia("(hover: hover)").matches; // a touch leaves :hover behind for good
-    this.timer = setInterval(() => {
-      const now = performance.now();
-      const isHeld = this.box.matches(canHover ? ":hover, :focus-within" : ":focus-within");
-      if (!isHeld) for (const toast of [...this.shown]) if ((toast.left -= now - before) <= 0) this.drop(toast);
-      before = now;
-      if (this.shown.length) return;
-      clearInterval(this.timer);
-      this.timer = null;
-    }, 100);
-  }
-
-  dismiss(toast) {
-    const at = this.shown.indexOf(toast);
-    const hadKeyboard = toast.element.querySelector("button").matches(":focus-visible");
-    this.drop(toast);
-    const next = this.shown[Math.min(at, this.shown.length - 1)];
-    if (hadKeyboard) next?.element.querySelector("button").focus();
-  }
-
-  drop(toast) {
-    const { element } = toast;
-    this.shown = this.shown.filter((other) => other !== toast);
-    const fade = isReduced() ? null : element.animate?.([{}, { opacity: 0 }], { duration: 140, fill: "forwards" });
-    element.inert = true;
-    if (fade) setTimeout(() => element.remove(), 140);
-    else element.remove();
   }
 }
 

@@ -7,7 +7,7 @@
  * `model.parts` which cards are shown.
  */
 
-import { DEFAULTS, SENTENCE, clean, isDate, isNumber, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
+import { DEFAULTS, SENTENCE, clean, isDate, isNumber, isReduced, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
 import { THEMES, build, make, setAttribute, setHidden, setText } from "./markup.js";
 import { drawBars, drawLine } from "./pictures.js";
 import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTheme } from "./theme.js";
@@ -17,6 +17,7 @@ import { Feed } from "./feed.js";
 import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
+import { AlertDesk } from "./alerts.js";
 
 const TICK_MS = 1_000;
 const REMOVED_MS = 5_000;
@@ -32,6 +33,7 @@ class Visit {
     [this.root, this.refs] = build(parts, isPage);
     this.feed = new Feed(this.refs, isPage, (seq) => (this.model.before = seq));
     this.toasts = new Toasts(this.refs.toasts);
+    this.desk = new AlertDesk(this.refs, parts, (range) => this.jump(range));
     this.tabs = isPage ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
@@ -73,6 +75,7 @@ class Visit {
     signal.addEventListener("abort", () => clearInterval(timer));
     if (this.link.lostAt !== null) this.link.ask();
     this.attachChart(model, signal);
+    this.desk.attach(model, signal);
     model.on("body", whileAlive(() => this.placeBody(model)));
     this.tabs?.attach(model.tabs, signal);
     this.placeBody(model);
@@ -120,14 +123,12 @@ class Visit {
   /** The chart is Panel's own child; it is told what the page alone knows: zone, theme, range. */
   attachChart(model, signal) {
     this.model = model;
+    this.root.classList.toggle("within", model.within);
     model.zone = zoneName;
     model.range = this.range ?? (this.isPage ? readRange() : null) ?? model.range;
     this.showRange(model.range);
     for (const chip of this.refs.ranges.children) {
-      chip.addEventListener("click", () => {
-        model.range = chip.dataset.range;
-        this.showRange(model.range);
-      }, { signal });
+      chip.addEventListener("click", () => this.showRange((model.range = chip.dataset.range)), { signal });
     }
     this.placeChart(model);
   }
@@ -136,6 +137,13 @@ class Visit {
     const child = model.chart ? model.get_child("chart") : null;
     if (child) this.refs.chart.replaceChildren(child);
     this.paint();
+  }
+
+  /** Show the chart, and so far back. */
+  jump(range) {
+    this.tabs.go("live");
+    this.showRange((this.model.range = range));
+    this.refs.chart.scrollIntoView({ block: "center", behavior: isReduced() ? "auto" : "smooth" });
   }
 
   showTab(name) {
@@ -166,12 +174,14 @@ class Visit {
   tick() {
     this.link.checkSilence();
     this.paint();
+    this.desk.tick();
   }
 
   paint() {
     const { refs, link, payload, isPage } = this;
     if (payload?.over) link.rest();
     if (!payload) return this.paintPill(["", "Connecting…", "Connecting to KATO…"]);
+    this.desk.note(link.lostAt === null && !payload.over, payload.now);
     const elapsed = (performance.now() - this.receivedAt) / 1_000;
     const mark = describeLink(payload, link, elapsed);
     const isAway = payload.connection.state === "unreachable";
