@@ -102,7 +102,7 @@ def test_engine_that_hangs_leaves_what_was_known(open_tab, simulator):
     order(simulator, "containers", name="kato", do="stop")
     httpx.delete(f"{simulator.url}/_simulator/faults", trust_env=False)
     box(page, "kato").get_by_text("exited (0)").wait_for()
-    page.locator("[data-ref=failure]").wait_for(state="hidden")
+    page.locator(".containers [data-ref=failure]").wait_for(state="hidden")
 
 
 def test_without_an_engine_the_page_says_so_calmly(open_tab, watched):
