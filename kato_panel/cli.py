@@ -57,6 +57,20 @@ def _serve(
     service.run()
 
 
+class _WrongUse(click.UsageError):
+    exit_code = 1
+
+
+class _Check(click.Command):
+    """A command for which a wrong flag is a wrong setting: 2 means something else here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise _WrongUse(error.format_message(), ctx) from error
+
+
 @main.group()
 def rules() -> None:
     """See to the rules that alerts come from."""
@@ -103,7 +117,7 @@ def demo(**flags: Any) -> None:
         _serve(flags | places, make_week)
 
 
-@main.command()
+@main.command(cls=_Check)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @take_settings
 def check(*, as_json: bool, **flags: Any) -> None:
