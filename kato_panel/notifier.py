@@ -173,10 +173,16 @@ class Notifier:
         key = hashlib.sha256(entry.id.encode("utf-8", "replace")).hexdigest()[:32]
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         try:
-            async with asyncio.timeout(SEND_SECONDS):
-                answer = await client.post(target.url, content=entry.body, headers=headers)
+            # What it says beside the status is not read, of whatever size it is.
+            async with (
+                asyncio.timeout(SEND_SECONDS),
+                client.stream("POST", target.url, content=entry.body, headers=headers) as answer,
+            ):
+                pass
         except (httpx.HTTPError, OSError, TimeoutError) as error:
             return type(error).__name__, False, 0.0
+        except (httpx.InvalidURL, ValueError) as error:
+            return type(error).__name__, True, 0.0
         if answer.is_success:
             return "", False, 0.0
         is_final = answer.status_code in REFUSED_FOR_GOOD and answer.status_code not in TRY_AGAIN

@@ -110,7 +110,11 @@ class RuleFiles:
             if sign is None and path not in {*self._needed, *self._with_rules}:
                 continue
             try:
-                found = read_rules(read_text(path), cooldown_seconds=self._cooldown_seconds)
+                found = read_rules(
+                    read_text(path),
+                    cooldown_seconds=self._cooldown_seconds,
+                    has_others=path not in self._needed,
+                )
             except ConfigError as error:
                 problems += [f"{path.name}, {problem}" for problem in error.problems]
                 continue

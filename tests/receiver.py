@@ -1,5 +1,6 @@
 """A service that takes webhooks, and misbehaves as it is told."""
 
+import contextlib
 import json
 import socket
 import struct
@@ -15,7 +16,8 @@ class Receiver:
     Parameters
     ----------
     *answers
-        What the first requests get: a status, ``"reset"``, or ``"hang"``; later ones get 200.
+        What the first requests get: a status, ``"reset"``, ``"hang"``, or ``"endless"``, which is
+        taken with a body that never ends; later ones get 200.
     headers
         Of every answer.
     """
@@ -34,7 +36,7 @@ class Receiver:
                     answer = receiver.answers.popleft() if receiver.answers else 200
                     receiver.seen.append((answer, body))
                     receiver.keys.append(self.headers["Idempotency-Key"])
-                    if answer == 200:
+                    if answer in {200, "endless"}:
                         receiver.taken.append(body)
                     receiver.changed.notify_all()
                 if answer == "hang":
@@ -43,6 +45,15 @@ class Receiver:
                 elif answer == "reset":
                     linger = struct.pack("ii", 1, 0)
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    self.close_connection = True
+                elif answer == "endless":
+                    self.send_response(200)
+                    self.send_header("Content-Encoding", "gzip")
+                    self.send_header("Content-Length", str(1 << 40))
+                    self.end_headers()
+                    with contextlib.suppress(OSError):
+                        while not receiver._over.is_set():
+                            self.wfile.write(bytes(1 << 16))
                     self.close_connection = True
                 else:
                     self.send_response(answer)

@@ -160,7 +160,7 @@ def test_alerts_are_those_that_the_live_rules_have_over_the_same_figures(week, w
         key: summed(entry) for key, entry in entries.items()
     }
     assert {entry.alert.rule.name for entry in kept.values()} >= {
-        *("source_down", "sessions_stale", "container_not_running", "container_cpu"),
+        *("source_down", "container_not_running", "container_cpu"),
         *("container_restarts", "redis_evictions", "create_burst"),
     }
 

@@ -118,6 +118,29 @@ async def test_service_that_is_away_holds_up_no_other():
             assert running.notifier.troubles["ops (2)"] == ""
 
 
+async def test_address_that_none_can_ask_is_given_up_and_stops_nobody():
+    """Whatever the settings let through."""
+    with Receiver() as receiver:
+        wrong = Target("wrong", "http://[v1.a]/x", Form.JSON)
+        right = Target("right", receiver.url, Form.JSON)
+        async with Running(wrong, right) as running:
+            running.notifier.tell([FIRING, OVER])
+            await running.until(lambda outbox: not outbox.unsent)
+    assert states(receiver) == ["firing", "resolved"]
+    given_up = {one.target: one.given_up for one in running.outbox.entries.values()}
+    assert given_up == {"wrong": "InvalidURL", "right": ""}
+
+
+async def test_what_a_service_says_is_not_read():
+    """It has taken the notice, and may talk on."""
+    with Receiver("endless") as receiver:
+        async with Running(Target("ops", receiver.url, Form.JSON)) as running:
+            running.notifier.tell([FIRING, OVER])
+            await running.until(lambda outbox: not outbox.unsent)
+    assert states(receiver) == ["firing", "resolved"]
+    assert len(receiver.seen) == 2
+
+
 async def test_what_an_earlier_run_left_is_sent():
     """Under its id; what nobody can take any more is given up."""
     with Receiver() as receiver:

@@ -35,6 +35,7 @@ def built_in_rules(
             "source_down",
             ">=",
             1.0,
+            for_seconds=5.0,  # the stream of a KATO that is away fails before the next poll does
             severity=ERROR,
             message="Source {subject} does not answer",
         ),

@@ -33,12 +33,20 @@ def measure_sessions(snapshot: SessionSnapshot) -> Iterator[Measured]:
     created, ended = (rates.created_per_minute, rates.ended_per_minute) if rates else (None, None)
     yield Measured("sessions_created_per_minute", created)
     yield Measured("sessions_ended_per_minute", ended)
-    yield Measured("sessions_age_seconds", snapshot.age_seconds)
+    states = {source.name: source for source in snapshot.sources}
+    counting, asking = states.get(snapshot.counted_by), states.get("http")
+    # One trouble is told once: where a source is down, that is the one.
+    is_lost = counting is not None and counting.health is Health.DOWN
+    yield Measured("sessions_age_seconds", None if is_lost else snapshot.age_seconds)
+    is_away = asking is not None and asking.failures > 0
     for source in snapshot.sources:
         if source.name == SOURCE:
-            continue  # it asks the same service as `http`: one trouble, told once
+            continue  # it asks the same service as `http`
         if source.health not in {Health.STARTING, Health.OFF}:
-            yield Measured("source_down", float(source.health is Health.DOWN), source.name)
+            is_down = float(source.health is Health.DOWN)
+            # So does `stream`, which may well fail alone: then nobody knows whether it does.
+            value = None if source.name == "stream" and is_away else is_down
+            yield Measured("source_down", value, source.name)
 
 
 def measure_containers(seen: ContainersSeen) -> Iterator[Measured]:

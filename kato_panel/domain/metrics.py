@@ -63,7 +63,11 @@ _ALL: Final = (
         "Failed requests of all, as KATO reports it: so far always 0.",
     ),
     Metric("source_down", "0 or 1", "1 while a source has failed three times in a row.", "source"),
-    Metric("sessions_age_seconds", "seconds", "Age of the newest good observation of the count."),
+    Metric(
+        "sessions_age_seconds",
+        "seconds",
+        "Age of the newest good observation of the count; not known while its source is down.",
+    ),
     Metric("redis_evictions_per_minute", "1/min", "Keys that Redis gave up for lack of memory."),
     Metric("loop_lag_seconds", "seconds", "How late this service's own loop is, at worst."),
 )

@@ -44,9 +44,13 @@ def _op(given: Any) -> str:
 
 
 def _threshold(given: Any) -> float:
-    if type(given) not in {int, float} or not math.isfinite(given):
+    try:
+        number = float(given) if type(given) in {int, float} else math.nan
+    except OverflowError:  # a whole number may be of any length
+        number = math.inf
+    if not math.isfinite(number):
         raise ValueError("must be a number")
-    return float(given)
+    return number
 
 
 def _duration(given: Any) -> float:
@@ -103,9 +107,11 @@ _FIELDS: Final[dict[str, _Field]] = {
 }
 
 
-def read_rules(text: str, *, cooldown_seconds: float = 60.0) -> tuple[Rule, ...]:
+def read_rules(
+    text: str, *, cooldown_seconds: float = 60.0, has_others: bool = True
+) -> tuple[Rule, ...]:
     """
-    Read the rules of a TOML file; other parts of it are passed over.
+    Read the rules of a TOML file.
 
     Parameters
     ----------
@@ -113,6 +119,8 @@ def read_rules(text: str, *, cooldown_seconds: float = 60.0) -> tuple[Rule, ...]
         Of the whole file.
     cooldown_seconds
         Of rules that say nothing about it.
+    has_others
+        Whether the file may hold other things, which are passed over.
 
     Returns
     -------
@@ -126,13 +134,16 @@ def read_rules(text: str, *, cooldown_seconds: float = 60.0) -> tuple[Rule, ...]
     """
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also of a number or a nesting without end
         raise ConfigError([f"no TOML: {error}"]) from error
     given = content.get("rules", [])
     lines = _Lines(text)
     if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
         raise ConfigError(["rules must be written as [[rules]], one after another"])
     problems: list[str] = []
+    if not has_others:
+        others = [key for key in content if key != "rules"]
+        problems += [f"{_find_line(text, key)}: {key} is not rules" for key in others]
     rules: dict[str, Rule] = {}
     for number, one in enumerate(given):
         values = _read(one, number, lines, problems)
@@ -145,6 +156,13 @@ def read_rules(text: str, *, cooldown_seconds: float = 60.0) -> tuple[Rule, ...]
     if problems:
         raise ConfigError(problems)
     return tuple(rules.values())
+
+
+def _find_line(text: str, key: str) -> str:
+    """Say in which line a part of a file begins."""
+    begins = re.compile(rf"""\s*\[*\s*["']?{re.escape(key)}\b""")
+    found = [number for number, line in enumerate(text.splitlines(), 1) if begins.match(line)]
+    return f"line {found[0]}" if found else "a line"
 
 
 def write_rule(rule: Rule) -> str:
@@ -166,9 +184,16 @@ def _read(
         try:
             values[field.attribute] = field.read(value)
         except ValueError as error:
-            problems.append(f"{lines.say(number, key)}: {key} is {value!r:.80}, {error}")
+            problems.append(f"{lines.say(number, key)}: {key} is {_say(value)}, {error}")
     problems += [f"{lines.say(number)}: {key} is missing" for key in NEEDED if key not in given]
     return values
+
+
+def _say(value: Any) -> str:
+    try:
+        return f"{value!r:.80}"
+    except ValueError:  # Python writes no whole number of more than 4,300 digits
+        return "a very long number"
 
 
 def _nearest(given: Any, known: Mapping[str, object]) -> str:

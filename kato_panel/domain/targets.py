@@ -1,6 +1,8 @@
 """Who is told of alerts: addresses as settings have them, which hold a password as often as not."""
 
+import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -8,6 +10,8 @@ from kato_panel.domain.notices import Form
 
 SEPARATOR: Final = ","
 FIELDS: Final = ("url", "form")
+MAX_LETTERS: Final = 2_048
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,29 @@ def read_target(address: str) -> Target:
         is_sound = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError as error:
         raise ValueError(allowed) from error
-    is_plain = address.isprintable() and " " not in address
+    is_plain = address.isprintable() and " " not in address and len(address) <= MAX_LETTERS
+    is_sound = is_sound and _is_host(parts.hostname or "", is_address="[" in parts.netloc)
     if not is_sound or not is_plain or plain not in {"http", "https"} or prefix not in forms:
         raise ValueError(allowed)
     # The path of a webhook is its password as often as not.
     name = f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
     return Target(name, url, forms[prefix])
+
+
+def _is_host(name: str, *, is_address: bool) -> bool:
+    """Say whether a name can be looked up: an address, or letters that need no other form."""
+    try:
+        ip_address(name)
+    except ValueError:
+        return not is_address and bool(_HOST.fullmatch(name)) and _has_sound_labels(name)
+    return True
+
+
+def _has_sound_labels(name: str) -> bool:
+    try:
+        return all(label.encode().decode("idna") for label in name.split("."))
+    except UnicodeError:
+        return False
 
 
 def read_targets(addresses: str) -> tuple[Target, ...]:

@@ -120,7 +120,8 @@ class Exposition:
         yield from self._tell_churn(snapshot)
         yield from self._tell_work()
         yield from self._tell_clients()
-        yield from self._tell_alerts()
+        if self._runtime.settings.system_alerts:
+            yield from self._tell_alerts()
         if self._runtime.settings.container_stats:
             yield from self._tell_containers()
 

@@ -261,9 +261,17 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
 
 
 @cache
-def document() -> dict[str, Any]:
-    """Make the document; OpenAPI 3.1."""
-    operations = [one for methods in OPERATIONS.values() for one in methods.values()]
+def document(off: tuple[str, ...] = ()) -> dict[str, Any]:
+    """
+    Make the document; OpenAPI 3.1.
+
+    Parameters
+    ----------
+    off
+        How the paths begin that are not served.
+    """
+    served = {path: one for path, one in OPERATIONS.items() if not path.startswith(off)}
+    operations = [one for methods in served.values() for one in methods.values()]
     models = {model for one in operations for model in one.models} | {bodies.ErrorAnswer}
     ordered = sorted(models, key=lambda model: model.__name__)
     names, schemas = models_json_schema(
@@ -283,7 +291,7 @@ def document() -> dict[str, Any]:
                 method: _describe(one, refs) | ({"security": []} if path in OPEN else {})
                 for method, one in methods.items()
             }
-            for path, methods in OPERATIONS.items()
+            for path, methods in served.items()
         },
         "components": {"schemas": schemas["$defs"], "securitySchemes": _LOGINS},
         # The last: where no login is set.
@@ -320,4 +328,9 @@ class OpenApiRequest(JsonRequest):
 
     def get(self) -> None:
         """Answer."""
-        self.finish(document())
+        settings = self.runtime.settings
+        flags = {
+            "/api/v1/alerts": settings.system_alerts,
+            "/api/v1/containers": settings.container_stats,
+        }
+        self.finish(document(tuple(path for path, is_on in flags.items() if not is_on)))

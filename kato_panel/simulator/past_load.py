@@ -71,10 +71,10 @@ def _of_sessions(
         ("sessions_drift", ""): _unless(is_blind, np.searchsorted(lapsed, looks, side="right")),
         ("sessions_created_per_minute", ""): _unless(is_new, created),
         ("sessions_ended_per_minute", ""): _unless(is_new, _rate(lives.ended, looks)),
-        ("sessions_age_seconds", ""): age,
+        ("sessions_age_seconds", ""): _unless(is_blind, age),
         ("redis_evictions_per_minute", ""): _unless(is_blind, _rate(evicted, looks)),
         ("source_down", "http"): is_stopped.astype(float),
-        ("source_down", "stream"): is_stopped.astype(float),
+        ("source_down", "stream"): _unless(is_stopped, np.zeros(len(looks))),
         ("source_down", "redis"): is_blind.astype(float),
         ("source_down", "docker"): np.zeros(len(looks)),
     }

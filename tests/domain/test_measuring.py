@@ -68,6 +68,24 @@ def test_source_of_figures_raises_nothing_by_itself():
     assert [name for metric, name in found if metric == "source_down"] == ["http"]
 
 
+def test_stream_of_a_kato_that_is_away_is_not_known():
+    """One trouble is told once; a stream that fails alone is told."""
+    stream = SourceState("stream", "x", health=Health.DOWN)
+    for failures, down in ((0, {"http": 0, "stream": 1}), (1, {"http": 0, "stream": None})):
+        http = SourceState("http", "x", health=Health.UP, failures=failures)
+        found = values(snapshot(sources=(http, stream)))
+        told = {name: value for (metric, name), value in found.items() if metric == "source_down"}
+        assert told == down
+
+
+def test_age_is_not_known_while_its_source_is_down():
+    """That it is down says more."""
+    for health, age in ((Health.DOWN, None), (Health.DEGRADED, 60)):
+        source = SourceState("http", "x", health=health)
+        found = values(snapshot(age=60, sources=(source,)))
+        assert found["sessions_age_seconds", ""] == age
+
+
 def test_evictions_are_counted_over_the_last_minutes():
     """Per minute; a counter that fell, or is not known, begins anew."""
     evictions = Evictions()

@@ -58,6 +58,36 @@ def test_least_rule_has_the_defaults():
     assert read_rules("") == ()
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("1" + "0" * 400, "line 5: threshold is 1000"),
+        ("0x" + "f" * 5_000, "line 5: threshold is a very long number, must be a number"),
+        ("1" + "0" * 5_000, "no TOML: "),
+        ("[" * 5_000, "no TOML: "),
+    ],
+)
+def test_numbers_and_nestings_without_end_are_mistakes(value, told):
+    """And nothing else."""
+    (problem,) = problems(f"[[rules]]\n{LEAST.replace('90', value)}")
+    assert problem.startswith(told)
+
+
+def test_file_of_rules_holds_nothing_else():
+    """So that a word that is misspelt is no rule that nobody judges."""
+    text = "x = 1\n[[rule]]\n" + LEAST
+    assert read_rules(text) == ()
+    with pytest.raises(ConfigError) as raised:
+        read_rules(text + '["a b"]', has_others=False)
+    assert raised.value.problems == [
+        "line 1: x is not rules",
+        "line 2: rule is not rules",
+        "line 7: a b is not rules",
+    ]
+    with pytest.raises(ConfigError, match="a line: é is not rules"):
+        read_rules('"\\u00e9" = 1', has_others=False)
+
+
 def test_every_mistake_is_told_at_once_with_its_line():
     """What was given, and what is allowed."""
     text = """[[rules]]

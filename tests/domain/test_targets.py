@@ -23,12 +23,22 @@ def test_address_says_the_form_and_is_never_shown(address, name, form):
 
 @pytest.mark.parametrize(
     "address",
-    ["", "x", "ftp://a", "teams+https://a", "http://", "http://a:0", "http://a:x", "http://a b"],
+    [
+        *("", "x", "ftp://a", "teams+https://a", "http://", "http://a:0", "http://a:x"),
+        *("http://a b", "http://[v1.a]/x", "http://xn--/", "http://xn--a/", "http://ä/"),
+        *("http://-a", "http://a..b", f"http://a/{'x' * 2_048}"),
+    ],
 )
 def test_what_is_no_webhook_is_refused(address):
     """In words."""
     with pytest.raises(ValueError, match="must be http"):
         read_target(address)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]:9", "a_b", "xn--bcher-kva.example"])
+def test_whatever_can_be_looked_up_is_taken(host):
+    """Addresses, and names of machines and containers."""
+    assert read_target(f"http://{host}/x").url == f"http://{host}/x"
 
 
 def test_several_stand_beside_one_another():

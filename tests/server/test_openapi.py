@@ -74,6 +74,17 @@ async def test_document_is_served():
     assert answer.json() == document()
 
 
+async def test_what_is_switched_off_is_not_described():
+    """Nor are the models that only it has."""
+    off = {"WEBSOCKET_SYSTEM_ALERTS": False, "WEBSOCKET_CONTAINER_STATS": False}
+    runtime = still_runtime(settings=load({"KATO_API_URL": "http://127.0.0.1:1", **off}))
+    async with asking(runtime) as client:
+        told = (await client.get("/api/v1/openapi.json")).json()
+    gone = PATHS.keys() - told["paths"].keys()
+    assert gone == {path for path in PATHS if "alerts" in path or "containers" in path} != set()
+    assert "Containers" not in told["components"]["schemas"]
+
+
 def bounds_of(path):
     return {one["name"]: one["schema"] for one in PATHS[path]["get"]["parameters"]}
 
