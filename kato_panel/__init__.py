@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         SourceList,
         UpstreamCard,
     )
+    from kato_panel.views.report import Report
 
 __all__ = [
     "AlertPanel",
@@ -28,6 +29,7 @@ __all__ = [
     "EventFeed",
     "LiveView",
     "Monitor",
+    "Report",
     "RuleTable",
     "SessionChart",
     "SessionCount",
@@ -44,6 +46,7 @@ _HOMES: Final = {
     "ContainerCards": "kato_panel.views.containers",
     "ContainerTable": "kato_panel.views.containers",
     "Monitor": "kato_panel.monitor",
+    "Report": "kato_panel.views.report",
     "churn": "kato_panel.churning",
     "open_history": "kato_panel.history_frames",
     "read_frame": "kato_panel.frame_files",

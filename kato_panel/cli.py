@@ -1,17 +1,63 @@
 """``kato-panel``: the command line."""
 
 import logging
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import click
 
 from kato_panel import checking, config, resolved
 from kato_panel.alerting import rule_files
 from kato_panel.domain.rule_texts import write_rule
-from kato_panel.errors import ConfigError
+from kato_panel.errors import ConfigError, KatoPanelError
 from kato_panel.flags import take_settings
 from kato_panel.runtime import Runtime
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+USUAL_RANGE: Final = "24h"
+
+
+def take_range(command: Command) -> Command:
+    """Give a command the options that name a history, a range and a node."""
+    for option in (
+        click.option("--node", metavar="NAME", help="Sessions and events of this node only."),
+        click.option(
+            "--until", metavar="TIME", help="As --since; the newest look if it is not given."
+        ),
+        click.option(
+            "--since",
+            metavar="TIME",
+            default=USUAL_RANGE,
+            show_default=True,
+            help="A time with a zone, or how long before the newest look: 90s, 5m, 24h or 7d.",
+        ),
+        click.option(
+            "--history",
+            metavar="PLACE",
+            help="A history's file or address; the one that the service keeps if not given.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+class Progress:
+    """Says on a terminal what is being done; nothing where nobody looks on."""
+
+    def __init__(self) -> None:
+        self._is_seen = sys.stderr.isatty()
+
+    def tell(self, what: str) -> None:
+        """Say what is being done now."""
+        if self._is_seen:
+            click.echo(f"\r\x1b[K{what} …", err=True, nl=False)
+
+    def clear(self) -> None:
+        """Take it away again."""
+        if self._is_seen:
+            click.echo("\r\x1b[K", err=True, nl=False)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,3 +134,43 @@ def check(*, as_json: bool, **flags: Any) -> None:
     show = checking.as_json if as_json else checking.as_text
     click.echo(show(settings, places, findings))
     raise click.exceptions.Exit(checking.exit_code(findings))
+
+
+@main.command()
+@take_range
+@click.option("--tz", default="UTC", show_default=True, help="Time zone in which times are shown.")
+@click.option(
+    "-o", "--output", metavar="FILE", default="report.html", show_default=True, help="Where to."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures alone, as JSON.")
+def report(  # noqa: PLR0917 - as many as there are options
+    history: str | None,
+    since: str,
+    until: str | None,
+    node: str | None,
+    tz: str,
+    output: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Write what a history tells of a range into one HTML file; the history is only read."""
+    # Pandas takes its time to import; `--help` and a wrong setting should not wait for it.
+    from kato_panel import asking_history  # noqa: PLC0415
+    from kato_panel.views.report import Report  # noqa: PLC0415
+
+    shown = Progress()
+    try:
+        with asking_history.find_history(history) as frames:
+            first, after = asking_history.read_range(frames, since, until)
+            made = Report(frames, since=first, until=after, node=node, tz=tz, tell=shown.tell)
+            if as_json:
+                text = made.to_json()
+                shown.clear()
+                click.echo(text)
+            else:
+                made.save(output)
+                shown.clear()
+                click.echo(f"{output}: {made.title}")
+    except (KatoPanelError, ValueError, OSError) as error:
+        shown.clear()
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,58 @@
+"""Which history the command line reads, and which range of it."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from kato_panel import config
+from kato_panel.domain.event_query import read_time
+from kato_panel.errors import HistoryError
+from kato_panel.history.place import place_of
+from kato_panel.history_frames import HistoryFrames, open_history
+
+SETTING: Final = "KATO_PANEL_HISTORY_URL"
+
+
+def find_history(place: str | None) -> HistoryFrames:
+    """
+    Open the history that is named, or else the one that the service keeps; read-only.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is wrong.
+    HistoryError
+        If there is none, or it cannot be read.
+    """
+    if place is not None:
+        return open_history(place)
+    settings = config.load()
+    upstream, _ = config.split_login(settings.kato_api_url or "http://demo")
+    path = None
+    if settings.keeps_history:
+        path = place_of(settings.history_url, upstream, is_demo=settings.is_demo)
+    if path is None:
+        raise HistoryError(
+            f"{SETTING} is {settings.history_url}: no file is kept; name one with --history"
+        )
+    try:
+        return open_history(path)
+    except HistoryError as error:
+        raise HistoryError(
+            f"{error}; set {SETTING} and KATO_API_URL as the service has them, "
+            "or name a file with --history"
+        ) from error
+
+
+def read_range(
+    frames: HistoryFrames, since: str | None, until: str | None
+) -> tuple[datetime | None, datetime | None]:
+    """
+    Read a range; how long ago is counted from the newest look.
+
+    Raises
+    ------
+    QueryError
+        If one is no time.
+    """
+    newest = frames.origin().looked or datetime.now(UTC)
+    return read_time("since", since, newest), read_time("until", until, newest)
