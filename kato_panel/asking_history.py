@@ -5,7 +5,7 @@ from typing import Final
 
 from kato_panel import config
 from kato_panel.domain.event_query import read_time
-from kato_panel.errors import HistoryError
+from kato_panel.errors import HistoryError, QueryError
 from kato_panel.history.place import place_of
 from kato_panel.history_frames import HistoryFrames, open_history
 
@@ -44,15 +44,18 @@ def find_history(place: str | None) -> HistoryFrames:
 
 
 def read_range(
-    frames: HistoryFrames, since: str | None, until: str | None
-) -> tuple[datetime | None, datetime | None]:
+    frames: HistoryFrames, since: str, until: str | None
+) -> tuple[datetime, datetime | None]:
     """
     Read a range; how long ago is counted from the newest look.
 
     Raises
     ------
     QueryError
-        If one is no time.
+        If one is no time, or the range is empty.
     """
     newest = frames.origin().looked or datetime.now(UTC)
-    return read_time("since", since, newest), read_time("until", until, newest)
+    first, after = read_time("since", since, newest), read_time("until", until, newest)
+    if first is None or (after is not None and first >= after):
+        raise QueryError("until", until, f"later than since, {since}")
+    return first, after

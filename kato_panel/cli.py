@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,9 +15,11 @@ from kato_panel.domain.rule_texts import write_rule
 from kato_panel.errors import ConfigError, KatoPanelError
 from kato_panel.flags import take_settings
 from kato_panel.runtime import Runtime
+from kato_panel.whole_files import writing_whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 USUAL_RANGE: Final = "24h"
+KINDS: Final = ("sessions", "events", "counts", "alerts", "containers")
 
 
 def take_range(command: Command) -> Command:
@@ -174,3 +177,68 @@ def report(  # noqa: PLR0917 - as many as there are options
     except (KatoPanelError, ValueError, OSError) as error:
         shown.clear()
         raise click.ClickException(str(error)) from error
+
+
+@main.command()
+@click.argument("kinds", nargs=-1, required=True, type=click.Choice(KINDS))
+@take_range
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "json"]),
+    default="csv",
+    show_default=True,
+    help="Of the files.",
+)
+@click.option(
+    "-o",
+    "--output",
+    metavar="PLACE",
+    help="A file; a folder for several; one kind alone goes to the standard output.",
+)
+def export(  # noqa: PLR0917 - as many as there are options
+    kinds: tuple[str, ...],
+    history: str | None,
+    since: str,
+    until: str | None,
+    node: str | None,
+    form: Any,
+    output: str | None,
+) -> None:
+    """
+    Write rows of a history for other programs; the history is only read.
+
+    KINDS are sessions, events, counts, alerts, containers. In CSV nothing is a formula to a
+    spreadsheet, and kato_panel.read_frame has it back without loss.
+    """
+    from kato_panel import asking_history, exporting  # noqa: PLC0415 - as above
+
+    shown = Progress()
+    try:
+        with asking_history.find_history(history) as frames:
+            first, after = asking_history.read_range(frames, since, until)
+            for kind, place in _places(kinds, form, output):
+                shown.tell(kind)
+                with writing_whole(place) if place else nullcontext(sys.stdout) as file:
+                    rows = exporting.write_export(
+                        frames, kind, first, after, node=node, form=form, file=file
+                    )
+                shown.clear()
+                if place is not None:
+                    click.echo(f"{place}: {rows} rows")
+    except (KatoPanelError, ValueError, OSError) as error:
+        shown.clear()
+        raise click.ClickException(str(error)) from error
+
+
+def _places(kinds: tuple[str, ...], form: str, output: str | None) -> list[tuple[str, Path | None]]:
+    """Say where each kind goes; ``None`` for the standard output."""
+    if output is None:
+        if len(kinds) > 1:
+            raise ValueError("several kinds take a folder: name it with -o")
+        return [(kinds[0], None)]
+    place = Path(output)
+    if len(kinds) > 1 or place.is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+        return [(kind, place / f"{kind}.{form}") for kind in kinds]
+    return [(kinds[0], place)]

@@ -186,8 +186,8 @@ def gather(
     found, why = _churn(_Parts(frames, counts, begin, end), begin, end, node, tz)
     width = _width_seconds(begin, end)
     tell("alerts, containers and gaps")
-    alerts, gaps = frames.alerts(begin, end), frames.gaps(begin, end)
-    containers, uses = _containers(frames.containers(begin, end))
+    alerts, gaps = frames.alerts(begin, after), frames.gaps(begin, after)
+    containers, uses = _containers(frames.containers(begin, after))
     tell("the tables")
     tables = {
         "summary": _summary(found, counts, alerts, gaps),

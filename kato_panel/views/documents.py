@@ -15,6 +15,7 @@ from kato_panel.report_figures import Table
 from kato_panel.views.markup import Markup, element
 from kato_panel.views.theme import ASSETS, DARK, LIGHT, variables
 from kato_panel.views.wording import write_value
+from kato_panel.whole_files import writing_whole
 
 TIMES: Final = frozenset({"time", "resolved", "ended", "since", "at"})
 WORDS: Final = frozenset(
@@ -65,10 +66,8 @@ def write_document(title: str, body: Sequence[Markup]) -> str:
 
 def save(path: str | Path, text: str) -> None:
     """Write a document to a file; one that was there is replaced, whole or not at all."""
-    path = Path(path)
-    begun = path.with_name(f".{path.name}.begun")
-    begun.write_text(text, encoding="utf-8")
-    begun.replace(path)
+    with writing_whole(path) as file:
+        file.write(text)
 
 
 def write_tile(name: str, value: str, more: str = "", role: str = "") -> Markup:
