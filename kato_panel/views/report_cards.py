@@ -10,7 +10,7 @@ import pandas as pd
 from kato_panel.domain.metrics import METRICS
 from kato_panel.report_figures import Figures, Table
 from kato_panel.views import documents
-from kato_panel.views.drawing import (
+from kato_panel.views.vectors import (
     SIDE,
     age_ticks,
     draw_area,
