@@ -4,7 +4,7 @@ import json
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -91,7 +91,7 @@ def read_passwords(given: str) -> dict[str, str]:
     Parameters
     ----------
     given
-        A password, or the path of a JSON file with a password for each user.
+        A password, a JSON object with a password for each user, or the path of a file of that.
 
     Returns
     -------
@@ -104,23 +104,37 @@ def read_passwords(given: str) -> dict[str, str]:
         If it is neither.
     """
     allowed = (
-        f"must be a password of at least {MIN_PASSWORD} characters, "
-        "or a JSON file of users with such passwords"
+        f"must be a password of at least {MIN_PASSWORD} characters without /, or users as "
+        '{"user": "password"} with such passwords, or the path of a readable .json file of them'
     )
+    users: Any = {"": given}
+    has_users = True
     try:
-        is_file = Path(given).is_file()
-        users = json.loads(Path(given).read_text(encoding="utf-8")) if is_file else {"": given}
+        if given.lstrip().startswith("{"):
+            users = json.loads(given)
+        elif "/" in given or given.endswith(".json") or _is_file(given):
+            # A path that leads nowhere must not become a password that everybody can guess.
+            users = json.loads(Path(given).read_text(encoding="utf-8"))
+        else:
+            has_users = False
     except (OSError, ValueError) as error:
         raise ValueError(allowed) from error
     is_sound = (
         isinstance(users, dict)
         and users
         and all(isinstance(one, str) and len(one) >= MIN_PASSWORD for one in users.values())
-        and not (is_file and "" in users)
+        and not (has_users and "" in users)
     )
     if not is_sound:
         raise ValueError(allowed)
-    return users
+    return dict(users)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long for one, or with a NUL in it
+        return False
 
 
 def split(text: str) -> tuple[str, ...]:

@@ -1,11 +1,14 @@
 """Which history the command line reads, and which range of it."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from kato_panel import config
+from kato_panel.config import split_login
 from kato_panel.domain.event_query import read_time
 from kato_panel.errors import HistoryError, QueryError
+from kato_panel.history import OFF
 from kato_panel.history.place import place_of
 from kato_panel.history_frames import HistoryFrames, open_history
 
@@ -25,15 +28,7 @@ def find_history(place: str | None) -> HistoryFrames:
     """
     if place is not None:
         return open_history(place)
-    settings = config.load()
-    upstream, _ = config.split_login(settings.kato_api_url or "http://demo")
-    path = None
-    if settings.keeps_history:
-        path = place_of(settings.history_url, upstream, is_demo=settings.is_demo)
-    if path is None:
-        raise HistoryError(
-            f"{SETTING} is {settings.history_url}: no file is kept; name one with --history"
-        )
+    path = usual_history()
     try:
         return open_history(path)
     except HistoryError as error:
@@ -41,6 +36,18 @@ def find_history(place: str | None) -> HistoryFrames:
             f"{error}; set {SETTING} and KATO_API_URL as the service has them, "
             "or name a file with --history"
         ) from error
+
+
+def usual_history() -> Path:
+    """Find the history of the service that has these settings."""
+    settings = config.load()
+    if settings.history_url == OFF:
+        raise HistoryError("no history is kept: name one by --history")
+    upstream = split_login(settings.kato_api_url or "")[0]
+    path = place_of(settings.history_url, upstream, is_demo=settings.is_demo)
+    if path is None:
+        raise HistoryError("the history is in memory: name a file by --history")
+    return path
 
 
 def read_range(

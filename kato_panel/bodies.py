@@ -147,8 +147,8 @@ class RecordedEvent(BaseModel):
     type: Literal["session_event"]
     event_type: Kind
     timestamp: Time
-    epoch: str = Field(description="Which start's event it is; seq counts within it.")
-    seq: int
+    epoch: str = Field(description="Which start's event it is.")
+    event_seq: int = Field(description="Its number within that, as /ws tells it too.")
     id: int = Field(description="Counts on over all starts.")
     data: SessionChange
 

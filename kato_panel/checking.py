@@ -6,7 +6,6 @@ It asks as the service would, once, with a time limit each, and changes nothing 
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -19,7 +18,7 @@ from kato_panel.domain.events import CountObserved, LookFailed, SourceConnected
 from kato_panel.errors import ConfigError, HistoryError, SourceError
 from kato_panel.flags import flag_of
 from kato_panel.history.inspection import inspect_place
-from kato_panel.ports import probe_port
+from kato_panel.ports import find_place
 from kato_panel.provider_calls import LoginProvider
 from kato_panel.providers import CALLBACK
 from kato_panel.roles import Source
@@ -276,12 +275,8 @@ def _check_webhooks(settings: Settings) -> Finding:
 
 
 def _check_port(settings: Settings) -> Finding:
-    place = f"{settings.host} port {settings.port}"
     try:
-        probe_port(settings.host, settings.port)
-    except OSError as error:
-        # The resolver's numbers are not the system's.
-        why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        advice = f"end who listens there, or choose another with {flag_of('KATO_PANEL_PORT')}"
-        return Finding("Port", State.FAILED, f"{place} cannot be used: {why}", advice)
-    return Finding("Port", State.OK, f"{place} is free")
+        find_place(settings)
+    except ConfigError as error:
+        return Finding("Port", State.FAILED, *error.problems)
+    return Finding("Port", State.OK, f"{settings.host} port {settings.port} is free")

@@ -1,66 +1,24 @@
 """``kato-panel``: the command line."""
 
 import logging
-import sys
-from collections.abc import Callable
-from contextlib import nullcontext
+import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from kato_panel import checking, config, resolved
 from kato_panel.alerting import rule_files
 from kato_panel.domain.rule_texts import write_rule
-from kato_panel.errors import ConfigError, KatoPanelError
+from kato_panel.errors import ConfigError
 from kato_panel.flags import take_settings
+from kato_panel.report_commands import export, report
+from kato_panel.rule_commands import test_rules
 from kato_panel.runtime import Runtime
-from kato_panel.whole_files import writing_whole
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-USUAL_RANGE: Final = "24h"
-KINDS: Final = ("sessions", "events", "counts", "alerts", "containers")
-
-
-def take_range(command: Command) -> Command:
-    """Give a command the options that name a history, a range and a node."""
-    for option in (
-        click.option("--node", metavar="NAME", help="Sessions and events of this node only."),
-        click.option(
-            "--until", metavar="TIME", help="As --since; the newest look if it is not given."
-        ),
-        click.option(
-            "--since",
-            metavar="TIME",
-            default=USUAL_RANGE,
-            show_default=True,
-            help="A time with a zone, or how long before the newest look: 90s, 5m, 24h or 7d.",
-        ),
-        click.option(
-            "--history",
-            metavar="PLACE",
-            help="A history's file or address; the one that the service keeps if not given.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-class Progress:
-    """Says on a terminal what is being done; nothing where nobody looks on."""
-
-    def __init__(self) -> None:
-        self._is_seen = sys.stderr.isatty()
-
-    def tell(self, what: str) -> None:
-        """Say what is being done now."""
-        if self._is_seen:
-            click.echo(f"\r\x1b[K{what} …", err=True, nl=False)
-
-    def clear(self) -> None:
-        """Take it away again."""
-        if self._is_seen:
-            click.echo("\r\x1b[K", err=True, nl=False)
+if TYPE_CHECKING:
+    from kato_panel.demo_week import DemoWeek
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,22 +31,49 @@ def main() -> None:
 @take_settings
 def serve(**flags: Any) -> None:
     """Serve the dashboard and the HTTP API; flags win over the environment."""
+    _serve(flags)
+
+
+def _serve(
+    flags: Mapping[str, Any],
+    make_week: "Callable[[float], DemoWeek] | None" = None,
+) -> None:
     # Panel takes its time to import; `--help` and a wrong setting should not wait for it.
     from kato_panel.server.service import Service  # noqa: PLC0415
     from kato_panel.views.dashboard import page  # noqa: PLC0415
 
     try:
         settings = config.load(flags)
+        if make_week is not None:  # whatever the environment has others watch
+            settings = settings.model_copy(update={"kato_api_url": None, "redis_url": None})
         logging.basicConfig(
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
         for chatty in ("httpx", "httpcore", "websockets", "bokeh", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        service = Service(Runtime(settings), page)
+        service = Service(Runtime(settings, make_week), page)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"KATO sessions at {service.url}")
     service.run()
+
+
+class _WrongUse(click.UsageError):
+    exit_code = 1
+
+
+class _Check(click.Command):
+    """A command for which a wrong flag is a wrong setting: 2 means something else here."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            raise _WrongUse(error.format_message(), ctx) from error
+
+
+main.add_command(report)
+main.add_command(export)
 
 
 @main.group()
@@ -118,7 +103,26 @@ def check_rules(file: Path) -> None:
         click.echo(f"{write_rule(rule)}{found.remark(rule)}")
 
 
+rules.add_command(test_rules)
+
+
 @main.command()
+@click.option("--port", "KATO_PANEL_PORT", metavar="…", help="Port to listen on.")
+def demo(**flags: Any) -> None:
+    """
+    Serve the dashboard of a simulated KATO that has a week behind it.
+
+    Other settings are read from the environment. The week is made anew at each start, and ends
+    with this command; no history of yours is touched.
+    """
+    from kato_panel.demo_week import make_week  # noqa: PLC0415 - the same
+
+    with tempfile.TemporaryDirectory(prefix="kato-panel-demo-") as folder:
+        places = {"KATO_PANEL_HISTORY_URL": f"sqlite:///{folder}/demo.db"}
+        _serve(flags | places, make_week)
+
+
+@main.command(cls=_Check)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @take_settings
 def check(*, as_json: bool, **flags: Any) -> None:
@@ -137,108 +141,3 @@ def check(*, as_json: bool, **flags: Any) -> None:
     show = checking.as_json if as_json else checking.as_text
     click.echo(show(settings, places, findings))
     raise click.exceptions.Exit(checking.exit_code(findings))
-
-
-@main.command()
-@take_range
-@click.option("--tz", default="UTC", show_default=True, help="Time zone in which times are shown.")
-@click.option(
-    "-o", "--output", metavar="FILE", default="report.html", show_default=True, help="Where to."
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures alone, as JSON.")
-def report(  # noqa: PLR0917 - as many as there are options
-    history: str | None,
-    since: str,
-    until: str | None,
-    node: str | None,
-    tz: str,
-    output: str,
-    *,
-    as_json: bool,
-) -> None:
-    """Write what a history tells of a range into one HTML file; the history is only read."""
-    # Pandas takes its time to import; `--help` and a wrong setting should not wait for it.
-    from kato_panel import asking_history  # noqa: PLC0415
-    from kato_panel.views.report import Report  # noqa: PLC0415
-
-    shown = Progress()
-    try:
-        with asking_history.find_history(history) as frames:
-            first, after = asking_history.read_range(frames, since, until)
-            made = Report(frames, since=first, until=after, node=node, tz=tz, tell=shown.tell)
-            if as_json:
-                text = made.to_json()
-                shown.clear()
-                click.echo(text)
-            else:
-                made.save(output)
-                shown.clear()
-                click.echo(f"{output}: {made.title}")
-    except (KatoPanelError, ValueError, OSError) as error:
-        shown.clear()
-        raise click.ClickException(str(error)) from error
-
-
-@main.command()
-@click.argument("kinds", nargs=-1, required=True, type=click.Choice(KINDS))
-@take_range
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["csv", "json"]),
-    default="csv",
-    show_default=True,
-    help="Of the files.",
-)
-@click.option(
-    "-o",
-    "--output",
-    metavar="PLACE",
-    help="A file; a folder for several; one kind alone goes to the standard output.",
-)
-def export(  # noqa: PLR0917 - as many as there are options
-    kinds: tuple[str, ...],
-    history: str | None,
-    since: str,
-    until: str | None,
-    node: str | None,
-    form: Any,
-    output: str | None,
-) -> None:
-    """
-    Write rows of a history for other programs; the history is only read.
-
-    KINDS are sessions, events, counts, alerts, containers. In CSV nothing is a formula to a
-    spreadsheet, and kato_panel.read_frame has it back without loss.
-    """
-    from kato_panel import asking_history, exporting  # noqa: PLC0415 - as above
-
-    shown = Progress()
-    try:
-        with asking_history.find_history(history) as frames:
-            first, after = asking_history.read_range(frames, since, until)
-            for kind, place in _places(kinds, form, output):
-                shown.tell(kind)
-                with writing_whole(place) if place else nullcontext(sys.stdout) as file:
-                    rows = exporting.write_export(
-                        frames, kind, first, after, node=node, form=form, file=file
-                    )
-                shown.clear()
-                if place is not None:
-                    click.echo(f"{place}: {rows} rows")
-    except (KatoPanelError, ValueError, OSError) as error:
-        shown.clear()
-        raise click.ClickException(str(error)) from error
-
-
-def _places(kinds: tuple[str, ...], form: str, output: str | None) -> list[tuple[str, Path | None]]:
-    """Say where each kind goes; ``None`` for the standard output."""
-    if output is None:
-        if len(kinds) > 1:
-            raise ValueError("several kinds take a folder: name it with -o")
-        return [(kinds[0], None)]
-    place = Path(output)
-    if len(kinds) > 1 or place.is_dir():
-        place.mkdir(parents=True, exist_ok=True)
-        return [(kind, place / f"{kind}.{form}") for kind in kinds]
-    return [(kinds[0], place)]

@@ -13,6 +13,7 @@ Follow the sessions from a program: ``/ws``, read as typed messages, across reco
 import asyncio
 import logging
 import random
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from time import monotonic
@@ -22,7 +23,12 @@ from urllib.parse import urlencode, urlsplit
 
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as connect_websocket
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidStatus,
+    InvalidURI,
+    WebSocketException,
+)
 
 from kato_panel.errors import FeedRefused, MessageError
 from kato_panel.wire import (
@@ -93,6 +99,7 @@ class Client:
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._url = _ws_url(url)
+        token = None if token is None else _check_token(token)
         self._topics = None if subscriptions is None else frozenset(map(Topic, subscriptions))
         self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._draw = draw
@@ -160,7 +167,10 @@ class Client:
         ------
         FeedRefused
             If to try again is no use.
+        ssl.SSLCertVerificationError
+            If the service's certificate is not trusted: nor is to try again then.
         """
+        has_said = False
         while True:
             query = "" if self.since is None else "?" + urlencode({"since": self.since})
             try:
@@ -178,12 +188,17 @@ class Client:
                 status = error.response.status_code
                 if status in REFUSED and status != TOO_MANY_REQUESTS:
                     raise FeedRefused(status) from None
-                logger.debug("/ws answers %d", status)
+                why = f"it answers {status}"
+            except (InvalidURI, ssl.SSLCertVerificationError):
+                raise
             except (OSError, TimeoutError, WebSocketException) as error:
-                logger.debug("/ws cannot be opened: %s", type(error).__name__)
+                why = type(error).__name__
             else:
                 await self._send_topics()
                 return
+            level = logging.DEBUG if has_said else logging.WARNING
+            logger.log(level, "/ws cannot be opened, and is tried again until it can: %s", why)
+            has_said = True
             await self._pause()
 
     async def _pause(self) -> None:
@@ -254,16 +269,31 @@ def connect(
 
     Raises
     ------
+    ValueError
+        If the address is none of a service, a name is not known, or no header can hold the token.
     FeedRefused
         On entering and while iterating, if the service does not let this program in.
+    ssl.SSLCertVerificationError
+        The same, if its certificate is not trusted.
     """
     return Client(url, subscriptions=subscriptions, token=token, since=since)
 
 
 def _ws_url(url: str) -> str:
     """Make of a service's address the one of its ``/ws``."""
-    parts = urlsplit(url)
+    parts = urlsplit(url.strip())
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    if scheme not in {"ws", "wss"} or not parts.hostname or parts.port == 0:
+        # What it is may hold a password.
+        raise ValueError("url must begin with http://, https://, ws:// or wss://, and name a host")
     path = parts.path.rstrip("/").removesuffix("/app")
     path = path if path.endswith("/ws") else path + "/ws"
     return parts._replace(scheme=scheme, path=path, query="", fragment="").geturl()
+
+
+def _check_token(token: str) -> str:
+    """Take a token without its line's end; refuse what no header can hold."""
+    token = token.strip()
+    if not token or not all("!" <= sign <= "~" for sign in token):
+        raise ValueError("token must be printable ASCII characters without blanks")
+    return token

@@ -33,7 +33,7 @@ def compose_session_event(event: SessionEvent, epoch: str, seq: int) -> dict[str
     told = messages.session_event(event)
     told["data"]["session_ids"] = [sayable(one) for one in told["data"]["session_ids"]]
     told["data"]["node_ids"] = [one and sayable(one) for one in told["data"]["node_ids"]]
-    return {**told, "epoch": epoch, "seq": seq}
+    return {**told, "epoch": epoch, "seq": seq, "event_seq": event.seq}
 
 
 def compose_system_alert(turned: Turned, epoch: str, seq: int) -> dict[str, Any]:

@@ -43,6 +43,8 @@ SECRETS: Final = (
     "KATO_PANEL_WEBHOOK_URLS",
 )
 """Settings that may hold a password; each may also be the content of a file."""
+ADDRESSES: Final = ("_URL", "_URLS", "_URI")
+"""Ends of the names of settings that are addresses."""
 WEBHOOKS: Final = "KATO_PANEL_WEBHOOK_URLS"
 FILE_SUFFIX: Final = "_FILE"
 TABLES: Final = {"rules", "webhooks"}
@@ -450,7 +452,7 @@ def _read_secrets(places: Places) -> tuple[dict[str, str], list[str]]:
             continue
         try:
             content = Path(str(path)).read_bytes()[: MAX_SECRET_BYTES + 1]
-            text = content.decode().strip()
+            text = content.decode().strip("\r\n")  # a password may begin or end with a blank
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "it is no text"
             problems.append(f"{name}{FILE_SUFFIX} is {str(path)!r}, which cannot be read: {why}")
@@ -512,10 +514,11 @@ def _sentence(problem: Any, places: Places) -> str:
         file = _given(name + FILE_SUFFIX, places)
         source = "that is set" if file is None else f"in the file {str(file)!r}"
         return f"{name} {source} is wrong, {_allowed(name, problem)}"
-    # Whatever stands before an @ may be a password, however odd the address.
-    shown = re.sub(r".*@", "…@", given) if isinstance(given, str) else given
-    if name == "REDIS_URL":  # whose query may hold one too
-        shown = str(shown).partition("?")[0]
+    # Whatever stands before an @ may be a password, however odd the address; and in an address,
+    # whatever follows a ? or a #.
+    shown = re.sub(r".*@", "…@", given, flags=re.DOTALL) if isinstance(given, str) else given
+    if name.endswith(ADDRESSES):
+        shown = re.sub(r"([?#]).*", r"\1…", str(shown), flags=re.DOTALL)
     return f"{name} is {shown!r}, {_allowed(name, problem)}"
 
 

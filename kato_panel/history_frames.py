@@ -43,6 +43,11 @@ class HistoryFrames:
     def __init__(self, reader: Callable[[], Reader]) -> None:
         self._reader = reader
 
+    @property
+    def reader(self) -> Reader:
+        """The reading side."""
+        return self._reader()
+
     def close(self) -> None:
         """End it. Closing twice is allowed."""
         self._reader().close()

@@ -178,7 +178,8 @@ def session_outcomes(outcomes: Iterable[Outcome]) -> SessionOutcomes:
 
 def recorded_event(id: int, epoch: str, event: SessionEvent) -> RecordedEvent:  # noqa: A002 - the wire's word
     """Say what was recorded of an event: as it was told, with its place in the history."""
-    return RecordedEvent(id=id, epoch=epoch, **session_event(event))
+    told = session_event(event)
+    return RecordedEvent(id=id, epoch=epoch, event_seq=told.pop("seq"), **told)
 
 
 def recorded_events(
@@ -458,7 +459,7 @@ EVENT_COLUMNS: Final = (
     "after_gap_seconds",
     "time_since_last_event",
     "epoch",
-    "seq",
+    "event_seq",
     "id",
     "demo",
 )
@@ -481,7 +482,7 @@ def event_cells(recorded: RecordedEvent, *, is_demo: bool) -> list[str | float |
         told.after_gap_seconds,
         told.time_since_last_event,
         recorded.epoch,
-        recorded.seq,
+        recorded.event_seq,
         recorded.id,
         is_demo,
     ]

@@ -47,6 +47,8 @@ class Oversight:
         `kato_panel.domain.measuring.usual_of`.
     container_interval_seconds
         Between two looks at the containers.
+    median_lifetime_seconds
+        Gives the median lifetime as it was measured last.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Oversight:
         rule_files: RuleFiles | None = None,
         usual: Usual | None = None,
         container_interval_seconds: float = 3.0,
+        median_lifetime_seconds: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._clock = clock
         self._alarms = alarms
@@ -68,6 +71,7 @@ class Oversight:
         self._trends = Trends()
         self._drawn: tuple[Trend, ...] = ()
         self._kept = FiguresKept()
+        self._median_of = median_lifetime_seconds
 
     def observe(self, observation: SideObservation | CountObserved) -> None:
         """Take one observation; of a poll, what it says beside the count."""
@@ -100,6 +104,7 @@ class Oversight:
         yield from measure_upstream(self._kept.figures, snapshot.made_at)
         is_known = not snapshot.is_stale and snapshot.suspect is None
         yield measure_usual(snapshot.active if is_known else None, *self._usual)
+        yield Measured("median_lifetime_seconds", self._median_of())
         if self._containers is not None and self._sees_containers(self._containers, snapshot):
             yield from measure_containers(self._containers)
 

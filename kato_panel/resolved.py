@@ -88,4 +88,4 @@ def mask(name: str, value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
-    return re.sub(r"(?<=://).*@", "…@", str(value))
+    return re.sub(r"(?<=://).*@", "…@", str(value), flags=re.DOTALL)

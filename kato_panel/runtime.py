@@ -4,11 +4,13 @@ import atexit
 import logging
 import os
 import threading
-from typing import ClassVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar
 
 from kato_panel import recording
 from kato_panel.alarms import Alarms, AlertDesk
 from kato_panel.alerting import Alerting
+from kato_panel.churn_desk import ChurnDesk
 from kato_panel.config import Settings, load, split_login
 from kato_panel.deletes import NO_HISTORY, Deletes
 from kato_panel.directory import SessionDirectory
@@ -35,6 +37,10 @@ from kato_panel.sources.redis import RedisSource
 from kato_panel.sources.stream import StreamSource
 from kato_panel.watcher import Watcher, now
 
+if TYPE_CHECKING:
+    from kato_panel.demo_week import DemoWeek  # which needs NumPy
+    from kato_panel.history_frames import HistoryFrames
+
 logger = logging.getLogger(__name__)
 
 DEMO_SEED = 1
@@ -50,10 +56,13 @@ class Runtime:
     ----------
     settings
         What to watch, and how.
+    make_week
+        Makes the demo's week before its start, given its end in epoch seconds; without it the
+        demo has nothing behind it.
 
     Attributes
     ----------
-    settings, hub, watcher, sessions, history, alarms
+    settings, hub, watcher, sessions, churn, history, alarms
         The parts that others use; the last two are ``None`` where no history is kept, and where
         nothing is judged.
     tally
@@ -71,14 +80,19 @@ class Runtime:
         If a rule is wrong, or the file of them cannot be read: names each mistake with its line.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, make_week: "Callable[[float], DemoWeek] | None" = None
+    ) -> None:
         self.settings = settings
+        self._make_week = make_week
+        self._week: DemoWeek | None = None
         self.hub = Hub()
         self.upstream = ""
         self.has_routes = False
         self.listens_on: tuple[str, ...] | None = None
         self.watcher: Watcher | None = None
         self.sessions: SessionDirectory | None = None
+        self.churn: ChurnDesk | None = None
         self.history: History | None = None
         self.alarms: AlertDesk | None = None
         self.tally: Tally | None = None
@@ -103,13 +117,7 @@ class Runtime:
         settings = self.settings
         url = settings.kato_api_url
         if url is None:
-            self._simulator = EmbeddedSimulator(
-                seed=DEMO_SEED,
-                initial=DEMO_SESSIONS,
-                rate=DEMO_RATE,
-                engine_port=0 if settings.container_stats else None,
-            )
-            url = self._simulator.start()
+            url = self._start_simulator()
         self.upstream, login = split_login(url)
         sources: list[Source] = [
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
@@ -154,8 +162,7 @@ class Runtime:
             off.append(recording.SWITCHED_OFF)
         self.tally = Tally(has_records=ledger is not None)
         self.tally.begin(after_seq)
-        timeline = Timeline(0.0)
-        recalled.fill(timeline)
+        recalled.fill(timeline := Timeline(0.0))
         if settings.session_events:
             self.hub.publish(None, recalled.events)
         self.watcher = Watcher(
@@ -184,7 +191,20 @@ class Runtime:
         if self._alarms is not None:
             self.alarms = AlertDesk(self._alarms, self.watcher, self._judge_orders)
         self.watcher.start()
+        self._open_desk(has_records=ledger is not None or recalled.keys_seen_at is not None)
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
+
+    def _start_simulator(self) -> str:
+        if self._make_week is not None:
+            self._week = self._make_week(now().wall.timestamp())
+        self._simulator = EmbeddedSimulator(
+            seed=DEMO_SEED,
+            initial=DEMO_SESSIONS,
+            rate=DEMO_RATE,
+            engine_port=0 if self.settings.container_stats else None,
+            story=None if self._week is None else self._week.past,
+        )
+        return self._simulator.start()
 
     def _open_history(self) -> Recalled:
         """Open the history, if one is kept; return what an earlier run left in it."""
@@ -204,6 +224,8 @@ class Runtime:
         )
         if settings.is_demo and self.history.status.trouble is not None:
             return Recalled()  # another demo's past
+        if self._week is not None:
+            self.history.fill(self._week.fill)
         return recall(self.history.reader, now().wall)
 
     def _docker(self) -> DockerSource:
@@ -234,6 +256,7 @@ class Runtime:
             rule_files=None if self._alerting is None else self._alerting.files,
             usual=None if recorder is None else recorder.usual,
             container_interval_seconds=self.settings.container_interval_seconds,
+            median_lifetime_seconds=self._median_seconds,
         )
 
     def _judge_actions(self) -> ActionsState:
@@ -261,8 +284,26 @@ class Runtime:
             return "the history is in memory alone, and ends with this service"
         return status.trouble or ""
 
+    def _open_desk(self, *, has_records: bool) -> None:
+        """Begin to answer questions of churn."""
+        keeps = self.history is not None
+        self.churn = ChurnDesk(self._frames if keeps else None, has_records=has_records)
+        self.churn.start()
+
+    def _median_seconds(self) -> float | None:
+        return None if self.churn is None else self.churn.median.value_seconds
+
+    def _frames(self) -> "HistoryFrames | None":
+        # Loads pandas, for who asks first.
+        from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
+
+        history = self.history
+        return None if history is None else HistoryFrames(lambda: history.reader)
+
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""
+        if self.churn is not None:
+            self.churn.close()
         if self.watcher is not None:
             self.watcher.stop()
         if self.history is not None:

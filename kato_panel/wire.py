@@ -118,6 +118,9 @@ class SessionEventFrame(_Frame):
 
     type: Literal["session_event"]
     event_type: Literal["session_created", "session_destroyed"]
+    event_seq: int | None = Field(
+        default=None, ge=1, description="Number of the event, as the HTTP API tells it too."
+    )
     data: SessionEventData
 
 

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from kato_panel.simulator import EmbeddedSimulator
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the tests' Redis
 from tests.redis_server import RedisServer  # noqa: E402 - see above
+from tests.week import lives_until, watch  # noqa: E402 - see above
 
 DOCS = ROOT / "docs"
 LIGHT: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
@@ -476,6 +478,50 @@ def deletion(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+@contextlib.contextmanager
+def watching_week(browser: Browser, address: str, **how: Any) -> Iterator[Camera]:
+    """A page on a service with a week of lives behind it; nothing pops up before it."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedSimulator(rate=0) as simulator:
+        path, now, span = Path(folder) / "week.db", datetime.now(UTC), timedelta(days=7)
+        nodes = ("agent", "nlp-batch", "planner", "vision")
+        watch(path, lives_until(now, 6_000, nodes, span), now, simulator.url, span)
+        place = f"sqlite:///{path}"
+        with serving(KATO_API_URL=simulator.url, KATO_PANEL_HISTORY_URL=place) as url:
+            camera = Camera(browser, url + address, **how)
+            camera.page.locator('.churn [data-figure="median"]').filter(has_not_text="—").wait_for()
+            camera.settle(1)
+            yield camera
+
+
+def churn(browser: Browser, path: Path) -> None:
+    """A week of churn: the median with its interval, and beside it the biased mean."""
+    with watching_week(browser, "?tab=churn&since=7d", **LIGHT) as camera:
+        camera.page.set_viewport_size({"width": 1440, "height": 1980})
+        camera.shoot(path)
+
+
+def churn_dark(browser: Browser, path: Path) -> None:
+    """Nodes side by side, with the log-rank test in words."""
+    with watching_week(browser, "?tab=churn&since=7d&by=node", **DARK) as camera:
+        camera.page.set_viewport_size({"width": 1440, "height": 1080})
+        camera.shoot(path)
+
+
+def churn_phone(browser: Browser, path: Path) -> None:
+    """The same on a phone."""
+    with watching_week(browser, "?tab=churn&by=node", **PHONE) as camera:
+        camera.page.locator('[data-part="survival"]').evaluate("card => card.scrollIntoView()")
+        camera.page.mouse.wheel(0, -120)
+        camera.shoot(path)
+
+
+def churn_refused(browser: Browser, path: Path) -> None:
+    """Too little was seen: it says so in words, and shows what can be said."""
+    with watching(browser, initial=20, rate=1.0, address="?tab=churn", **FAST) as (camera, _):
+        camera.see("No statement about lifetimes")
+        camera.shoot(path)
+
+
 def redis_away(browser: Browser, path: Path) -> None:
     """Redis does not answer: what was read stays, greyed, with the reason."""
     with watching_keys(browser) as (camera, redis):
@@ -661,7 +707,7 @@ GALLERY = (
     *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
     *(locked, locked_phone, locked_elsewhere, locked_page_alone),
     *(drift, key_events_off, sessions, sessions_dark, session_detail, deletion),
-    *(redis_away, sessions_incomplete),
+    *(churn, churn_dark, churn_phone, churn_refused, redis_away, sessions_incomplete),
     *(containers, containers_dark, containers_phone, containers_table, engine_hangs, no_engine),
     *(alerts, alerts_drawer, alerts_drawer_dark, alerts_phone, alert_in_chart, rules, rules_wrong),
 )

@@ -9,6 +9,8 @@ from click.testing import CliRunner
 from kato_panel import checking, cli, config
 from kato_panel.checking import Finding, State
 from kato_panel.config import load
+from kato_panel.errors import ConfigError
+from kato_panel.ports import find_place
 from kato_panel.simulator import EmbeddedSimulator
 from tests.history.making import event, open_history
 from tests.openid_provider import OpenidProvider
@@ -183,6 +185,31 @@ def test_wrong_setting_ends_with_1():
     code, text = run("--port", "x")
     assert code == 1
     assert "KATO_PANEL_PORT is 'x'" in text
+
+
+@pytest.mark.parametrize("words", [["--no-such-flag"], ["--port"], ["stray"]])
+def test_wrong_use_ends_with_1_too(words):
+    """2 is for what cannot be reached."""
+    assert run(*words)[0] == 1
+
+
+def test_what_serve_refuses_is_not_well(monkeypatch):
+    """An address that other machines reach without a login, and a host that is none."""
+    code, text = run("--host", "0.0.0.0")
+    assert code == 2
+    assert "which other machines reach" in text
+    assert "KATO_PANEL_ALLOW_ANONYMOUS=true" in text
+    assert run("--host", "0.0.0.0", "--allow-anonymous")[0] == 0
+    elsewhere = find("Port", KATO_PANEL_HOST="192.0.2.1", KATO_PANEL_ALLOW_ANONYMOUS="true")
+    assert elsewhere.words.startswith("KATO_PANEL_HOST is 192.0.2.1, which cannot be listened on")
+
+    def fail(*given, **named):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", fail)
+    settings = load({"KATO_PANEL_HOST": "nowhere.invalid", "KATO_PANEL_PORT": 5006})
+    with pytest.raises(ConfigError, match=r"HOST is nowhere\.invalid.*Name or service not known"):
+        find_place(settings)
 
 
 def test_programs_get_json(simulator):

@@ -1,10 +1,12 @@
 """The Python client: typed messages across reconnects."""
 
 import asyncio
+import ssl
 from contextlib import asynccontextmanager
 
 import pytest
 from websockets.asyncio.server import serve
+from websockets.exceptions import InvalidURI
 
 from kato_panel import client as clients
 from kato_panel import composing, wire
@@ -230,6 +232,50 @@ def test_unknown_subscription_is_an_error():
     """Before anything is sent."""
     with pytest.raises(ValueError, match="tea"):
         connect("http://127.0.0.1:1", subscriptions=["tea"])
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["127.0.0.1:5006", "kato.example", "ftp://kato", "http://", "http://h:99999", "ws:/x", ""],
+)
+def test_address_that_cannot_be_one_is_refused_at_once(url):
+    """It would be tried for ever."""
+    with pytest.raises(ValueError, match=r"url must begin|[Pp]ort"):
+        connect(url)
+
+
+@pytest.mark.parametrize("token", ["", " ", "two words", "a\nb", "a\r\nX: y", "tökén"])
+def test_token_that_no_header_can_hold_is_refused_at_once(token):
+    """And not told."""
+    with pytest.raises(ValueError, match="token must be") as caught:
+        connect("http://127.0.0.1:1", token=token)
+    assert "ö" not in str(caught.value)
+
+
+def test_line_s_end_after_a_token_is_none_of_it():
+    """As whoever reads it from a file has it."""
+    assert connect("http://x", token="secret\n")._headers == {"Authorization": "Bearer secret"}
+
+
+async def test_what_will_never_work_is_raised_and_the_rest_is_said_once(monkeypatch, caplog):
+    """A certificate that is not trusted is none tomorrow; a service may be there then."""
+    tries = []
+    never = ssl.SSLCertVerificationError("certificate verify failed")
+    faults = [OSError(), TimeoutError(), never, OSError(), InvalidURI("x", "y")]
+
+    async def fail(*given, **named):
+        tries.append(1)
+        raise faults[len(tries) - 1]
+
+    monkeypatch.setattr(clients, "connect_websocket", fail)
+    client = quick("http://127.0.0.1:1")
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await client.__aenter__()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    with pytest.raises(InvalidURI):
+        await client.__aenter__()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert len(tries) == 5
 
 
 @pytest.mark.parametrize(

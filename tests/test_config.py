@@ -242,6 +242,13 @@ def test_secret_s_file_that_is_wrong_is_named_and_not_told(tmp_path, monkeypatch
     assert "hunter2" not in text
 
 
+def test_blank_at_a_password_s_end_is_its_own_and_the_line_s_end_is_not(tmp_path, monkeypatch):
+    """What is kept in a file is what its owner types."""
+    (tmp_path / "password").write_text(" with blanks \r\n")
+    monkeypatch.setenv("KATO_PANEL_BASIC_AUTH_FILE", "password")
+    assert config.load().basic_auth.get_secret_value() == " with blanks "
+
+
 def test_secret_is_given_once(tmp_path, monkeypatch):
     """As itself or as a file."""
     (tmp_path / "url").write_text("http://kato")
@@ -270,6 +277,10 @@ def test_containers_are_those_of_katos_compose_file():
         ("AUTH_TOKEN", "with blanks in its midst", "at least 16 printable ASCII"),
         ("AUTH_TOKEN", "übermäßig-lang-und-gut", "at least 16 printable ASCII"),
         ("BASIC_AUTH", "short", "at least 8 characters"),
+        ("BASIC_AUTH", "/run/secrets/nowhere", "the path of a readable .json file"),
+        ("BASIC_AUTH", "user-list.json", "the path of a readable .json file"),
+        ("BASIC_AUTH", '{"anna": "her password"', "or users as"),
+        ("BASIC_AUTH", '{"": "a long password"}', "or users as"),
         ("ALLOWED_HOSTS", "*", "names or addresses without port"),
         ("ALLOWED_HOSTS", "kato:80", "names or addresses without port"),
         ("ALLOWED_ORIGINS", "kato.example", "addresses as https://name:port"),

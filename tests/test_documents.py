@@ -190,9 +190,8 @@ def test_examples_of_session_event_are_what_is_told(example):
     assert wire.read_message(json.dumps(example)).model_dump(mode="json") == example
     event = event_of(example)
     assert composing.compose_session_event(event, example["epoch"], example["seq"]) == example
-    assert messages.session_event(event) == {
-        name: value for name, value in example.items() if name != "epoch"
-    }
+    page = {name: value for name, value in example.items() if name not in {"epoch", "event_seq"}}
+    assert messages.session_event(event) == {**page, "seq": example["event_seq"]}
     assert event.current - event.previous == event.signed_delta
 
 
@@ -201,7 +200,7 @@ def event_of(example):
     data = example["data"]
     names = zip(data["session_ids"], data["node_ids"], strict=True)
     return SessionEvent(
-        seq=example["seq"],
+        seq=example["event_seq"],
         kind=Kind(example["event_type"]),
         at=datetime.fromisoformat(example["timestamp"]),
         previous=data["previous_count"],

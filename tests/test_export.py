@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from kato_panel import cli, open_history, parts, read_frame
-from kato_panel.cli import KINDS
 from kato_panel.errors import HistoryError
+from kato_panel.report_commands import KINDS
 from tests.history.making import at
 from tests.report_rig import SECONDS, keep, two_hours
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from kato_panel import messages
+from kato_panel import composing, messages
 from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.events import Kind, Name, Service, SessionEvent
 from kato_panel.domain.listing import Row
@@ -79,6 +79,16 @@ def test_session_event_has_the_document_s_fields():
             "after_gap_seconds": None,
         },
     }
+
+
+def test_recorded_event_is_found_by_what_its_frame_tells():
+    """Epoch and number of the event are the same in both; the frame's own number is another."""
+    event = SessionEvent(4, Kind.CREATED, NOON, 8, 9, 1, "http")
+    frame = composing.compose_session_event(event, "e", 7)
+    recorded = messages.recorded_event(20, "e", event).model_dump()
+    assert (frame["epoch"], frame["event_seq"], frame["seq"]) == ("e", 4, 7)
+    assert (recorded["epoch"], recorded["event_seq"]) == ("e", 4)
+    assert "seq" not in recorded
 
 
 def test_error_names_its_field_where_it_has_one():

@@ -102,6 +102,10 @@ COVERED_BY: dict[str, Callable[[], None]] = {
         runs_in_test, "ui/test_served_notebook.py", "test_each_visit_of_the_served_notebook_is_live"
     ),
     ".venv/bin/kato-panel serve": partial(runs_subcommand, "serve"),
+    ".venv/bin/kato-panel demo": partial(runs_subcommand, "demo"),
+    ".venv/bin/kato-panel rules test rules.toml --since 7d": partial(
+        runs_in_test, "test_backtesting.py", "test_command_lists_alerts_and_sums_them_up"
+    ),
     ".venv/bin/panel serve app.py --plugins kato_panel.server": partial(
         runs_in_test, "server/test_service.py", "test_panel_serve_works_too"
     ),

@@ -212,4 +212,4 @@ def test_command_says_where_no_file_is_kept(place):
     """And how to name one."""
     told = run("report", KATO_PANEL_HISTORY_URL=place)
     assert told.exit_code == 1
-    assert "no file is kept; name one with --history" in told.output
+    assert "by --history" in told.output

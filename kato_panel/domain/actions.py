@@ -12,10 +12,10 @@ from kato_panel.errors import QueryError
 
 MAX_DELETED: Final = 20
 """Sessions that one order may delete."""
-FORWARDED: Final = frozenset(
-    {"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"}
-)
+FORWARDED: Final = frozenset({"forwarded", "x-real-ip", "via"})
 """Headers of proxies, behind which anybody may be."""
+FORWARDED_BEGINS: Final = "x-forwarded-"
+"""So do their others."""
 VISITOR: Final = "Kato-Panel-Visitor"
 """Header that says who is logged in; set by the guard, and by nobody else."""
 SETTING: Final = "KATO_PANEL_ALLOW_ACTIONS"
@@ -126,9 +126,15 @@ def judge_request(host: str, header_names: Iterable[str]) -> ActionsState:
     """
     if not _is_own_name(host):
         return ActionsState(False, "Host must be localhost or an address of loopback")
-    if FORWARDED & {name.lower() for name in header_names}:
+    if comes_by_proxy(header_names):
         return ActionsState(False, "this request comes through a proxy")
     return ActionsState(True)
+
+
+def comes_by_proxy(header_names: Iterable[str]) -> bool:
+    """Say whether a request's headers are those that a proxy adds."""
+    names = [name.lower() for name in header_names]
+    return any(name in FORWARDED or name.startswith(FORWARDED_BEGINS) for name in names)
 
 
 def _is_own_name(host: str) -> bool:

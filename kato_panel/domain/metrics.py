@@ -38,6 +38,11 @@ _ALL: Final = (
         "Sessions alive, divided by their median at this hour of the seven days before.",
     ),
     Metric(
+        "median_lifetime_seconds",
+        "seconds",
+        "Age that half of the sessions of the last day reach; known with Redis, every few minutes.",
+    ),
+    Metric(
         "container_cpu_percent",
         "percent of its limit, else of the host",
         "Processor time of a container.",

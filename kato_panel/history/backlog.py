@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Final
 
-from kato_panel.domain.recorded import AuditEntry, Looked
+from kato_panel.domain.recorded import AuditEntry, Looked, Sample
 from kato_panel.history.writer import Item
 
 GROUP_SECONDS: Final = 0.05
@@ -61,6 +61,8 @@ class Backlog:
                 if isinstance(item, Looked):
                     self._looked = item
                 else:
+                    if isinstance(item, Sample):
+                        self._looked = None  # it is older, and would be written after this one
                     self._items.append(item)
                     self._accepted += 1
             self._trim()

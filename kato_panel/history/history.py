@@ -9,12 +9,14 @@ See ``docs/decisions/0013-the-history.md``.
 import logging
 import secrets
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Final, Self
+
+from sqlalchemy import Connection
 
 from kato_panel.domain.events import Clock, Moment
 from kato_panel.domain.recorded import Note
@@ -209,6 +211,22 @@ class History:
             why they cannot be.
         """
         self._backlog.put(items if isinstance(items, Iterable) else (items,))
+
+    def fill(self, past: Callable[[Connection], None]) -> None:
+        """
+        Let somebody write what was before this start; nothing may have been recorded yet.
+
+        Parameters
+        ----------
+        past
+            Is given a connection within a transaction.
+
+        Raises
+        ------
+        OSError
+            If the history is not open.
+        """
+        self._store.fill(past, self._epoch, self._clock().wall)
 
     def flush(self, timeout_seconds: float = CLOSE_SECONDS) -> bool:
         """

@@ -1,6 +1,6 @@
 """The reading side: pages and sums, from any thread, and from other processes too."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
+from kato_panel.domain.backtest import Looks
 from kato_panel.domain.events import Kind
 from kato_panel.domain.recorded import (
     AlertEntry,
@@ -23,6 +24,7 @@ from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file, schema
 from kato_panel.history.alerts import read_alert, read_figure, read_outbox, read_silence
 from kato_panel.history.counts import Counts, counts_between
+from kato_panel.history.looks import figure_looks, minute_looks
 from kato_panel.history.pages import (
     FAR,
     Page,
@@ -333,6 +335,16 @@ class Reader:
         found = select(schema.figures).where(figures.metric == metric, figures.subject == subject)
         found = _within(found, figures.at, since, until)
         return self._read(found.order_by(figures.at.desc()).limit(MAX_FIGURES), read_figure)[::-1]
+
+    def looks(self, metrics: Iterable[str], since: datetime, until: datetime) -> list[Looks]:
+        """Give all figures of some metrics, for whoever computes with them."""
+        with self.reading() as connection:
+            return figure_looks(connection, metrics, micros(since), micros(until))
+
+    def minute_looks(self, since: datetime, until: datetime) -> Looks:
+        """Give what the count's minutes tell, where there are no figures of it."""
+        with self.reading() as connection:
+            return minute_looks(connection, micros(since), micros(until))
 
     def unsent(self) -> tuple[OutboxEntry, ...]:
         """List what waits to be sent, the oldest first."""

@@ -1,11 +1,11 @@
 """One history as its writer holds it: lock, connection, and where the record goes on."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from kato_panel.errors import HistoryError
 from kato_panel.history import engines, file
@@ -134,6 +134,14 @@ class Store:
         with self._held, self._engine.begin() as connection:
             tail = write(connection, items, self._tail)
         self._tail = tail
+
+    def fill(self, past: Callable[[Connection], None], epoch: str, at: datetime) -> None:
+        """Let somebody write what was before this start, in one transaction."""
+        if self._engine is None:
+            raise OSError("the history is not open")
+        with self._held, self._engine.begin() as connection:
+            past(connection)
+            self._tail = begin_epoch(connection, epoch, at)
 
     def keep(self, now: datetime) -> bool:
         """Give up some of what is too old or too much; return whether there may be more."""

@@ -136,7 +136,7 @@ class _Group:
         self._newest: dict[
             tuple[Table, tuple[str, ...]], dict[tuple[Any, ...], dict[str, Any]]
         ] = {}
-        self._counts: list[tuple[int, int, int, int, int]] = []
+        self._counts: list[Change] = []
         self._places: dict[int, int] = {}
         self._taken = 0
 
@@ -228,7 +228,7 @@ class _Group:
             )
         self._write_figure_minutes()
         for table, width in ((schema.minutes, MINUTE), (schema.hours, HOUR)):
-            self._write_buckets(table, width)
+            sum_up(self._connection, table, width, self._counts)
         if self._first_notes:
             self._connection.execute(
                 upsert(schema.notes).on_conflict_do_nothing(), _note_rows(self._first_notes)
@@ -354,41 +354,47 @@ class _Group:
             [*rows.values()],
         )
 
-    def _write_buckets(self, table: Table, width: int) -> None:
-        rows: dict[int, dict[str, int]] = {}
-        for _, at, active, created, ended in sorted(self._counts):
-            start = at // width * width
-            row = rows.setdefault(
-                start,
-                {
-                    "start": start,
-                    "last": active,
-                    "lowest": active,
-                    "highest": active,
-                    "created": 0,
-                    "ended": 0,
-                },
-            )
-            row["last"] = active
-            row["lowest"] = min(row["lowest"], active)
-            row["highest"] = max(row["highest"], active)
-            row["created"] += created
-            row["ended"] += ended
-        if not rows:
-            return
-        known, old = upsert(table), table.c
-        added = known.excluded
-        self._connection.execute(
-            known.on_conflict_do_update(
-                set_={
-                    "last": added.last,
-                    **_bounds(added, old),
-                    "created": old.created + added.created,
-                    "ended": old.ended + added.ended,
-                }
-            ),
-            list(rows.values()),
+
+Change = tuple[int, int, int, int, int]
+"""Place in the order, time, count, created, ended."""
+
+
+def sum_up(connection: Connection, table: Table, width: int, counts: Iterable[Change]) -> None:
+    """Add counts and changes to the minutes or hours that they are of."""
+    rows: dict[int, dict[str, int]] = {}
+    for _, at, active, created, ended in sorted(counts):
+        start = at // width * width
+        row = rows.setdefault(
+            start,
+            {
+                "start": start,
+                "last": active,
+                "lowest": active,
+                "highest": active,
+                "created": 0,
+                "ended": 0,
+            },
         )
+        row["last"] = active
+        row["lowest"] = min(row["lowest"], active)
+        row["highest"] = max(row["highest"], active)
+        row["created"] += created
+        row["ended"] += ended
+    if not rows:
+        return
+    known, old = upsert(table), table.c
+    added = known.excluded
+    connection.execute(
+        known.on_conflict_do_update(
+            set_={
+                "last": added.last,
+                **_bounds(added, old),
+                "created": old.created + added.created,
+                "ended": old.ended + added.ended,
+            }
+        ),
+        list(rows.values()),
+    )
 
 
 def _note_rows(notes: dict[str, int]) -> list[dict[str, Any]]:

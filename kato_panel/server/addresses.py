@@ -39,11 +39,11 @@ def is_own_name(name: str, bound: Sequence[str] | None, configured: Collection[s
     """
     if name in configured:
         return True
-    mine = [_parse(one) for one in bound or ()]
+    mine = [parse(one) for one in bound or ()]
     is_everywhere = bound is None or any(one is not None and one.is_unspecified for one in mine)
     if name == LOCALHOST or is_loopback(name):
         return is_everywhere or any(is_loopback(one) for one in bound or ())
-    address = _parse(name)
+    address = parse(name)
     return address is not None and (is_everywhere or address in mine)
 
 
@@ -74,14 +74,15 @@ def find_client(request: HTTPServerRequest, proxies: Iterable[Network]) -> tuple
     """
     proxies = tuple(proxies)
     address = request.remote_ip or ""
-    if not _is_in(address, proxies):
+    if not is_in(address, proxies):
         return address, request.protocol
     told = request.headers.get("X-Forwarded-For", "").split(",")
     for part in reversed(told):
-        if _parse(part.strip()) is None:
+        named = part.strip().partition("%")[0]
+        if parse(named) is None:
             break
-        address = part.strip()
-        if not _is_in(address, proxies):
+        address = named
+        if not is_in(address, proxies):
             break
     protocol = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
     return address, protocol if protocol in {"http", "https"} else request.protocol
@@ -92,7 +93,8 @@ def origin_host(origin: str) -> str:
     return urlsplit(origin).netloc
 
 
-def _parse(address: str) -> IPv4Address | IPv6Address | None:
+def parse(address: str) -> IPv4Address | IPv6Address | None:
+    """Read an address, without its zone; one of IPv4 in IPv6's form is that of IPv4."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
@@ -100,6 +102,7 @@ def _parse(address: str) -> IPv4Address | IPv6Address | None:
     return getattr(parsed, "ipv4_mapped", None) or parsed
 
 
-def _is_in(address: str, networks: Iterable[Network]) -> bool:
-    parsed = _parse(address)
+def is_in(address: str, networks: Iterable[Network]) -> bool:
+    """Say whether an address belongs to one of some networks."""
+    parsed = parse(address)
     return parsed is not None and any(parsed in network for network in networks)

@@ -4,12 +4,12 @@ from typing import Any, Final
 
 from tornado.web import RequestHandler
 
-from kato_panel import bodies, messages, recording
-from kato_panel.domain.upstream_figures import SOURCE, UpstreamFigures
+from kato_panel import bodies, messages
+from kato_panel.domain.events import SESSION_SOURCES
+from kato_panel.domain.upstream_figures import UpstreamFigures
 from kato_panel.runtime import Runtime
 from kato_panel.server.alerts import AcknowledgeRequest, AlertsRequest, SilenceRequest
 from kato_panel.server.answers import JsonRequest
-from kato_panel.server.containers import NAME as CONTAINERS
 from kato_panel.server.containers import ContainersRequest
 from kato_panel.server.endpoint import Endpoint
 from kato_panel.server.events import Desk, EventsRequest
@@ -46,8 +46,7 @@ class ReadyRequest(JsonRequest):
         snapshot = self.runtime.hub.snapshot
         reason = self.runtime.trouble or NOTHING_SEEN
         if snapshot is not None:
-            beside = {recording.NAME, SOURCE, CONTAINERS}
-            sources = [source for source in snapshot.sources if source.name not in beside]
+            sources = [source for source in snapshot.sources if source.name in SESSION_SOURCES]
             if any(source.good_at for source in sources):
                 self.finish(bodies.Ready().model_dump_json())
                 return

@@ -85,9 +85,10 @@ class Credentials:
         str or None
             How the visitor is called from now on; ``None`` if it is wrong.
         """
-        digest = _digest(given)
-        if self._token is not None and hmac.compare_digest(digest, self._token):
+        pasted = _digest(given.strip())  # a token has no blanks; a password may
+        if self._token is not None and hmac.compare_digest(pasted, self._token):
             return BY_TOKEN
+        digest = _digest(given)
         named = user if self.has_users else ""
         # Compared in any case: how long it takes tells nobody which users there are.
         kept = self._passwords.get(named, _digest(""))

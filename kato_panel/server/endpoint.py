@@ -6,6 +6,7 @@ Whatever a client sends is answered or ends its own connection, and touches nobo
 
 import socket
 from collections import deque
+from http import HTTPStatus
 from time import monotonic
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from kato_panel import messages, wire
 from kato_panel.errors import MessageError
 from kato_panel.runtime import Runtime
 from kato_panel.server.feed import Feed
+from kato_panel.server.limits import household
 from kato_panel.server.receivers import Receiver
 
 MAX_FRAME_BYTES: Final = 4096
@@ -25,6 +27,8 @@ MAX_CLIENTS: Final = 500
 MAX_CLIENTS_PER_ADDRESS: Final = 20
 MAX_SINCE: Final = 100
 RETRY_AFTER_SECONDS: Final = 5
+PING_SECONDS: Final = 15
+"""Between two pings, and at most until the answer."""
 SOCKET_BUFFER_BYTES: Final = 64 * 1024
 """
 What the kernel keeps for one client that does not read. Left alone it takes some MiB on loopback,
@@ -56,8 +60,30 @@ class Endpoint(WebSocketHandler):
 
     @property
     def _address(self) -> str:
-        """Where the client comes from: the guard has looked behind proxies."""
-        return self.request.remote_ip or ""
+        """Where the client comes from, as it is counted: the guard has looked behind proxies."""
+        return household(self.request.remote_ip or "")
+
+    @property
+    def ping_interval(self) -> float:
+        """Who does not answer is gone; wherever this is mounted."""
+        return PING_SECONDS
+
+    @property
+    def ping_timeout(self) -> float:
+        """The same."""
+        return PING_SECONDS
+
+    def check_origin(self, origin: str) -> bool:
+        """Let the guard judge, which knows whom to believe, and has by now."""
+        del origin
+        return True
+
+    def finish(self, chunk: Any = None) -> Any:
+        """Answer; what Tornado says of an upgrade that is none becomes JSON."""
+        if self.get_status() >= HTTPStatus.BAD_REQUEST and not isinstance(chunk, dict):
+            code = self._reason.lower().replace(" ", "_")
+            chunk = messages.error(code, chunk or self._reason)
+        return super().finish(chunk)
 
     @property
     def max_message_size(self) -> int:

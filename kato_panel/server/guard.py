@@ -16,12 +16,13 @@ from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
 from kato_panel import messages
-from kato_panel.domain.actions import VISITOR, is_loopback, judge_request
+from kato_panel.domain.actions import VISITOR, comes_by_proxy, is_loopback, judge_request
 from kato_panel.errors import ActionRefused
 from kato_panel.providers import CALLBACK
 from kato_panel.runtime import Runtime
-from kato_panel.server.addresses import find_client, is_from_here, is_own_name, name_in
+from kato_panel.server.addresses import find_client, is_from_here, is_in, is_own_name, name_in
 from kato_panel.server.credentials import Credentials
+from kato_panel.server.discretion import Discreet
 from kato_panel.server.limits import Bucket, Throttle
 from kato_panel.server.secret import derive, keep_secret, usual_place
 
@@ -37,8 +38,11 @@ PAGES: Final = frozenset({"/", "/app", "/app/"})
 """What people open: without a login they are led to it. Programs are told."""
 OURS: Final = ("/api/", "/metrics", "/readyz")
 """What programs ask; its answers to OPTIONS name the methods, and allow nobody anything."""
-COSTLY: Final = frozenset({"/app", "/app/", "/app/autoload.js"})
+COSTLY: Final = frozenset({"/app", "/app/"})
 """What builds a page; 200 of them at once would hold up everybody for 45 s."""
+SCRIPT: Final = "/app/autoload.js"
+"""The same, as a script that fills an element; it is answered where that is named."""
+ELEMENT: Final = "bokeh-autoload-element"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 CHOOSING: Final = ("bokeh-session-id", "bokeh-token")
 """By these Bokeh lets a caller choose a page's session, or join another's."""
@@ -115,7 +119,13 @@ class Guard:
         self.page_key = derive(secret, "pages")
 
     def resolve(self, request: HTTPServerRequest) -> None:
-        """Let a request say who really sent it, where a proxy that is believed passed it on."""
+        """
+        Let a request say who really sent it, where a proxy that is believed passed it on.
+
+        One that came by a proxy says so from here on, even where the proxy did not.
+        """
+        if is_in(request.remote_ip or "", self._proxies) or comes_by_proxy(request.headers):
+            request.headers.setdefault("Via", "a proxy")
         request.remote_ip, request.protocol = find_client(request, self._proxies)
 
     def visitor_of(self, request: HTTPServerRequest) -> str:
@@ -239,7 +249,8 @@ class Guard:
         def find_handler(request: HTTPServerRequest, **options: Any) -> Any:
             refusal = self.judge(request, application.prefix)
             path = request.path.removeprefix(application.prefix)
-            if refusal is None and path in COSTLY and not pages.take():
+            is_costly = path in COSTLY or (path == SCRIPT and ELEMENT in request.query_arguments)
+            if refusal is None and is_costly and not pages.take():
                 refusal = _busy()
             if refusal is None:
                 return route(request, **options)
@@ -264,20 +275,39 @@ class Refused(RequestHandler):
         """Answer."""
         self._refusal.answer(self)
 
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer, where Tornado has refused it before."""
+        del status_code, kwargs
+        self._refusal.answer(self)
 
-class _Guarded(RequestHandler):
+
+class _Guarded(Discreet):
     """What a route of ours has before everything else."""
 
     guard: Guard
 
-    def prepare(self) -> Any:
+    async def prepare(self) -> None:
         """Judge, and only then go on."""
         prefix = getattr(self.application, "prefix", "")
         refusal = self.guard.judge(self.request, prefix)
-        if refusal is None:
-            return super().prepare()
-        refusal.answer(self)
+        path = self.request.path.removeprefix(prefix)
+        if refusal is None and self.guard.credentials is None and path not in OPEN:
+            refusal = await _ask_provider(self)
+        if refusal is not None:
+            refusal.answer(self)
+        elif (more := super().prepare()) is not None:
+            await more
+
+
+async def _ask_provider(request: RequestHandler) -> Refusal | None:
+    """Let Panel's own login judge, where it has one: whoever may not see the page sees nothing."""
+    provider = getattr(request.application, "auth_provider", None)
+    ask: Any = getattr(provider, "get_user", None)
+    ask_later: Any = getattr(provider, "get_user_async", None)
+    if ask is None and ask_later is None:
         return None
+    user = ask(request) if ask is not None else await ask_later(request)
+    return None if user else Refusal(401, "unauthorized", "log in at the page first")
 
 
 def guarded(routes: Iterable[tuple[Any, ...]], guard: Guard) -> list[Any]:

@@ -4,8 +4,10 @@ import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final
+
+from kato_panel.server.addresses import parse
 
 MAX_ADDRESSES: Final = 10_000
 """Addresses that are remembered; the one that was quiet the longest is forgotten."""
@@ -66,7 +68,7 @@ class Throttle:
 
     def wait_seconds(self, address: str) -> int:
         """Note a try; say how long to wait before the next, or 0 if this one is let through."""
-        key, now = _household(address), self._clock()
+        key, now = household(address), self._clock()
         tries = self._seen.setdefault(key, deque())
         self._seen.move_to_end(key)
         if len(self._seen) > MAX_ADDRESSES:
@@ -79,12 +81,9 @@ class Throttle:
         return 0
 
 
-def _household(address: str) -> str:
+def household(address: str) -> str:
     """Name what one person can choose his address from."""
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4:  # noqa: PLR2004 - its name
-        return str(parsed)
+    parsed = parse(address)
+    if parsed is None or parsed.version == 4:  # noqa: PLR2004 - its name
+        return str(parsed or address)
     return str(ip_network((parsed, IPV6_PREFIX), strict=False))

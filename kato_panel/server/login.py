@@ -47,7 +47,7 @@ class LoginRequest(RequestHandler):
             return
         visitor = self._credentials.check(
             self.get_body_argument("user", "", strip=False),
-            self.get_body_argument("secret", ""),
+            self.get_body_argument("secret", "", strip=False),
         )
         if visitor is None:
             self.set_status(401)

@@ -19,6 +19,8 @@ from kato_panel.domain.actions import ID_PATTERN
 from kato_panel.domain.events import Kind
 from kato_panel.domain.rules import Severity, Turn
 from kato_panel.server.answers import JsonRequest
+from kato_panel.server.credentials import COOKIE
+from kato_panel.server.guard import OPEN
 
 JSON_TYPE: Final = "application/json"
 TEXT_TYPE: Final = "text/plain"
@@ -36,6 +38,19 @@ _REASONS: Final = {
     503: "Nobody can tell, or not now; `message` says why.",
 }
 _ALWAYS: Final = (400, 401, 403, 405, 429)
+_LOGINS: Final = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "What KATO_PANEL_AUTH_TOKEN is set to.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "What /login gave; `_` and eight digits of the service follow its name.",
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +279,15 @@ def document() -> dict[str, Any]:
             "description": "The sessions of one KATO, as they are known. Unknown is null.",
         },
         "paths": {
-            path: {method: _describe(one, refs) for method, one in methods.items()}
+            path: {
+                method: _describe(one, refs) | ({"security": []} if path in OPEN else {})
+                for method, one in methods.items()
+            }
             for path, methods in OPERATIONS.items()
         },
-        "components": {"schemas": schemas["$defs"]},
+        "components": {"schemas": schemas["$defs"], "securitySchemes": _LOGINS},
+        # The last: where no login is set.
+        "security": [*({name: []} for name in _LOGINS), {}],
     }
 
 

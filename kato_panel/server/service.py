@@ -4,7 +4,6 @@ import asyncio
 import gc
 import logging
 import signal
-import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
@@ -14,17 +13,19 @@ from tornado.ioloop import IOLoop
 from tornado.websocket import WebSocketClosedError
 
 from kato_panel import runtime as runtimes
-from kato_panel.config import Settings
-from kato_panel.domain.actions import FORWARDED, VISITOR, is_loopback
+from kato_panel.domain.actions import FORWARDED, VISITOR
 from kato_panel.errors import ConfigError
-from kato_panel.ports import probe_port
+from kato_panel.ports import find_place, say_taken
 from kato_panel.runtime import Runtime
+from kato_panel.server import discretion
 from kato_panel.server.addresses import origin_host
 from kato_panel.server.api import StartPageRequest, make_feed, routes
+from kato_panel.server.endpoint import PING_SECONDS
 from kato_panel.server.guard import PAGES_PER_SECOND, guard_of
 from kato_panel.server.headers import transform
 from kato_panel.server.login import login_routes
 from kato_panel.server.oauth import oauth_routes
+from kato_panel.server.sockets import SOCKET_LIMITS, Sockets, allow_many_files
 from kato_panel.server.static import static_routes
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,6 @@ MAX_MESSAGE_BYTES = 1_048_576
 """Of one that a page sends."""
 MAX_BODY_BYTES = 65_536
 MAX_HEADER_BYTES = 65_536
-PING_SECONDS = 15
 KEPT_HEADERS: Final = ["Host", VISITOR, *sorted(name.title() for name in FORWARDED)]
 """What a page's token keeps of the request: its scripts can read that, and must not a login."""
 
@@ -82,12 +82,10 @@ class Service:
     ) -> None:
         self.runtime = runtime
         self.feed = make_feed(runtime)
-        host, port = runtime.settings.host, runtime.settings.port
+        host = runtime.settings.host
         guard = guard_of(runtime)
+        port, addresses = find_place(runtime.settings)
         try:
-            port = probe_port(host, port)
-            addresses = _addresses(host, port)
-            _check_width(addresses, runtime.settings)
             self._server = get_server(
                 {PAGE: page},
                 port=port,
@@ -121,17 +119,16 @@ class Service:
                 http_server_kwargs={
                     "max_body_size": MAX_BODY_BYTES,
                     "max_header_size": MAX_HEADER_BYTES,
+                    **SOCKET_LIMITS,
                 },
             )
         except OSError as error:
-            # Bokeh's error and the resolver's have no `strerror` of their own in all cases.
-            why = error.strerror or str(error)
-            problem = f"KATO_PANEL_PORT is {port} on {host}, which cannot be used: {why}"
-            way_out = "choose another with --port, or PORT= for make"
-            raise ConfigError([f"{problem}; {way_out}"]) from error
+            raise ConfigError([say_taken(host, port, error)]) from error
         application = self._server._tornado  # noqa: SLF001 - Bokeh has no other way to it
         application.add_transform(transform(has_policy=has_policy))
         guard.install(application, pages_per_second=pages_per_second)
+        discretion.install(application)
+        Sockets(runtime.settings.proxies).install(self._server._http)  # noqa: SLF001 - the same
         runtime.listens_on = addresses
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/{PAGE}"
 
@@ -156,6 +153,7 @@ class Service:
         asyncio.get_event_loop().set_exception_handler(_pass_over_closed_pages)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_event_loop().add_signal_handler(number, loop.stop)
+        allow_many_files()
         gc.collect()
         self.start()
         _search_no_garbage_before_the_first_look(self.runtime, loop)
@@ -208,21 +206,3 @@ def _origins(host: str, port: int) -> list[str]:
     """
     names = {host, "localhost"} if host in {"127.0.0.1", "::1"} else {host}
     return [f"{name}:{port}" for name in sorted(names) if ":" not in name] or [f"localhost:{port}"]
-
-
-def _check_width(addresses: tuple[str, ...], settings: Settings) -> None:
-    """Refuse to be reached from other machines while everybody would get in."""
-    outside = [address for address in addresses if not is_loopback(address)]
-    if outside and not settings.has_login and not settings.allow_anonymous:
-        problem = f"KATO_PANEL_HOST is {settings.host}, which other machines reach"
-        way_out = (
-            "set KATO_PANEL_AUTH_TOKEN, KATO_PANEL_BASIC_AUTH or KATO_PANEL_OAUTH_PROVIDER, or let "
-            "everybody look, and change nothing, with KATO_PANEL_ALLOW_ANONYMOUS=true"
-        )
-        raise ConfigError([f"{problem}, must be on loopback, as 127.0.0.1 is; or {way_out}"])
-
-
-def _addresses(host: str, port: int) -> tuple[str, ...]:
-    """List the addresses that a name stands for, as Tornado asks for them when it listens."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    return tuple(str(place[0]) for *_, place in found)

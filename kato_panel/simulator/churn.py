@@ -130,7 +130,7 @@ class Churn:
             if at == self._next_arrival:
                 self._next_arrival = next(self._arrivals, math.inf)
                 with contextlib.suppress(KeysAwayError):
-                    created = self._create(world, self._draw_plan(), at)
+                    created = self._create(world, self._plan_for(at), at)
                     changes.append(Change("created", at, created))
                 continue
             _, session_id = heapq.heappop(self._departures)
@@ -191,6 +191,10 @@ class Churn:
             while self._random.random() > 1 / BURST_MEAN:
                 at += self._random.expovariate(1 / BURST_GAP_SECONDS)
                 heapq.heappush(followers, at)
+
+    def _plan_for(self, at: float) -> Plan:  # noqa: ARG002 - for who knows it beforehand
+        """Say how the session that arrives at this time will live."""
+        return self._draw_plan()
 
     def _draw_plan(self, *, met: bool = False) -> Plan:
         """Draw one life; ``met`` weighs it by its length, as a passer-by meets it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from .server import Options, Simulator
+from .server import Options, Simulator, Story
 from .session import KeysAwayError
 from .store import StateFileError
 
@@ -35,6 +35,8 @@ class EmbeddedSimulator:
         A Redis in which the sessions live, as KATO's do; its clock ends them.
     clock
         Returns the present in epoch seconds; with ``rate`` 0 a test may move it at will.
+    story
+        What it has behind it and goes on with, in place of ``initial`` and ``rate``.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class EmbeddedSimulator:
         redis_url: str | None = None,
         engine_port: int | None = None,
         clock: Callable[[], float] = time.time,
+        story: Story | None = None,
     ) -> None:
         self._simulator = Simulator(
             Options(
@@ -64,6 +67,7 @@ class EmbeddedSimulator:
                 engine_port=engine_port,
             ),
             clock,
+            story,
         )
         self._thread: threading.Thread | None = None
         self._run: Future[None] = Future()

@@ -6,8 +6,9 @@ import dataclasses
 import math
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
@@ -20,6 +21,7 @@ from .engine import Engine
 from .faults import RestartOrder
 from .kept_world import KeptWorld
 from .redis_keys import RedisKeys
+from .session import Session
 from .store import Store
 from .upstream import Upstream
 from .world import World
@@ -52,6 +54,16 @@ class Options:
     engine_port: int | None = None
 
 
+class Story(Protocol):
+    """Who lives when an upstream starts, and how it goes on."""
+
+    def sessions(self) -> Iterable[Session]:
+        """Give the sessions that are alive."""
+
+    def churn(self) -> Churn:
+        """Make the schedule of what comes."""
+
+
 class WorkerServer(HTTPServer):
     """Tornado's server, which gives each new connection to a worker."""
 
@@ -73,10 +85,18 @@ class Simulator:
         How to simulate.
     clock
         Returns the present in epoch seconds.
+    story
+        What it has behind it and goes on with, in place of the options' ``initial`` and ``rate``.
     """
 
-    def __init__(self, options: Options, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        options: Options,
+        clock: Callable[[], float] = time.time,
+        story: Story | None = None,
+    ) -> None:
         self.options = options
+        self._story = story
         self.clock = clock
         self._store: Store | None = None
         self._keys: RedisKeys | None = None
@@ -165,7 +185,12 @@ class Simulator:
             undo.callback(listening.close)
             options, now = self.options, self.clock()
             world = self._make_world()
-            self.churn = Churn(options.seed, options.rate, options.speed, now)
+            if self._story is None:
+                self.churn = Churn(options.seed, options.rate, options.speed, now)
+            else:
+                self.churn = self._story.churn()
+                for session in self._story.sessions():
+                    world.take_over(session)
             known = False
             if options.state is not None:
                 self._store = Store(options.state)

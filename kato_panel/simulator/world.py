@@ -96,6 +96,10 @@ class World:
         self._begin(session)
         return session
 
+    def take_over(self, session: Session) -> None:
+        """Go on with a session that began elsewhere."""
+        self._begin(session)
+
     def advance(self, now: float) -> None:
         """End every session whose key is due; the index keeps their ids and nobody is told."""
         while self._expiries and self._expiries[0][0] <= now:

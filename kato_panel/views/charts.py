@@ -1,9 +1,8 @@
 """Sessions over time: the count as a step line, created and ended on a shared baseline below it."""
 
 import random
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import panel as pn
@@ -16,13 +15,20 @@ from bokeh.models import (
     NumeralTickFormatter,
     Range1d,
 )
-from bokeh.plotting import figure
 
 from kato_panel.domain.recorded import AlertEntry
 from kato_panel.domain.series import MAX_POINTS, SPAN_SECONDS, Range, Series, Slice
 from kato_panel.models import AlertLog, SessionSeries
 from kato_panel.views import spans
-from kato_panel.views.theme import DARK, FONT, LIGHT
+from kato_panel.views.drawing import (
+    TOOLTIP_FRAME,
+    bare_figure,
+    find_zone,
+    nice_step,
+    paint_figure,
+    to_ms,
+)
+from kato_panel.views.theme import DARK, LIGHT
 
 BARS_SHARE: Final = 0.3
 """Of the height, below the line."""
@@ -30,7 +36,6 @@ TICKS: Final = 4
 SHORTEST_SECONDS: Final = 30
 LONG_SECONDS: Final = 3_600
 """Slices from this width on are of several days, and say of which."""
-STEPS: Final = (1, 2, 5)
 BASE_SHARE: Final = 0.03
 """Of the highest bar, between the baseline and each bar."""
 TOP_SHARE: Final = 20
@@ -39,11 +44,7 @@ SLICE_COLUMNS: Final = (
     *("time", "made", "gone", "made_base", "gone_base", "top", "bottom"),
     *("span", "count", "created", "ended", "alerts"),
 )
-# Bokeh frames it in white and pads it by 5 px, whatever the page's theme: this covers both.
-TOOLTIP: Final = """
-<div style="margin:-7px; padding:8px 11px; border:1px solid %(line)s; background:%(card)s;
-  color:%(text)s; font:12.5px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;
-  font-variant-numeric:tabular-nums; white-space:nowrap">
+TOOLTIP: Final = f"""{TOOLTIP_FRAME}
   <div style="color:%(dim)s">@span</div>
   <div><b style="font-weight:650">@count</b> <span style="color:%(dim)s">active</span></div>
   <div><span style="color:%(made)s">+ @created created</span> &nbsp;
@@ -113,16 +114,7 @@ class SessionPlot(pn.viewable.Viewer):
 
     def _build(self) -> Any:
         """Build the figure once; afterwards only data, ranges and colours change."""
-        plot = figure(
-            x_axis_type="datetime",
-            x_range=Range1d(0, 1),
-            y_range=Range1d(0, 1),
-            tools="",
-            toolbar_location=None,
-            sizing_mode="stretch_both",
-            min_border_left=44,
-            output_backend="canvas",
-        )
+        plot = bare_figure(x_axis_type="datetime")
         plot.extra_y_ranges = {"sums": Range1d(-1, 1)}
         # Behind the rest: alerts, from top to bottom.
         plot.vstrip(
@@ -165,23 +157,12 @@ class SessionPlot(pn.viewable.Viewer):
         )
         self._hover = HoverTool(renderers=[self._pointed], mode="vline", attachment="horizontal")
         plot.add_tools(self._hover)
-        for grid in plot.xgrid:
-            grid.visible = False
-        for axis in (*plot.xaxis, *plot.yaxis):
-            axis.axis_line_color = axis.major_tick_line_color = axis.minor_tick_line_color = None
-            axis.major_label_text_font = axis.axis_label_text_font = FONT
-            axis.major_label_text_font_size = "11px"
-            axis.axis_label_text_font_size = "11px"
-            axis.axis_label_text_font_style = "normal"
-            axis.axis_label_standoff = 2
         plot.xaxis.formatter = DatetimeTickFormatter(
             seconds="%H:%M:%S", minsec="%H:%M:%S", minutes="%H:%M", hourmin="%H:%M", hours="%H:%M",
             days="%d %b",
         )  # fmt: skip
         plot.xaxis.ticker.desired_num_ticks = 4  # also on a phone
         plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
-        plot.outline_line_color = None
-        plot.background_fill_alpha = plot.border_fill_alpha = 0  # the card shows through
         return plot
 
     def _paint(self, *_: Any) -> None:
@@ -192,10 +173,7 @@ class SessionPlot(pn.viewable.Viewer):
         self._steps.glyph.line_color = colours["accent"]
         self._pointed.hover_glyph.fill_color = colours["dim"]
         self._hover.tooltips = TOOLTIP % colours
-        for grid in plot.ygrid:
-            grid.grid_line_color = colours["line"]
-        for axis in (*plot.xaxis, *plot.yaxis):
-            axis.major_label_text_color = axis.axis_label_text_color = colours["faint"]
+        paint_figure(plot, colours)
         self._refresh()  # the alerts carry their colours
 
     def _take_alerts(self, _: Any) -> None:
@@ -239,16 +217,16 @@ class SessionPlot(pn.viewable.Viewer):
         began = max(series.since, min(series.times[0], series.until - SHORTEST_SECONDS))
         with pn.io.hold():
             self._line.data = {
-                "time": _ms(np.array(series.times) + shift),
+                "time": to_ms(np.array(series.times) + shift),
                 "active": np.array(series.active, dtype=float),  # None becomes NaN: a gap
             }
             self._slices.data = self._lay_out(series, zone)
             for glyph in (self._pointed.glyph, self._pointed.hover_glyph):
-                glyph.width = _ms(width)
+                glyph.width = to_ms(width)
             for bars in self._bars.values():
-                bars.glyph.width = _ms(0.76 * width)
+                bars.glyph.width = to_ms(0.76 * width)
             self._spans.data = self._lay_out_alerts((began, series.until), shift)
-            plot.x_range.start, plot.x_range.end = _ms(began + shift), _ms(series.until + shift)
+            plot.x_range.start, plot.x_range.end = to_ms(began + shift), to_ms(series.until + shift)
             plot.xaxis.axis_label = f"time in {getattr(zone, 'key', 'UTC')}"
             self._scale(series)
 
@@ -256,7 +234,7 @@ class SessionPlot(pn.viewable.Viewer):
         colours = DARK if self.dark else LIGHT
         columns: dict[str, Any] = spans.lay_out(self._drawn_alerts, bounds, colours, self.marked)
         for edge in ("left", "right"):
-            columns[edge] = [_ms(at + shift) for at in columns[edge]]
+            columns[edge] = [to_ms(at + shift) for at in columns[edge]]
         return columns
 
     def _lay_out(self, series: Series, zone: Any) -> dict[str, Any]:
@@ -267,7 +245,7 @@ class SessionPlot(pn.viewable.Viewer):
         at = [datetime.fromtimestamp(one.start, UTC).astimezone(zone) for one in slices]
         offsets = [(time.utcoffset() or timedelta()).total_seconds() for time in at]
         return {
-            "time": _ms(np.array([one.start for one in slices]) + width / 2 + np.array(offsets)),
+            "time": to_ms(np.array([one.start for one in slices]) + width / 2 + np.array(offsets)),
             "made": [one.created and base + one.created for one in slices],
             "gone": [one.ended and -base - one.ended for one in slices],
             "made_base": [one.created and base for one in slices],
@@ -289,7 +267,7 @@ class SessionPlot(pn.viewable.Viewer):
         room = max(4, high - low)
         plot.y_range.start = low - room * (BARS_SHARE + 0.1) / (1 - BARS_SHARE - 0.1)
         plot.y_range.end = high + room * 0.08
-        step = _nice_step(room / TICKS)
+        step = int(nice_step(room / TICKS))
         first = -(-low // step) * step
         plot.yaxis.ticker = FixedTicker(ticks=list(range(int(first), high + step, step)))
         most = max(1, *series.created, *series.ended)
@@ -312,25 +290,3 @@ def _name_count(one: Slice) -> str:
         return "not observed"
     last = "—" if one.last is None else f"{one.last:,}"
     return last if one.lowest == one.highest else f"{last} ({one.lowest:,} \u2013 {one.highest:,})"
-
-
-def _nice_step(wanted: float) -> int:
-    power = 1
-    while True:
-        for step in STEPS:
-            if step * power >= wanted:
-                return step * power
-        power *= 10
-
-
-def _ms(seconds: Any) -> Any:
-    """Convert to what Bokeh's datetime axes count in."""
-    return seconds * 1_000
-
-
-def find_zone(name: str) -> tzinfo:
-    """Find a time zone by its IANA name; UTC, where there is none of that name."""
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC

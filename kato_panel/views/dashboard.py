@@ -1,7 +1,11 @@
 """The page: one set of models and one view for each visit, gone when the visit ends."""
 
+import asyncio
+import sys
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +28,7 @@ from kato_panel.views.turns import in_turns_of
 from kato_panel.watcher import now
 
 TITLE = "KATO sessions"
+CHURN = "kato_panel.views.churn"
 SENTENCE = 500
 """Characters of a reason that are shown."""
 LOCKED = (
@@ -58,6 +63,7 @@ class LivePage(LiveView):
     """
 
     is_page = True
+    parts = (*LiveView.parts, "lifetime")
 
     def __init__(
         self, models: Models, runtime: Runtime, may_act: ActionsState, who: str = "page"
@@ -82,6 +88,8 @@ class LivePage(LiveView):
                 "Sessions",
                 partial(SessionTable, sessions, may_act=self._may_act, who=self._who),
             )
+        if self._runtime.churn is not None:
+            offers["churn"] = ("Churn", self._build_churn)
         if self._runtime.settings.container_stats:
             offers["containers"] = (
                 "Containers",
@@ -94,15 +102,31 @@ class LivePage(LiveView):
             )
         return offers
 
-    def _choose(self, chosen: Any) -> None:
-        for name, body in self._bodies.items():
+    def _build_churn(self) -> pn.viewable.Viewer:
+        # Loads pandas, which `_choose` has done on another thread.
+        from kato_panel.views.churn import ChurnPage  # noqa: PLC0415
+
+        assert self._runtime.churn is not None  # noqa: S101 - or it is not offered
+        return ChurnPage(self._runtime.churn)
+
+    async def _choose(self, chosen: Any) -> None:
+        name = chosen.new
+        for other, body in self._bodies.items():
             if isinstance(body, ContainerCards):
-                body.follow() if name == chosen.new else body.close()
-        _, build = self._offers().get(chosen.new, ("", None))
-        if build is not None:
-            if chosen.new not in self._bodies:
-                self._bodies[chosen.new] = build()
-            self._board.body = self._bodies[chosen.new]
+                body.follow() if other == name else body.close()
+        _, build = self._offers().get(name, ("", None))
+        if build is None:
+            return
+        if name == "churn" and CHURN not in sys.modules:
+            await asyncio.to_thread(import_module, CHURN)
+        if name not in self._bodies:
+            self._bodies[name] = build()
+        if self._board.tab == name:  # or somebody went on meanwhile
+            self._board.body = self._bodies[name]
+
+    def _lifetime(self) -> dict[str, Any] | None:
+        desk = self._runtime.churn
+        return None if desk is None else asdict(desk.median)
 
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime

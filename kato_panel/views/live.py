@@ -55,6 +55,7 @@ MODULES: Final = (
         "alert_toasts",
         "alerts",
         "figures",
+        "churn_words",
         "visit",
     ),
 )
@@ -255,6 +256,10 @@ class LiveView(pn.viewable.Viewer):
     def _settings(self) -> dict[str, float]:
         return {}
 
+    def _lifetime(self) -> dict[str, Any] | None:
+        """Give the median lifetime as it was measured last; only a page measures one."""
+        return None
+
     def _set_chart(self, *changes: Any) -> None:
         if self._plot is not None:
             self._plot.param.update(**{change.name: change.new for change in changes})
@@ -325,6 +330,7 @@ class LiveView(pn.viewable.Viewer):
                 },
                 "sources": [self._source(source) for source in models.connection.sources],
                 "gaps": [[_iso(gap.began), _iso(gap.ended)] for gap in models.connection.gaps],
+                "lifetime": self._lifetime(),
                 "backlog_until": models.event_log.backlog_until,
                 "upstream": write_figures(models) if "upstream" in self.parts else None,
             }

@@ -8,7 +8,7 @@ from kato_panel.domain.events import Clock
 from kato_panel.domain.silencing import read_until
 from kato_panel.errors import KatoPanelError, QueryError
 from kato_panel.views.answers import read_question, say_error, write_answer
-from kato_panel.views.charts import find_zone
+from kato_panel.views.drawing import find_zone
 
 
 class Alarms(Protocol):

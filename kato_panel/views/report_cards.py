@@ -10,6 +10,7 @@ import pandas as pd
 from kato_panel.domain.metrics import METRICS
 from kato_panel.report_figures import Figures, Table
 from kato_panel.views import documents
+from kato_panel.views.markup import Markup, element
 from kato_panel.views.vectors import (
     SIDE,
     age_ticks,
@@ -21,7 +22,6 @@ from kato_panel.views.vectors import (
     spans_between,
     time_ticks,
 )
-from kato_panel.views.markup import Markup, element
 from kato_panel.views.wording import UNKNOWN, write_number, write_span, write_time, write_value
 
 MOST_CONTAINERS: Final = 8

@@ -65,6 +65,15 @@ DARK: Final = {
     "scrim": "rgb(0 0 0 / .55)",
 }
 
+# Told apart by colour-blind eyes, after Okabe and Ito, darker or lighter to be read on a card;
+# further groups begin anew, and each has its name beside it.
+GROUPS_LIGHT: Final = (
+    *("#2457c5", "#b54800", "#007a58", "#a3348b", "#8a6100", "#1b7f9e", "#5b6675", "#7a3df0"),
+)
+GROUPS_DARK: Final = (
+    *("#84a9ff", "#ff9a5c", "#3ecf9f", "#f08ad8", "#f0c35a", "#6fd0ee", "#b6c0ce", "#b9a0ff"),
+)
+
 
 def variables(colours: dict[str, str]) -> str:
     """Write a theme as CSS declarations, one variable for each role."""
@@ -77,7 +86,7 @@ def stylesheet() -> str:
         f":host, .kato {{ {variables(LIGHT)} color-scheme: light; }}\n"
         f".kato[data-theme=dark] {{ {variables(DARK)} color-scheme: dark; }}\n"
     )
-    sheets = ("live.css", "sessions.css", "containers.css", "alerts.css")
+    sheets = ("live.css", "sessions.css", "containers.css", "alerts.css", "churn.css")
     return themes + "".join((ASSETS / sheet).read_text(encoding="utf-8") for sheet in sheets)
 
 

@@ -108,6 +108,8 @@ def test_whatever_is_taken_is_its_own_quotation(text):
         ("[::1", [], "Host must be"),
         ("localhost", ["X-FORWARDED-FOR"], "through a proxy"),
         ("localhost", ["via"], "through a proxy"),
+        ("localhost", ["X-Forwarded-Proto"], "through a proxy"),
+        ("localhost", ["x-forwarded-tls-client-cert"], "through a proxy"),
     ],
 )
 def test_only_a_person_at_this_machine_may_act(host, names, reason):

@@ -1,6 +1,6 @@
 """Items between those who record and the one thread that writes."""
 
-from kato_panel.domain.recorded import AuditEntry, Sample
+from kato_panel.domain.recorded import AuditEntry, Looked, Sample
 from kato_panel.history.backlog import Backlog
 from tests.history.making import at
 
@@ -27,3 +27,15 @@ def test_what_people_did_is_kept_before_all_else():
     assert group == [*done, Sample(at(2), 2)]
     backlog.bound(0)
     assert (backlog.tally.waiting, backlog.tally.lost) == (0, 5)
+
+
+def test_look_is_not_told_after_the_count_that_followed_it():
+    """Who looked last would else be set back."""
+    backlog = Backlog()
+    backlog.put([Looked(at(1)), Sample(at(2), 5)])
+    group, _ = backlog.next_group()
+    assert group == [Sample(at(2), 5)]
+    backlog.put([Sample(at(3), 5), Looked(at(4))])
+    backlog.settle(group, is_written=True)
+    group, _ = backlog.next_group()
+    assert group == [Sample(at(3), 5), Looked(at(4))]

@@ -29,13 +29,14 @@ FIGURES = SourceState("figures", "KATO's figures", Health.UP, moment(0))
     [
         ([], 503),
         ([FAILED, HISTORY], 503),
+        ([FAILED, SourceState("docker", "Containers", Health.UP, moment(0))], 503),
         ([FAILED, FIGURES], 503),
         ([SEEN, FAILED], 200),
         ([SourceState("http", "KATO", Health.DOWN, moment(0), 5, "no answer")], 200),
     ],
 )
 async def test_ready_once_a_source_of_sessions_has_observed(sources, status):
-    """The history is none, nor are KATO's own figures; and who was ready stays so."""
+    """The history is none, and what lies beside them; and who was ready stays so."""
     async with asking(still_runtime(hub=hub_of(*sources))) as client:
         answer = await client.get("/readyz")
     assert answer.status_code == status

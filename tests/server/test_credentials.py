@@ -1,6 +1,7 @@
 """Tokens, passwords and cookies."""
 
 import json
+from pathlib import Path
 
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
@@ -39,6 +40,14 @@ def test_users_have_a_password_each(users):
     for stranger in ("", "eve"):
         assert known.check(stranger, "anna's password") is None
         assert known.check(stranger, "") is None
+
+
+def test_users_may_be_the_content_of_the_secret_s_file(users):
+    """Or of the setting itself; the JSON text is nobody's password."""
+    content = Path(users).read_text()
+    for known in (credentials(BASIC_AUTH_FILE=users), credentials(BASIC_AUTH=content)):
+        assert known.check("anna", "anna's password") == "user anna"
+        assert known.check("", content) is None
 
 
 def test_password_alone_asks_for_no_name():

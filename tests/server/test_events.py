@@ -43,14 +43,14 @@ async def test_events_come_oldest_first_a_page_at_a_time(history):
         seen, cursor = [], ""
         for _ in range(3):
             body = (await client.get(f"{PATH}?limit=10&cursor={cursor}")).json()
-            seen += [one["seq"] for one in body["events"]]
+            seen += [one["event_seq"] for one in body["events"]]
             cursor = body["next"]
         last = body["events"][-1]["id"]
         fill(history, [event(26, 26)])
         later = (await client.get(f"{PATH}?cursor={last}")).json()
     assert seen == [*range(1, 26)]
     assert cursor is None
-    assert [one["seq"] for one in later["events"]] == [26]
+    assert [one["event_seq"] for one in later["events"]] == [26]
 
 
 async def test_questions_choose_events(history):
@@ -62,7 +62,7 @@ async def test_questions_choose_events(history):
         async def seqs(query):
             answer = await client.get(f"{PATH}?{query}")
             assert answer.status_code == 200
-            return [one["seq"] for one in answer.json()["events"]]
+            return [one["event_seq"] for one in answer.json()["events"]]
 
         assert await seqs("type=session_destroyed") == [3]
         assert await seqs("node=node%20%00%20b") == [3]
@@ -116,12 +116,12 @@ async def test_export_has_all_that_is_recorded(history):
         assert 'filename="kato-events.csv"' in answer.headers["content-disposition"]
         rows = rows_of(answer)
         part = await client.get(f"{PATH}?format=csv&limit=10")
-        assert [row["seq"] for row in rows_of(part)] == [str(seq) for seq in range(1, 11)]
+        assert [row["event_seq"] for row in rows_of(part)] == [str(seq) for seq in range(1, 11)]
         again = await client.get(f"{PATH}?format=csv&cursor={part.headers['x-next-cursor']}")
-        assert rows_of(again)[0]["seq"] == "11"
+        assert rows_of(again)[0]["event_seq"] == "11"
         head = await client.head(f"{PATH}?format=csv")
         assert (head.status_code, head.content) == (200, b"")
-    assert [row["seq"] for row in rows] == [str(seq) for seq in range(1, 2_302)]
+    assert [row["event_seq"] for row in rows] == [str(seq) for seq in range(1, 2_302)]
     assert not [cell for row in rows for cell in row.values() if cell[:1] == "="]
     assert read_text(rows[-1]["reason"]) == HOSTILE
     assert HOSTILE.replace('"', '\\"') in rows[-1]["node_ids"]

@@ -1,7 +1,7 @@
 """What is let through in a time."""
 
 from kato_panel.server import limits
-from kato_panel.server.limits import Bucket, Throttle
+from kato_panel.server.limits import Bucket, Throttle, household
 
 
 class Seconds:
@@ -35,6 +35,13 @@ def test_throttle_counts_each_address_alone():
     assert throttle.wait_seconds("192.0.2.1") == 1
     clock.now += 0.5
     assert throttle.wait_seconds("192.0.2.1") == 0
+
+
+def test_address_of_ipv4_is_one_in_ipv6_s_form_too():
+    """A socket for both kinds names all of IPv4 so: they are no single network."""
+    assert household("::ffff:192.0.2.1") == household("192.0.2.1") == "192.0.2.1"
+    assert household("::ffff:192.0.2.2") != household("192.0.2.1")
+    assert household("2001:db8::1") == household("2001:db8::2") == "2001:db8::/64"
 
 
 def test_throttle_forgets_the_quietest(monkeypatch):

@@ -47,6 +47,19 @@ def test_document_has_every_route_and_no_other():
     assert found == known
 
 
+def test_document_says_how_to_log_in():
+    """By token or cookie, where either is asked for; health asks for none."""
+    told = document()
+    schemes = told["components"]["securitySchemes"]
+    assert {name: one["type"] for name, one in schemes.items()} == {
+        "bearer": "http",
+        "cookie": "apiKey",
+    }
+    assert told["security"] == [{"bearer": []}, {"cookie": []}, {}]
+    open_ones = [path for path in PATHS if PATHS[path].get("get", {}).get("security") == []]
+    assert open_ones == ["/healthz"]
+
+
 def test_every_reference_leads_somewhere():
     """And no schema is left over."""
     used = set(re.findall(r"#/components/schemas/(\w+)", str(document())))

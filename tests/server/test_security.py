@@ -22,7 +22,7 @@ from kato_panel.config import load
 from kato_panel.domain.actions import VISITOR
 from kato_panel.errors import ConfigError
 from kato_panel.runtime import Runtime
-from kato_panel.server.guard import guard_of
+from kato_panel.server.guard import PAGES_AT_ONCE, PAGES_PER_SECOND, guard_of
 from kato_panel.server.limits import Throttle
 from kato_panel.server.secret import usual_place
 from kato_panel.server.service import Service
@@ -405,6 +405,26 @@ def test_other_sites_can_neither_log_in_nor_out(locked):
         assert "Set-Cookie" not in answer.headers
 
 
+@pytest.mark.parametrize("verb", ["POST", "DELETE", "PUT"])
+def test_refusal_of_another_site_s_page_is_ours(unlocked, verb):
+    """Whichever of us two sees it first: what is refused is told in one form."""
+    for path in ("/api/v1/sessions/x", "/app", "/nothing"):
+        refused = unlocked.ask(verb, path, headers={"Sec-Fetch-Site": "cross-site"})
+        assert refused.status_code == 403
+        assert refused.json()["error"]["code"] == "forbidden"
+
+
+BLANKS = {"KATO_PANEL_AUTH_TOKEN": TOKEN, "KATO_PANEL_BASIC_AUTH": " blanks around it "}
+
+
+@pytest.mark.parametrize("door", [BLANKS], indirect=True)
+def test_blanks_belong_to_a_password_and_to_no_token(door):
+    """Whoever has chosen such a one gets in, and whoever copied a blank with the token."""
+    assert door.log_in("blanks around it").status_code == 401
+    assert door.log_in(" blanks around it ").status_code == 303
+    assert door.log_in(f" {TOKEN} ").status_code == 303
+
+
 PROXY = {"KATO_PANEL_TRUSTED_PROXIES": "127.0.0.0/8", "KATO_PANEL_ALLOWED_HOSTS": "kato.example"}
 
 
@@ -435,6 +455,24 @@ def test_whoever_is_logged_in_may_delete_from_anywhere(door, simulator, caplog):
     with caplog.at_level(logging.INFO):
         assert door.ask("DELETE", path, headers=away | bearer(TOKEN)).status_code == 200
     assert f"delete of '{session_id}' by 'api, token, from 127.0.0.1': deleted" in caplog.text
+
+
+NAMED = {
+    "KATO_PANEL_AUTH_TOKEN": None,
+    "KATO_PANEL_ALLOW_ACTIONS": "true",
+    "KATO_PANEL_TRUSTED_PROXIES": "127.0.0.1",
+}
+
+
+@pytest.mark.parametrize("door", [NAMED], indirect=True)
+@pytest.mark.parametrize("headers", [{}, {"X-Forwarded-Proto": "http"}, {"X-Forwarded-For": "::1"}])
+def test_proxy_that_is_named_is_nobody_at_this_machine(door, headers):
+    """Whatever it passes on of whom it speaks for; neither by the API nor on the page."""
+    refused = door.ask("DELETE", f"/api/v1/sessions/{UNKNOWN}", headers=headers)
+    assert refused.status_code == 403
+    assert "through a proxy" in refused.json()["error"]["message"]
+    (token,) = re.findall(r'"token":"([^"]+)"', door.ask("GET", "/app", headers=headers).text)
+    assert "Via" in told_by(token)["headers"]
 
 
 @pytest.mark.parametrize(
@@ -479,17 +517,20 @@ def test_password_alone_locks_everything(door):
 
 
 def test_pages_are_opened_at_a_bounded_rate(simulator):
-    """The others are told to come again; health is not held up."""
-    with service_in_thread(simulator.url) as box:
+    """The others are told to come again; what builds no page counts for none."""
+    assert (PAGES_PER_SECOND, PAGES_AT_ONCE) == (4.0, 8)
+    with service_in_thread(simulator.url, options={"pages_per_second": 0.001}) as box:
         door = Door(box)
-        # Answered at once, as the element is missing, but counted as a page.
-        with httpx.Client(base_url=door.base, trust_env=False) as client:  # or few come a second
-            answers = [client.get("/app/autoload.js").status_code for _ in range(20)]
+        script = "/app/autoload.js"
+        with httpx.Client(base_url=door.base, trust_env=False, timeout=20) as client:
+            vain = [client.get(script).status_code for _ in range(20)]
+            element = {"bokeh-autoload-element": "x"}
+            answers = [client.get(script, params=element).status_code for _ in range(10)]
             busy = client.get("/app")
         assert door.ask("GET", "/healthz").status_code == 200
         assert door.ask("GET", "/api/v1/sessions/count").status_code == 200
-    assert answers[:8] == [400] * 8
-    assert 503 in answers
+    assert vain == [400] * 20
+    assert answers == [200] * 8 + [503] * 2
     assert busy.status_code == 503
     assert 2 <= int(busy.headers["Retry-After"]) <= 5
 
@@ -530,14 +571,20 @@ def opens(door, token):
     return False
 
 
+def told_by(token):
+    """Read what a page's token holds, as the page's scripts can."""
+    body = token.partition(".")[0]
+    told = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    hidden = told.pop("__bk__zlib_", "")
+    packed = base64.urlsafe_b64decode(hidden + "=" * (-len(hidden) % 4))
+    return told | json.loads(zlib.decompress(packed))
+
+
 def test_page_tells_its_scripts_no_login(locked):
     """What a page knows of its own request is its host, and no cookie and no token."""
     page_ = locked.ask("GET", "/app", headers=locked.cookie() | bearer(TOKEN) | {VISITOR: "x"}).text
     (token,) = re.findall(r'"token":"([^"]+)"', page_)
-    body = token.partition(".")[0]
-    told = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-    hidden = told.pop("__bk__zlib_", "")
-    told |= json.loads(zlib.decompress(base64.urlsafe_b64decode(hidden + "=" * (-len(hidden) % 4))))
+    told = told_by(token)
     visitor = "token, from 127.0.0.1"
     assert told["headers"] == {"Host": f"127.0.0.1:{locked.port}", VISITOR: visitor}
     assert told["cookies"] == {}
@@ -589,6 +636,12 @@ def test_secrets_are_told_nowhere(tmp_path):
     with OpenidProvider(secret=f"{CANARY}:oauth") as provider:
         seen = hear_all_that_is_told(tmp_path, provider)
     assert all(CANARY not in text for text in seen)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", seen[-1]), "the log is of lines"
+    for url in (f"http://h/?token={CANARY}", f"http://h/#{CANARY}", f"http://u:{CANARY}\n@h/?x"):
+        for name in ("KATO_API_URL", "REDIS_URL", "KATO_PANEL_OAUTH_REDIRECT_URI"):
+            with pytest.raises(ConfigError) as caught:
+                load({name: url.replace("http", "redis") if name == "REDIS_URL" else url})
+            assert CANARY not in str(caught.value)
     wrong = {"KATO_API_URL": f"http:/u:{CANARY}@h", "REDIS_URL": f"redis:/u:{CANARY}@h"}
     with pytest.raises(ConfigError) as caught:
         load({**wrong, "KATO_PANEL_AUTH_TOKEN": CANARY, "KATO_PANEL_BASIC_AUTH": CANARY[:7]})
@@ -620,7 +673,10 @@ def hear_all_that_is_told(tmp_path, provider):
     seen = []
     paths = ("/healthz", "/login", "/login/oauth", "/login/callback?code=x",
              "/app", "/", "/api/v1/sessions/count", "/api/v1/sessions",
-             f"/api/v1/sessions/{UNKNOWN}", "/api/x", "/app/metadata")  # fmt: skip
+             f"/api/v1/sessions/{UNKNOWN}", "/api/x", "/app/metadata", "/api/%C2%9B31m%0A",
+             *(f"{path}?token={CANARY}&x=%FF{CANARY}"
+               for path in ("/ws", "/api/x", "/app/autoload.js", "/nothing", "/app/ws")),
+             )  # fmt: skip
     with httpx.Client(base_url=url, trust_env=False) as client:
         for path in paths:
             for headers in ({}, token):
@@ -636,6 +692,10 @@ def hear_all_that_is_told(tmp_path, provider):
             back = client.get(provider.approve(urlsplit(left.headers["Location"]).query))
             assert back.status_code == (502 if fault else 302)
             seen += [f"{one.headers}{one.text}" for one in (left, back)]
+    knock = f"GET /api/\x9b31m?token={CANARY} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", urlsplit(url).port), timeout=10) as link:
+        link.sendall(knock.encode("latin-1"))
+        seen.append(link.recv(65_536).decode("latin-1"))
     process.terminate()
     assert process.wait(10) is not None
     process.stdout.close()
@@ -651,6 +711,19 @@ def test_guard_that_is_taken_away_is_missed(simulator):
         door = Door(box)
         assert door.ask("GET", "/app").status_code == 200
         assert door.ask("GET", "/api/v1/sessions/count").status_code == 401  # brings its own
+
+
+@pytest.mark.parametrize("token", ["x", "a.b", f"{CANARY}.{CANARY}"])
+def test_page_s_socket_that_is_none_leaves_a_line(locked, caplog, token):
+    """Nobody fills the log with tracebacks by what he sends."""
+    with caplog.at_level(logging.INFO):
+        assert locked.socket(bearer(TOKEN), f"bokeh, {token}") == 101
+        locked.ask("GET", "/healthz")  # by then it is written
+    ours = [one for one in caplog.records if one.name.startswith(("kato_panel", "tornado"))]
+    assert [one.getMessage().partition(" failed")[0] for one in ours if "failed" in one.msg] == [
+        "GET '/app/ws' (127.0.0.1)"
+    ]
+    assert not any(one.exc_info for one in caplog.records)
 
 
 def test_refusals_are_no_errors(locked, caplog):

@@ -97,12 +97,12 @@ def test_engine_that_hangs_leaves_what_was_known(open_tab, simulator):
     order(simulator, "faults", path="/containers/*", delay_seconds=60, times=None)
     page.get_by_role("alert").filter(has_text="No answer within 2 s. What is shown is").wait_for()
     page.locator(".containers.old").wait_for()
-    page.get_by_text("as of").wait_for()
+    page.locator(".containers").get_by_text("as of").wait_for()
     assert page.locator("header .pill.ok").is_visible()
     order(simulator, "containers", name="kato", do="stop")
     httpx.delete(f"{simulator.url}/_simulator/faults", trust_env=False)
     box(page, "kato").get_by_text("exited (0)").wait_for()
-    page.locator("[data-ref=failure]").wait_for(state="hidden")
+    page.locator(".containers [data-ref=failure]").wait_for(state="hidden")
 
 
 def test_without_an_engine_the_page_says_so_calmly(open_tab, watched):
@@ -157,7 +157,7 @@ def test_switched_off_leaves_no_tab(serve, simulator, watched):
     service = serve(KATO_API_URL=simulator.url, WEBSOCKET_CONTAINER_STATS="false")
     watched.open(f"{service.url}?tab=containers").count("5")
     links = watched.page.get_by_role("navigation").get_by_role("link")
-    assert links.all_inner_texts() == ["Live", "Sessions"]
+    assert links.all_inner_texts() == ["Live", "Sessions", "Churn", "Alerts"]
     assert watched.page.locator(".sources li", has_text="Containers").count() == 0
 
 

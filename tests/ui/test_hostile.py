@@ -277,9 +277,23 @@ def test_containers_run_none(place, form):
     place.check()
 
 
+def test_churn_runs_none(place):
+    """As names of groups, on curves, in tables, notes and refusals, and in the filter."""
+    fill(place)
+    page = place.page
+    page.goto(f"{place.url}?tab=churn&by=node")
+    page.locator(".churn .why", has_text="must be at least 10").first.wait_for()
+    nodes = page.locator('.churn [data-ref="node"] option').all_text_contents()
+    assert len(PAYLOADS) - len(place.missing(" ".join(nodes))) >= 40
+    page.get_by_role("button", name="The week by hour: show as table").click()
+    page.locator('[data-rows="hours"] td').first.wait_for()
+    place.swap("answer", "table")
+    place.check()
+
+
 def test_addresses_run_none(place, size):
     """Each argument of the page with such a text."""
-    arguments = ("q", "node", "session", "sort", "order", "since", "tz", "theme", "events")
+    arguments = ("q", "node", "session", "sort", "order", "since", "by", "tz", "theme", "events")
     turns = size.n(3, len(PAYLOADS))
     for turn in range(turns):
         texts = {

@@ -14,7 +14,8 @@ from kato_panel.domain.surroundings import Surroundings
 from kato_panel.domain.timeline import Timeline
 from kato_panel.models import AlertLog, SessionSeries
 from kato_panel.views import theme
-from kato_panel.views.charts import TOOLTIP, SessionPlot, _nice_step
+from kato_panel.views.charts import TOOLTIP, SessionPlot
+from kato_panel.views.drawing import nice_step
 from tests.conftest import NOON, moment
 
 
@@ -187,7 +188,7 @@ def test_alerts_stand_behind_the_chart(models):
 @pytest.mark.parametrize(("wanted", "step"), [(0.4, 1), (1.5, 2), (3, 5), (7, 10), (120, 200)])
 def test_ticks_are_round(wanted, step):
     """1, 2 or 5, and their tens."""
-    assert _nice_step(wanted) == step
+    assert nice_step(wanted) == step
 
 
 def test_closed_chart_follows_nothing(chart, models, timeline):

@@ -268,7 +268,8 @@ def test_stylesheet_holds_every_role_of_both_themes(colours):
     text = theme.stylesheet()
     for role, value in colours.items():
         assert f"--{role}: {value};" in text
-    roles = set(re.findall(r"var\(--([\w-]+)\)", text)) - {"gap", "swatch", "tone", "tone-soft"}
+    own = {"gap", "swatch", "tone", "tone-soft", "hue", "heat"}
+    roles = set(re.findall(r"var\(--([\w-]+)\)", text)) - own
     assert roles <= set(theme.LIGHT) == set(theme.DARK)
     made_of = "".join(sheet.read_text(encoding="utf-8") for sheet in theme.ASSETS.glob("*.css"))
     assert re.findall(r"#[0-9a-fA-F]{3,8}\b|rgba?\(", made_of) == []

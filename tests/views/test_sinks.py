@@ -51,6 +51,7 @@ MADE_OF = {
         "TILE",
         "TOAST",
         "CARD",
+        "CHURN",
         "LINE",
         "CONTAINERS",
         "buildAll(isPage)",

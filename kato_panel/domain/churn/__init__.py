@@ -6,6 +6,7 @@ Pure: frames in, figures out. See ``docs/churn.md`` and ``docs/decisions/0022-ch
 
 from kato_panel.domain.churn.analysis import Churn, NaiveMean
 from kato_panel.domain.churn.comparing import Comparison, LogRank
+from kato_panel.domain.churn.histogram import Lifetimes
 from kato_panel.domain.churn.lives import BY, MIN_ENDS, Lives
 from kato_panel.domain.churn.rates import ActiveCount, LittlesLaw, Rates
 from kato_panel.domain.churn.survival import Interval, Survival, estimate
@@ -21,6 +22,7 @@ __all__ = [
     "Comparison",
     "Hours",
     "Interval",
+    "Lifetimes",
     "LittlesLaw",
     "Lives",
     "LogRank",

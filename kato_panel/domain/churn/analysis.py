@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kato_panel.domain.churn.comparing import Comparison, compare
+from kato_panel.domain.churn.histogram import Lifetimes, count_lifetimes
 from kato_panel.domain.churn.lives import Lives, check_ends
 from kato_panel.domain.churn.rates import (
     ActiveCount,
@@ -102,7 +103,7 @@ class Churn:
         self.zone = zone
         ZoneInfo(zone)
         self.lives = Lives.of(sessions, window)
-        self._has_records = events is None
+        self.has_records = events is None
         self._changes = (
             Changes.of_lives(self.lives) if events is None else Changes.of_events(events)
         )
@@ -128,7 +129,7 @@ class Churn:
         return None
 
     def _check(self) -> None:
-        if not self._has_records:
+        if not self.has_records:
             raise TooLittle(NO_RECORDS)
         check_ends(self.lives.ends)
 
@@ -225,7 +226,7 @@ class Churn:
     @cached_property
     def active(self) -> ActiveCount:
         """How many sessions there were, as their records say."""
-        if not self._has_records:
+        if not self.has_records:
             raise TooLittle(NO_RECORDS)
         return reconstruct(self.lives, self.window)
 
@@ -250,9 +251,15 @@ class Churn:
     @cached_property
     def reasons(self) -> Reasons:
         """Why sessions ended."""
-        if not self._has_records:
+        if not self.has_records:
             raise TooLittle(NO_RECORDS)
         return count_reasons(self.lives)
+
+    @cached_property
+    def lifetimes(self) -> Lifetimes:
+        """How long those lived that ended, by length."""
+        self._check()
+        return count_lifetimes(self.lives)
 
     @cached_property
     def hours(self) -> Hours:
@@ -277,7 +284,7 @@ class Churn:
             ("net_per_minute", total.net_per_minute),
         ):
             rows[name] = Interval(*(float(values[0]) for values in rate))
-        if self._has_records:
+        if self.has_records:
             rows["mean_active_sessions"] = Interval(self.active.mean, None, None)
         if self.refusal is None:
             rows["median_lifetime_seconds"] = self.median_lifetime_seconds

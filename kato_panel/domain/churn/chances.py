@@ -5,6 +5,7 @@ All intervals are of 95 %. See ``docs/decisions/0022-churn.md``.
 """
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final
 
@@ -20,6 +21,8 @@ Z: Final = NormalDist().inv_cdf(1 - SIDE)
 _CLOSE: Final = 1e-14
 _STEPS: Final = 8
 """Newton's; the guess is so good that five are enough for any count."""
+_SETTLED: Final = 1e-8
+"""A relative step of Newton's after which the digits are all right: the error is squared."""
 _TINY: Final = 1e-300
 
 
@@ -37,12 +40,20 @@ def poisson_interval(counts: NDArray[np.int64]) -> tuple[Floats, Floats]:
     tuple of numpy.ndarray
         The lower and the upper bounds.
     """
-    distinct, places = np.unique(counts, return_inverse=True)
-    known = distinct.astype(float)
+    whole = np.asarray(counts, dtype=np.int64)
+    distinct, places = np.unique(whole, return_inverse=True)
+    lower, upper = _bounds(distinct.tobytes())
+    return lower[places], upper[places]
+
+
+@lru_cache(maxsize=64)
+def _bounds(counts: bytes) -> tuple[Floats, Floats]:
+    """Give the bounds of distinct counts; the same are asked for again by each part of a rate."""
+    known = np.frombuffer(counts, dtype=np.int64).astype(float)
     lower: Floats = np.zeros(len(known))
     lower[known > 0] = _gamma_quantile(known[known > 0], SIDE)
     upper = _gamma_quantile(known + 1, 1 - SIDE)
-    return lower[places], upper[places]
+    return lower, upper
 
 
 def chi_square_tail(value: float, degrees: int) -> float:
@@ -61,10 +72,13 @@ def _gamma_quantile(shapes: Floats, chance: float) -> Floats:
     log_gammas = _log_gammas(shapes)
     cubes = np.maximum(1 - 1 / (9 * shapes) + z / (3 * np.sqrt(shapes)), 0.05) ** 3
     found: Floats = shapes * cubes  # Wilson and Hilferty's guess
-    for _ in range(_STEPS):
+    moved, steps = 1.0, 0
+    while moved > _SETTLED and steps < _STEPS:
         below = _gamma_parts(shapes, found)[0]
         density = np.exp((shapes - 1) * np.log(found) - found - log_gammas)
-        found = np.maximum(found - (below - chance) / density, found / 8)
+        nearer = np.maximum(found - (below - chance) / density, found / 8)
+        moved = float(np.max(np.abs(nearer - found) / nearer))
+        found, steps = nearer, steps + 1
     return found
 
 

@@ -31,6 +31,11 @@ const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</
     <p class="sub"><span data-ref="change" hidden><b data-ref="changeBy"></b><span data-ref="changeIn"></span></span><span data-ref="note"></span></p>
   </section>
   ${buildRateCard("created", "Created")}${buildRateCard("ended", "Ended")}
+  <section class="card rate lifetime" data-part="lifetime" aria-labelledby="h-lifetime">
+    <div class="hd"><h2 id="h-lifetime">Median lifetime</h2></div>
+    <div class="row"><span class="mid" data-figure="lifetime" data-ref="lifetime">—</span><span class="unit" data-ref="lifetimeUnit"></span></div>
+    <svg class="curve" viewBox="0 0 170 30" preserveAspectRatio="none" data-ref="lifetimeCurve" aria-hidden="true"><path class="half" d="M0,16H170"/><path class="line"/></svg>
+    <p class="sub" data-ref="lifetimeWhy"></p></section>
   <section class="card sources" data-part="sources" aria-labelledby="h-sources">
     <div class="hd"><h2 id="h-sources">Sources</h2><span class="key" data-ref="sourcesAt"></span></div>
     <ul role="list" data-ref="sources"></ul><p class="sub remarks" data-ref="remarks"></p></section>

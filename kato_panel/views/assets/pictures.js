@@ -35,6 +35,14 @@ export function drawLine(svg, { span_seconds: span, line }) {
   setAttribute(svg.children[1], "d", stroke);
 }
 
+/** Draw a curve of shares, 1 to 0, over age. */
+export function drawCurve(svg, points) {
+  const longest = points.at(-1)?.[0] || 1;
+  const steps = points.map(([age, share]) => `${((age / longest) * WIDTH).toFixed(1)},${(2 + (1 - share) * (BARS_HEIGHT - 3)).toFixed(1)}`);
+  svg.children[0].toggleAttribute("hidden", points.length === 0);
+  setAttribute(svg.children[1], "d", steps.length ? `M${steps.join("L")}` : "");
+}
+
 /** Draw one bar for each bucket, the newest strongest; both tiles share one scale. */
 export function drawBars(svg, { span_seconds: span, bucket_seconds: bucket, bars }, column) {
   const highest = Math.max(1, ...bars.flatMap(([, created, ended]) => [created, ended]));

@@ -147,5 +147,5 @@ const withUnit = (value, unit) => `${writeFigure(value)}${isNumber(value) ? SHOR
 export function writeFigure(value) {
   if (!isNumber(value)) return "—";
   if (Number.isInteger(value) || Math.abs(value) >= 1_000) return value < 0 ? `−${writeCount(-value)}` : writeCount(value);
-  return String(Number(value.toPrecision(3))).replace("-", "−");
+  return String(Number(Number(value.toPrecision(3)).toFixed(4))).replace("-", "−");
 }

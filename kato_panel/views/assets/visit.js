@@ -9,7 +9,8 @@
 
 import { DEFAULTS, SENTENCE, clean, isDate, isNumber, isReduced, readFromAddress, setInAddress, writeAge, writeAgo, writeCount, writeRate, writeSpan, writeTime, zoneName } from "./words.js";
 import { THEMES, build, make, setAttribute, setHidden, setText } from "./markup.js";
-import { drawBars, drawLine } from "./pictures.js";
+import { drawBars, drawCurve, drawLine } from "./pictures.js";
+import { splitLength, writeBounds } from "./churn_words.js";
 import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTheme } from "./theme.js";
 import { Tabs } from "./tabs.js";
 import { paintIcon } from "./icon.js";
@@ -128,7 +129,11 @@ class Visit {
     model.range = this.range ?? (this.isPage ? readRange() : null) ?? model.range;
     this.showRange(model.range);
     for (const chip of this.refs.ranges.children) {
-      chip.addEventListener("click", () => this.showRange((model.range = chip.dataset.range)), { signal });
+      chip.addEventListener("click", () => {
+        model.range = chip.dataset.range;
+        this.showRange(model.range);
+        if (this.isPage) setInAddress({ [RANGE_KEY]: model.range === DEFAULT_RANGE ? null : model.range });
+      }, { signal });
     }
     this.placeChart(model);
   }
@@ -160,7 +165,6 @@ class Visit {
   showRange(range) {
     this.range = range;
     for (const chip of this.refs.ranges.children) setAttribute(chip, "aria-pressed", String(chip.dataset.range === range));
-    if (this.isPage) setInAddress({ [RANGE_KEY]: range === DEFAULT_RANGE ? null : range });
   }
 
   drawRecent(text) {
@@ -194,6 +198,7 @@ class Visit {
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
+    if (payload.lifetime) this.paintLifetime(payload.lifetime);
     this.paintSources(payload.sources, elapsed);
     this.figures.paint(payload.upstream, this.model?.labels ?? [], { elapsed, isLost: link.lostAt !== null || payload.over, now: payload.now });
     setHidden(refs.events, !payload.features?.session_events);
@@ -265,6 +270,16 @@ class Visit {
       setText(refs[`${name}Window`], isKnown ? [over, bound.length <= 16 && bound].filter(Boolean).join(" · ") : "not known yet");
       setAttribute(refs[`${name}Window`], "title", clean(note));
     }
+  }
+
+  paintLifetime({ value_seconds: value, low_seconds: low, high_seconds: high, window_seconds: seconds, reason, curve }) {
+    const { refs } = this;
+    const [number, unit] = splitLength(value);
+    setText(refs.lifetime, number);
+    setText(refs.lifetimeUnit, unit);
+    drawCurve(refs.lifetimeCurve, curve);
+    const over = `last ${writeSpan(seconds, ["s", "min", "h"])}`;
+    setText(refs.lifetimeWhy, isNumber(value) ? `${writeBounds([value, low, high], value)} · ${over}` : clean(reason, SENTENCE));
   }
 
   paintSources(sources, elapsed) {

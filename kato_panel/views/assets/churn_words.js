@@ -1,0 +1,39 @@
+/** How churn is said: lengths of time, rates with their intervals, a test in a sentence. */
+
+import { isNumber, writeCount, zoneName } from "./words.js";
+
+const LENGTHS = [[172_800, 86_400, "d"], [7_200, 3_600, "h"], [120, 60, "min"], [0, 1, "s"]];
+const digits = (value) => (value >= 99.5 || Number.isInteger(value) ? String(Math.round(value)) : value.toPrecision(value < 9.95 ? 2 : 3).replace(/\.0+$/, ""));
+
+/** Split a length of time into a number and its unit, of the size of another one if it is given. */
+export function splitLength(seconds, like = seconds) {
+  if (!isNumber(seconds)) return ["—", ""];
+  const [, size, unit] = LENGTHS.find(([from]) => like >= from) ?? LENGTHS.at(-1);
+  return [digits(seconds / size), unit];
+}
+
+export const writeLength = (seconds, like) => splitLength(seconds, like).filter(Boolean).join("\u202f");
+
+/** Write bounds: 95 %: 20 – 25 min. */
+export function writeBounds([, low, high], like) {
+  const upper = isNumber(high) ? splitLength(high, like) : ["not reached", splitLength(like)[1]];
+  return isNumber(low) || isNumber(high) ? `95\u202f%: ${splitLength(low, like)[0]} – ${upper.join("\u202f")}` : "";
+}
+
+export const writeRateOf = ([rate, low, high]) => (isNumber(rate) ? [sign(rate), `(${sign(low)} – ${sign(high)})`] : ["—", ""]);
+const sign = (value) => (isNumber(value) ? `${value < -0.0005 ? "−" : ""}${digitsOf(Math.abs(value))}` : "—");
+const digitsOf = (value) => (value >= 1_000 ? writeCount(value) : value >= 99.5 ? String(Math.round(value)) : value >= 9.95 ? value.toFixed(1) : value.toFixed(2));
+
+/** Say what the log-rank test says, and how sure it is. */
+export function describeTest(test, by) {
+  if (!test) return "";
+  const p = test.p_value < 0.0001 ? "p < 0.0001" : `p = ${test.p_value.toPrecision(2)}`;
+  const among = `${test.groups} groups`;
+  if (by === "reason") return `Log-rank test over ${among}: ${p}. Reasons are known of ended sessions alone, so this compares only those.`;
+  if (test.p_value < 0.01) return `The ${among} do not live equally long: such a difference by chance is rare (log-rank test, ${p}).`;
+  if (test.p_value < 0.05) return `The ${among} probably do not live equally long (log-rank test, ${p}).`;
+  return `No difference is shown between the ${among}: chance alone makes such a one often (log-rank test, ${p}).`;
+}
+
+const moment = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zoneName });
+export const writeMoment = (time) => moment.format(new Date(time)).replace(",", "");

@@ -1,0 +1,79 @@
+"""A past: who lives when the simulator starts, and how it goes on."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.simulator.past import HABITS, HOUR, MINUTE, SECOND, Past
+from kato_panel.simulator.past_load import measure
+from kato_panel.simulator.world import World
+
+START = 1_790_000_000.0
+
+
+@pytest.fixture(scope="module")
+def past():
+    return Past(1, START, span=6 * HOUR)
+
+
+def test_simulator_begins_with_who_was_alive(past):
+    """Same sessions, and a count that says so."""
+    with EmbeddedSimulator(story=past, clock=lambda: START) as simulator:
+        truth = simulator.truth()
+    alive = {(one.session_id, one.node_id, one.created_at) for one in past.sessions()}
+    assert {
+        (one["session_id"], one["node_id"], one["created_at"]) for one in truth["live"]
+    } == alive
+    assert len(alive) == past.alive_at(np.array([past.until]))[0] > 0
+
+
+def test_it_goes_on_as_it_was(past):
+    """New sessions come at the same pace, from the same nodes, and the old ones end as planned."""
+    world = World(1)
+    churn = past.churn()
+    for session in past.sessions():
+        world.take_over(session)
+    churn.adopt(world)
+    planned = {one.session_id: one.delete_at for one in past.sessions() if one.delete_at}
+    changes = churn.advance(world, START + 3_600)
+    created = [change.session for change in changes if change.what == "created"]
+    destroyed = {one.session.session_id: one.at for one in changes if one.what == "destroyed"}
+    due = {who: at for who, at in planned.items() if at <= START + 3_600}
+    assert due
+    assert due.items() <= destroyed.items()
+    assert 60 < len(created) < 900
+    assert {one.node_id for one in created} <= {habit.node_id for habit in HABITS}
+    assert all(first.at <= second.at for first, second in pairwise(changes))
+
+
+def test_arrivals_that_were_missed_are_dropped(past):
+    """While upstream is away nobody comes, and who comes after it lives as planned."""
+    world, churn = World(1), past.churn()
+    churn.skip(START + 1_800)
+    assert churn.next_at > START + 1_800
+    changes = churn.advance(world, START + 3_600)
+    assert changes
+    assert min(change.at for change in changes) > START + 1_800
+
+
+def test_nobody_comes_while_kato_or_its_redis_is_down(past):
+    """And nobody is deleted."""
+    for spell in (past.stopped, past.storeless):
+        assert not spell.holds(past.lives.created).any()
+        assert not (spell.holds(past.lives.ended) & (past.lives.how == 0)).any()
+
+
+def test_what_cannot_be_known_is_not_measured(past):
+    """A container that stands needs nothing, and a rate needs five minutes."""
+    looks = np.arange(past.since, past.until, MINUTE)
+    measured = measure(past, looks)
+    stands = past.stopped.holds(looks)
+    assert (np.isnan(measured["container_cpu_percent", "kato"]) == stands).all()
+    assert (measured["container_not_running", "kato"] == stands).all()
+    away = past.storeless.holds(looks) & (looks >= past.storeless.began + 9 * SECOND)
+    assert np.isnan(measured["sessions_active", ""][away]).all()
+    assert np.isnan(measured["sessions_created_per_minute", ""][:5]).all()
+    known = ~np.isnan(measured["sessions_active", ""])
+    assert (measured["sessions_active", ""][known] == past.alive_at(looks)[known]).all()

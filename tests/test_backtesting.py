@@ -1,0 +1,177 @@
+"""Backtest: rules of a file over a recorded week, in Python and on the command line."""
+
+import sqlite3
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import kato_panel
+from kato_panel import cli
+from kato_panel.backtesting import open_reader
+from kato_panel.demo_week import demo_history, demo_rules
+from kato_panel.domain.recorded import Figure, Sample
+from kato_panel.errors import ConfigError, HistoryError
+from tests.conftest import NOON
+from tests.history.making import at, open_history
+
+SPAN = timedelta(hours=6)
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return demo_history(NOON + SPAN, span=SPAN)
+
+
+@pytest.fixture
+def kept(tmp_path):
+    """A file with one figure each 15 s for ten minutes, wrong from 120 to 195 s, and a count."""
+    history = open_history(tmp_path / "h.db")
+    for step in range(40):
+        value = 95.0 if 120 <= 15 * step < 200 else 20.0
+        history.record(Figure(at(15 * step), "container_cpu_percent", "kato", value))
+        history.record(Sample(at(15 * step), 300 if 240 <= 15 * step < 420 else 7))
+    assert history.flush()
+    history.close()
+    return tmp_path / "h.db"
+
+
+RULES = """
+[[rules]]
+name = "cpu"
+metric = "container_cpu_percent"
+op = ">"
+threshold = 80
+for = "30s"
+
+[[rules]]
+name = "many"
+metric = "sessions_active"
+op = ">"
+threshold = 250
+for = "1m"
+
+[[rules]]
+name = "disk"
+metric = "disk_percent"
+op = ">"
+threshold = 1
+"""
+
+
+def test_frame_has_the_alerts_that_one_works_out_by_hand(kept):
+    """From figures, and from the count's minutes where there are no figures of it."""
+    frame = kato_panel.backtest(kept, RULES, since=timedelta(hours=1))
+    seconds = [(time - NOON).total_seconds() for time in frame.index]
+    assert [*zip(frame["rule"], frame["subject"], seconds, strict=True)] == [
+        ("cpu", "kato", 150),
+        ("many", "", 360),
+    ]
+    assert [one.total_seconds() for one in frame["duration"]] == [60, 120]
+    assert [*frame["value"]] == [95, 300]
+    assert frame["message"].iloc[0] == "cpu: 95"
+
+
+def test_figures_that_are_sampled_at_other_times_leave_no_holes(tmp_path):
+    """The live service keeps each in a step of its own, from when it was known first."""
+    history = open_history(tmp_path / "h.db")
+    for step in range(20):
+        history.record(Figure(at(15 * step), "container_cpu_percent", "kato", 95.0))
+        history.record(Figure(at(15 * step + 4), "container_cpu_percent", "redis", 95.0))
+        history.record(Figure(at(15 * step + 9), "disk_percent", "", 0.0))
+    assert history.flush()
+    history.close()
+    frame = kato_panel.backtest(tmp_path / "h.db", RULES, since=at(-1), until=at(600))
+    fired = [(time - NOON).total_seconds() for time in frame.index]
+    assert [*zip(frame["subject"], fired, strict=True)] == [("kato", 30), ("redis", 34)]
+
+
+def test_types_are_the_same_without_alerts(demo, kept):
+    """Documented, and UTC."""
+    full = kato_panel.backtest(demo, demo_rules())
+    empty = kato_panel.backtest(kept, "\n")
+    assert len(full) > 5
+    assert len(empty) == 0
+    kinds = [
+        {name: str(kind).partition("(")[0] for name, kind in frame.dtypes.items()}
+        for frame in (full, empty)
+    ]
+    assert kinds[0] == kinds[1]
+    assert full.index.name == empty.index.name == "time"
+    assert full.index.dtype == empty.index.dtype == pd.DatetimeTZDtype("us", "UTC")
+
+
+def test_alerts_are_those_the_history_has_of_the_same_rules(demo):
+    """The episodes of the demo's week, from its figures as they were written."""
+    frame = kato_panel.backtest(demo, demo_rules())
+    recorded = [entry.alert for entry in demo.reader.alerts(limit=500).rows[::-1]]
+    assert sorted(zip(frame.index, frame["rule"].astype(str), frame["value"], strict=True)) == (
+        sorted((one.fired_at.wall, one.rule.name, one.value) for one in recorded)
+    )
+
+
+def test_command_lists_alerts_and_sums_them_up(kept, tmp_path):
+    """A table, and a line that names each rule, also one that nothing was recorded for."""
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    asked = ["rules", "test", str(file), "--since", "1h", "--history", f"sqlite:///{kept}"]
+    told = CliRunner().invoke(cli.main, asked)
+    assert told.exit_code == 0, told.output
+    head, cpu, many, summary = told.output.splitlines()
+    assert head.split() == ["rule", "subject", "pending", "fired", "resolved", "value", "lasted"]
+    assert cpu.split()[:2] == ["cpu", "kato"]
+    assert cpu.split()[-2:] == ["95", "1m"]
+    assert many.split()[:2] == ["many", "—"]
+    assert summary.startswith("in 1h: cpu 1, many 1, disk 0 (")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--since", "soon"], "must be a duration"),
+        (["--history", "/nowhere.db"], "cannot be read"),
+        (["--history", "sqlite://"], "its own process"),
+    ],
+)
+def test_command_says_what_is_wrong(more, said, kept, tmp_path):
+    """In a sentence."""
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    told = CliRunner().invoke(cli.main, ["rules", "test", str(file), "--history", str(kept), *more])
+    assert told.exit_code != 0
+    assert said in told.output
+    assert "Traceback" not in told.output
+
+
+def test_wrong_rules_are_told_with_their_line(kept, tmp_path):
+    """As the service tells them."""
+    with pytest.raises(ConfigError, match="line 2"):
+        kato_panel.backtest(kept, '[[rules]]\nname = "1"\n')
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    assert len(kato_panel.backtest(kept, file)) == 2
+
+
+def test_history_in_memory_is_no_address():
+    """Nobody else can read it."""
+    with pytest.raises(HistoryError, match="its own process"):
+        open_reader("sqlite://")
+
+
+def test_what_nobody_wrote_is_passed_over(kept):
+    """A flipped bit in a time or a value."""
+    with sqlite3.connect(kept) as connection:
+        connection.execute(
+            "UPDATE figures SET value = 'x' WHERE at = (SELECT min(at) FROM figures)"
+        )
+        connection.execute("UPDATE figures SET at = 'y' WHERE at = (SELECT max(at) FROM figures)")
+        connection.execute(
+            "UPDATE minutes SET last = 'z' WHERE start = (SELECT min(start) FROM minutes)"
+        )
+    with open_reader(kept) as reader:
+        (looks,) = reader.looks(["container_cpu_percent"], at(-60), at(3600))
+        assert len(looks.times) == 38
+        assert not np.isnan(looks.series["container_cpu_percent", "kato"]).any()
+        assert len(reader.minute_looks(at(-60), at(3600)).times) == 9

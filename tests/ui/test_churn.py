@@ -1,0 +1,154 @@
+"""The Churn tab in a real browser, on a service whose history holds two hours of lives."""
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from kato_panel import churn, open_history
+from kato_panel.simulator import EmbeddedSimulator
+from tests.ui.hostile import PAYLOADS
+from tests.ui.test_access import AXE, SERIOUS, told
+from tests.ui.test_hostile import COLLECT, LISTEN
+from tests.ui.test_page import SHORT
+from tests.week import lives_until, watch
+
+
+@pytest.fixture
+def history(tmp_path, simulator):
+    """A history of the simulator's past that ends now."""
+    path = tmp_path / "past.db"
+    now = datetime.now(UTC)
+    watch(path, lives_until(now), now, simulator.url)
+    return path
+
+
+@pytest.fixture
+def open_tab(serve, simulator, history, watched):
+    def open_tab(address="", **settings):
+        place = {"KATO_PANEL_HISTORY_URL": f"sqlite:///{history}", **settings}
+        service = serve(KATO_API_URL=simulator.url, **SHORT, **place)
+        watched.page.goto(f"{service.url}?tab=churn{address}")
+        watched.page.get_by_role("heading", name="Churn", exact=True).wait_for()
+        return watched.page
+
+    return open_tab
+
+
+def see_median(page):
+    """Wait for it; return what is written."""
+    median = page.locator('.churn [data-figure="median"]')
+    median.filter(has_not_text="—").wait_for()
+    return median.inner_text()
+
+
+def minutes(seconds):
+    return float(f"{seconds / 60:.3g}")
+
+
+def test_figures_are_those_of_the_frames_and_the_bias_is_told(open_tab, history, watched):
+    """The median is loud; the mean of closed sessions stands beside it, marked."""
+    page = open_tab()
+    shown = float(see_median(page))
+    with open_history(history) as opened:
+        found = churn(opened, since=timedelta(days=1))
+    assert shown == pytest.approx(minutes(found.median_lifetime_seconds.value), rel=0.05)
+    naive = page.locator(".churn .naive").inner_text()
+    assert "biased" in naive
+    assert f"{found.naive.still_open} still open" in naive
+    assert f"{abs(found.naive.bias_percent):.0f}\u202f% too short" in naive
+    for plot in ("survival", "rates", "lifetimes"):
+        page.locator(f'[data-plot="{plot}"] canvas').first.wait_for()
+    rows = page.locator('[data-ref="reasons"] li')
+    assert rows.count() == 2
+    assert watched.complaints == []
+
+
+def test_choices_group_filter_and_stay_in_the_address(open_tab, watched):
+    """By keyboard, too; a reload brings the same."""
+    page = open_tab("&since=1h")
+    see_median(page)
+    page.get_by_role("button", name="Node", exact=True).press("Enter")
+    page.wait_for_url("**&since=1h&by=node")
+    groups = page.get_by_role("rowheader", name="vision")
+    groups.wait_for()
+    page.get_by_text("do not live equally long").wait_for()
+    page.locator('.churn [data-ref="node"]').select_option("planner")
+    page.wait_for_url("**node=planner")
+    groups.wait_for(state="detached")
+    page.reload()
+    page.get_by_role("rowheader", name="planner").wait_for()
+    assert page.locator('.churn [data-ref="node"]').input_value() == "planner"
+    assert watched.complaints == []
+
+
+def test_card_shows_its_table_and_gives_its_file(open_tab):
+    """The same rows in both."""
+    page = open_tab()
+    see_median(page)
+    page.get_by_role("button", name="Why sessions ended: show as table").click()
+    table = page.get_by_role("region", name="Why sessions ended as a table")
+    shown = table.get_by_role("row").filter(has_text="deleted").inner_text().split("\t")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Why sessions ended: download as CSV").click()
+    assert waiting.value.suggested_filename == "churn-reasons.csv"
+    text = waiting.value.path().read_text(encoding="utf-8")
+    rows = {row["reason"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert rows["deleted"]["ended"] == shown[1].strip()
+
+
+def test_axe_finds_nothing_serious(open_tab, watched):
+    """Light and dark, wide and on a phone, which nothing is wider than."""
+    page = watched.page
+    page.emulate_media(reduced_motion="reduce")
+    open_tab("&by=node")
+    see_median(page)
+    page.get_by_role("rowheader", name="vision").wait_for()
+    page.evaluate(AXE)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.locator(f'.churn[data-theme="{scheme}"]').wait_for()
+        for width in (1280, 390):
+            page.set_viewport_size({"width": width, "height": 844})
+            found = page.evaluate("axe.run()")["violations"]
+            assert [told(one) for one in found if one["impact"] in SERIOUS] == []
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_names_of_nodes_run_none(serve, simulator, watched, tmp_path):
+    """On curves, in tables and in the filter: they are text."""
+    path, now = tmp_path / "strange.db", datetime.now(UTC)
+    watch(path, lives_until(now, nodes=PAYLOADS[:12]), now, simulator.url)
+    page = watched.page
+    page.add_init_script(LISTEN)
+    page.on("dialog", lambda dialog: watched.complaints.append(dialog.message))
+    url = serve(KATO_API_URL=simulator.url, KATO_PANEL_HISTORY_URL=f"sqlite:///{path}").url
+    page.goto(f"{url}?tab=churn&by=node")
+    see_median(page)
+    page.locator('[data-ref="groups"] tbody tr').nth(7).wait_for()
+    page.get_by_role("button", name="Sessions that reach an age: show as table").click()
+    page.locator('[data-rows="survival"] td').first.wait_for()
+    assert page.evaluate(COLLECT) == [None, []]
+    assert watched.complaints == []
+
+
+def test_without_redis_it_says_why_there_are_no_lifetimes(serve, watched):
+    """And what is a lower bound; rates are there."""
+    with EmbeddedSimulator(rate=5, initial=5) as busy:
+        service = serve(KATO_API_URL=busy.url, **SHORT)
+        watched.open(service.url).page.locator(".events li time").nth(3).wait_for()
+        watched.page.get_by_role("link", name="Churn").click()
+        watched.page.get_by_text("which takes REDIS_URL").first.wait_for()
+        watched.page.get_by_text("arrivals and departures are lower bounds").wait_for()
+        watched.page.locator('[data-plot="rates"] canvas').first.wait_for()
+
+
+def test_tile_on_the_live_page_says_median_interval_and_window(open_tab):
+    """Soon after the start; its figure is the tab's."""
+    page = open_tab()
+    shown = see_median(page)
+    page.get_by_role("link", name="Live").click()
+    tile = page.locator('[data-part="lifetime"]')
+    tile.get_by_text("last 2 h").wait_for()
+    assert tile.locator('[data-figure="lifetime"]').inner_text() == shown
