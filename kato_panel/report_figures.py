@@ -36,6 +36,7 @@ CURVE_POINTS: Final = 300
 LIBRARIES: Final = ("kato-panel", "numpy", "pandas")
 CHANGE_COLUMNS: Final = ("kind", "delta", "source", "after_gap_seconds")
 NOTHING: Final = "Nothing was observed in this range."
+ONE_LOOK: Final = "There was one look in this range, which is too little for a report."
 NO_ALERT: Final = "No alert fired in this range."
 NO_GAP: Final = "There is no gap: somebody looked all the time."
 NO_CONTAINER: Final = "No container was watched in this range."
@@ -181,7 +182,7 @@ def gather(
     tables = {"summary": _summary(None, counts, None, None)}
     if begin is None or end is None or begin >= end:
         tables["provenance"] = _provenance(origin, None, None, node, tz)
-        return Figures(origin, None, None, tz, tables, (NOTHING,))
+        return Figures(origin, None, None, tz, tables, (ONE_LOOK if len(counts) else NOTHING,))
     tell("sessions and lifetimes")
     found, why = _churn(_Parts(frames, counts, begin, end), begin, end, node, tz)
     width = _width_seconds(begin, end)

@@ -28,7 +28,7 @@ def write_span(seconds: float | None) -> str:
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
     if seconds < MINUTE:
-        return f"{write_number(seconds)}{THIN}s"
+        return f"{write_number(round(seconds, 1))}{THIN}s"
     whole = round(seconds)
     for unit, name, less, less_name in (
         (DAY, "d", HOUR, "h"),
