@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kato_panel import Report, open_history
+from kato_panel import LiveView, Monitor, Report, open_history
 from kato_panel.domain.recorded import AlertEntry, Figure
 from tests.history.making import alert, at
 from tests.report_rig import keep, two_hours
@@ -124,3 +124,15 @@ def test_hostile_names_stay_texts(reader, tmp_path):
     page.locator("h1").click()
     assert page.evaluate("window.__x") is None
     assert page.locator(".kato-doc img, .kato-doc script, .kato-doc iframe").count() == 0
+
+
+def test_saved_view_asks_for_nothing(reader, tmp_path):
+    """All live cards in one, as they were."""
+    with Monitor() as monitor:
+        assert monitor.wait()
+        active = monitor.summary.active
+        LiveView(monitor).save(tmp_path / "now.html")
+    reader.page.set_viewport_size({"width": 390, "height": 800})
+    page = reader.open(tmp_path / "now.html")
+    assert page.locator(".tile .value").first.text_content() == str(active)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
