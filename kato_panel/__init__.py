@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         SourceList,
         UpstreamCard,
     )
+    from kato_panel.views.report import Report
 
 __all__ = [
     "AlertPanel",
@@ -47,6 +48,7 @@ __all__ = [
     "Monitor",
     "RateChart",
     "ReasonChart",
+    "Report",
     "RuleTable",
     "SessionChart",
     "SessionCount",
@@ -75,6 +77,7 @@ _HOMES: Final = {
     "ContainerCards": "kato_panel.views.containers",
     "ContainerTable": "kato_panel.views.containers",
     "Monitor": "kato_panel.monitor",
+    "Report": "kato_panel.views.report",
     "backtest": "kato_panel.backtesting",
     "churn": "kato_panel.churning",
     "demo_history": "kato_panel.demo_week",

@@ -13,6 +13,7 @@ from kato_panel.alerting import rule_files
 from kato_panel.domain.rule_texts import write_rule
 from kato_panel.errors import ConfigError
 from kato_panel.flags import take_settings
+from kato_panel.report_commands import export, report
 from kato_panel.rule_commands import test_rules
 from kato_panel.runtime import Runtime
 
@@ -69,6 +70,10 @@ class _Check(click.Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             raise _WrongUse(error.format_message(), ctx) from error
+
+
+main.add_command(report)
+main.add_command(export)
 
 
 @main.group()

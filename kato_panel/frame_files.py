@@ -8,7 +8,7 @@ guarded in CSV, and read back as it was.
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
@@ -41,15 +41,31 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
         If it is none of these frames, or the path ends otherwise.
     """
     kind, path = _kind_of(frame.columns), Path(path)
-    texts: dict[str, list[Any]] = {INDEX: _write_column(frame.index, TIME)}
-    for name, type_ in LAYOUTS[kind].items():
-        texts[name] = _write_column(frame[name], type_)
+    texts = write_columns(frame)
     if _is_csv(path):
         with path.open("w", encoding="utf-8", newline="") as file:
-            file.write(write_line(texts))
-            file.writelines(map(write_line, zip(*map(_cells, texts.values()), strict=True)))
+            file.write(csv_head(kind))
+            file.writelines(csv_lines(texts))
     else:
         path.write_text(json.dumps({"frame": kind, **texts}), encoding="utf-8")
+
+
+def write_columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """Write a frame of ours as values that JSON has, by column, the index first."""
+    texts = {INDEX: _write_column(frame.index, TIME)}
+    for name, type_ in LAYOUTS[_kind_of(frame.columns)].items():
+        texts[name] = _write_column(frame[name], type_)
+    return texts
+
+
+def csv_head(kind: str) -> str:
+    """Write the first line of a frame's CSV."""
+    return write_line([INDEX, *LAYOUTS[kind]])
+
+
+def csv_lines(texts: Mapping[str, list[Any]]) -> Iterator[str]:
+    """Write a line for each row of what `write_columns` gave."""
+    return map(write_line, zip(*map(_cells, texts.values()), strict=True))
 
 
 def read_frame(path: str | Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ Data frames of what is known; their columns have the same types when they are em
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -80,6 +81,26 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
 
 Since = datetime | timedelta | None
 """A time with a zone, or how long ago."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Whose frames they are.
+
+    Parameters
+    ----------
+    upstream
+        The address of the KATO that was watched, without a password; empty for the demo.
+    is_demo
+        Whether it was the demo.
+    looked
+        When it was observed last, UTC; ``None`` if never.
+    """
+
+    upstream: str
+    is_demo: bool
+    looked: datetime | None
 
 
 def lay_out(kind: str, times: Any, columns: Mapping[str, Any]) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from kato_panel.domain.rules import Alert
 from kato_panel.errors import HistoryError
-from kato_panel.frames import Since, complete_sessions, cut, lay_out, time_range
+from kato_panel.frames import Origin, Since, complete_sessions, cut, lay_out, time_range
 from kato_panel.history import Reader, columns
 from kato_panel.history.parts import Corrupt
 from kato_panel.history.place import place_of
@@ -57,6 +57,13 @@ class HistoryFrames:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def origin(self) -> Origin:
+        """Say whom it records, and when that was observed last."""
+        reader = self._reader()
+        owner = reader.owner()
+        upstream = "" if owner.is_demo else owner.upstream
+        return Origin(upstream, owner.is_demo, reader.last_seen())
 
     def watched(self) -> tuple[datetime | None, datetime | None]:
         """

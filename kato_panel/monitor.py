@@ -18,6 +18,7 @@ from kato_panel import runtime as runtimes
 from kato_panel.cells import drop_what_cells_showed
 from kato_panel.config import load, split_login
 from kato_panel.domain.text import safe
+from kato_panel.frames import Origin
 from kato_panel.history import MEMORY, OFF, History
 from kato_panel.hub import Subscription
 from kato_panel.models import (
@@ -205,6 +206,12 @@ class Monitor(MonitorFrames):
         # Who waits may hold the loop on which the models would change.
         self._apply()
         return self.summary.active is not None
+
+    def _origin(self) -> Origin:
+        is_demo = self._settings.is_demo
+        upstream = "" if is_demo else self._upstream
+        looked: Any = self.summary.observed_at
+        return Origin(upstream, is_demo, looked)
 
     def _history(self) -> History | None:
         return None if self._runtime is None or not self.is_running else self._runtime.history

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 import pandas as pd
 
 from kato_panel.errors import HistoryError
-from kato_panel.frames import Since, count_frame, empty_frame, event_frame
+from kato_panel.frames import Origin, Since, count_frame, empty_frame, event_frame
 from kato_panel.history import History
 from kato_panel.history_frames import HistoryFrames
 from kato_panel.models import EventLog, SessionSeries
@@ -42,8 +42,16 @@ class MonitorFrames(ABC):
         """What charts show."""
 
     @abstractmethod
+    def _origin(self) -> Origin:
+        """Say what is watched, where no history says it."""
+
+    @abstractmethod
     def _history(self) -> History | None:
         """Return the history that is kept now, if one is."""
+
+    def origin(self) -> Origin:
+        """Say what is watched, and when it was observed last."""
+        return self._ask(HistoryFrames.origin, self._origin)
 
     def watched(self) -> tuple[datetime | None, datetime | None]:
         """

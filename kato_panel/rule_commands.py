@@ -10,14 +10,11 @@ from typing import Final
 
 import click
 
-from kato_panel import config
-from kato_panel.config import split_login
+from kato_panel.asking_history import usual_history
 from kato_panel.domain.rule_texts import read_rules
 from kato_panel.domain.rules import Alert, Rule
 from kato_panel.domain.times import read_duration, write_duration
 from kato_panel.errors import ConfigError, HistoryError
-from kato_panel.history import OFF
-from kato_panel.history.place import place_of
 
 TITLES: Final = ("rule", "subject", "pending", "fired", "resolved", "value", "lasted")
 RIGHT: Final = {"value", "lasted"}
@@ -40,7 +37,7 @@ def test_rules(file: Path, since: str, history: str | None) -> None:
     try:
         tried = read_rules(file.read_text(encoding="utf-8"))
         span = timedelta(seconds=read_duration(since))
-        with open_reader(history or _usual_history()) as reader:
+        with open_reader(history or usual_history()) as reader:
             alerts = try_rules(reader, tried, span)
     except ValueError as error:
         raise click.BadParameter(f"{since!r} {error}", param_hint="--since") from error
@@ -48,18 +45,6 @@ def test_rules(file: Path, since: str, history: str | None) -> None:
         raise click.ClickException(str(error)) from error
     click.echo(table(alerts))
     click.echo(summary(tried, alerts, since, perf_counter() - began))
-
-
-def _usual_history() -> Path:
-    """Find the history of the service that has these settings."""
-    settings = config.load()
-    if settings.history_url == OFF:
-        raise HistoryError("no history is kept: name one by --history")
-    upstream = split_login(settings.kato_api_url or "")[0]
-    path = place_of(settings.history_url, upstream, is_demo=settings.is_demo)
-    if path is None:
-        raise HistoryError("the history is in memory: name a file by --history")
-    return path
 
 
 def table(alerts: Sequence[Alert]) -> str:

@@ -100,3 +100,16 @@ def test_live_notebook_runs_on_the_demo(tmp_path, monkeypatch):
     assert re.search(r"session_(created|destroyed)", shown["events"][-1]["text/plain"])
     assert re.search(r"\+00:00 +1\d\d\b", shown["counts"][-1]["text/plain"])
     assert shown["over"][-1]["text/plain"] == "[]"
+
+
+def test_report_notebook_runs_on_the_demo(tmp_path, monkeypatch):
+    """It shows a report that runs nothing, and writes what it says."""
+    shown = run("04_report.ipynb", tmp_path, monkeypatch, report=UNTIL_SOMETHING_HAPPENED)
+    report = shown["report"][-1]["text/html"]
+    assert "demo data" in report
+    assert "<script" not in report
+    assert 10_000 < int(shown["save"][-1]["text/plain"]) < 5_000_000
+    assert shown["figures"][-1]["text/plain"].startswith("(")
+    assert shown["still"][-1]["text/plain"] == "['now.html', 'report.html']"
+    assert shown["rows"][-1]["text/plain"] == "['active']"
+    assert shown["over"][-1]["text/plain"] == "[]"

@@ -114,6 +114,12 @@ COVERED_BY: dict[str, Callable[[], None]] = {
     ),
     "curl http://127.0.0.1:5006/healthz": partial(asks_route, "/healthz"),
     ".venv/bin/kato-panel check": partial(runs_subcommand, "check"),
+    ".venv/bin/kato-panel report --since 24h -o report.html": partial(
+        runs_in_test, "test_report.py", "test_command_reads_the_history_that_the_service_keeps"
+    ),
+    ".venv/bin/kato-panel export --format csv --since 7d -o exported sessions events counts": (
+        partial(runs_in_test, "test_export.py", "test_several_kinds_take_a_folder")
+    ),
     "curl http://127.0.0.1:5006/readyz": partial(asks_route, "/readyz"),
     "curl http://127.0.0.1:5006/metrics": partial(asks_route, "/metrics"),
     "curl http://127.0.0.1:5006/api/v1/openapi.json": partial(asks_route, "/api/v1/openapi.json"),

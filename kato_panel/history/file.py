@@ -221,21 +221,28 @@ def _check_absence(path: Path) -> None:
         raise Corrupt("its log was found without it")
 
 
-def check_owner(connection: Connection, path: Path, owner: Owner) -> None:
-    """Make sure that a file is this owner's; raises Refused or Corrupt if not."""
+def read_owner(connection: Connection) -> Owner:
+    """Read whom a file records; raises Corrupt if it does not say."""
     found = connection.execute(select(schema.meta.c.key, schema.meta.c.value))
     signature = {row.key: row.value for row in found}
     is_demo = {"True": True, "False": False}.get(signature.get("is_demo", ""))
     upstream = signature.get("upstream")
     if is_demo is None or upstream is None:
         raise Corrupt("it does not say whom it records")
-    if is_demo is not owner.is_demo:
+    return Owner(str(upstream), is_demo)
+
+
+def check_owner(connection: Connection, path: Path, owner: Owner) -> None:
+    """Make sure that a file is this owner's; raises Refused or Corrupt if not."""
+    found = read_owner(connection)
+    if found.is_demo is not owner.is_demo:
         kinds = {True: "the demo", False: "a real KATO"}
         raise Refused(
-            f"{path} records {kinds[is_demo]}, not {kinds[owner.is_demo]}; it is left as it is"
+            f"{path} records {kinds[found.is_demo]}, not {kinds[owner.is_demo]}; "
+            "it is left as it is"
         )
-    if not is_demo and upstream != owner.upstream:
-        raise Refused(f"{path} records {upstream}, not {owner.upstream}; it is left as it is")
+    if not found.is_demo and found.upstream != owner.upstream:
+        raise Refused(f"{path} records {found.upstream}, not {owner.upstream}; it is left as it is")
 
 
 def _check_columns(path: Path) -> None:

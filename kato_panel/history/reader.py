@@ -133,6 +133,11 @@ class Reader:
         with self.reading() as connection:
             return read_note(connection, key)
 
+    def owner(self) -> file.Owner:
+        """Return whom it records."""
+        with self.reading() as connection:
+            return file.read_owner(connection)
+
     def record(self, session_id: str) -> Record | None:
         """Return what is known of a session, of its newest life if it had several."""
         found = (

@@ -3,6 +3,7 @@
 import json
 import secrets
 from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
 
 import panel as pn
 import param
@@ -13,6 +14,8 @@ from kato_panel.domain.trends import Trend
 from kato_panel.models import Models
 from kato_panel.views.boards import FollowingBoard
 from kato_panel.views.live import HasModels
+from kato_panel.views.markup import Markup
+from kato_panel.views.stills import Still, write_containers
 from kato_panel.views.theme import join_modules, stylesheet
 from kato_panel.watcher import now
 
@@ -39,7 +42,7 @@ class ContainerBoard(FollowingBoard):
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
 
 
-class ContainerCards(pn.viewable.Viewer):
+class ContainerCards(Still, pn.viewable.Viewer):
     """
     Each watched container as a card: figures, the last ten minutes, and what is wrong with it.
 
@@ -79,6 +82,9 @@ class ContainerCards(pn.viewable.Viewer):
 
     def __panel__(self) -> ContainerBoard:
         return self._board
+
+    def _still(self) -> list[Markup]:
+        return write_containers(self._models, ZoneInfo("UTC"))
 
     def follow(self) -> None:
         """Follow the models from now on. Following twice is allowed."""

@@ -21,9 +21,12 @@ from kato_panel.models import Models
 from kato_panel.views.alert_texts import write_alerts, write_rules
 from kato_panel.views.boards import FollowingBoard
 from kato_panel.views.charts import SessionPlot
+from kato_panel.views.drawing import find_zone
 from kato_panel.views.figures import LABELS as FIGURE_LABELS
 from kato_panel.views.figures import write_figures
+from kato_panel.views.markup import Markup
 from kato_panel.views.orders import Orders
+from kato_panel.views.stills import Still, write_parts
 from kato_panel.views.theme import join_modules, stylesheet
 
 RETOLD: Final = 20
@@ -130,7 +133,7 @@ class LiveBoard(FollowingBoard):
             props.tags.append(f"__ref:{ref}")
 
 
-class LiveView(pn.viewable.Viewer):
+class LiveView(Still, pn.viewable.Viewer):
     """
     All live cards, and the toasts.
 
@@ -202,6 +205,10 @@ class LiveView(pn.viewable.Viewer):
 
     def __panel__(self) -> LiveBoard:
         return self._board
+
+    def _still(self) -> list[Markup]:
+        board = self._board
+        return write_parts(self._models, self.parts, find_zone(board.zone), board.range)
 
     @property
     def tabs(self) -> list[list[str]]:

@@ -1,0 +1,483 @@
+"""
+The figures of a report: tables of what the frames and `kato_panel.churn` say, and nothing else.
+
+What is not known is ``None``; why something is missing stands in a table's remark, as a sentence.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+from itertools import pairwise
+from typing import Any, Final, Protocol
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from kato_panel.churning import Frames, churn
+from kato_panel.domain.churn import Churn
+from kato_panel.domain.churn.tables import AGES_SECONDS
+from kato_panel.domain.churn.window import to_micros
+from kato_panel.errors import TooLittle
+from kato_panel.frames import Origin, Since, empty_frame, time_range
+from kato_panel.parts import read_parts
+
+MAX_STRETCHES: Final = 100
+WIDTHS_SECONDS: Final = (
+    *(60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200),
+    *(86_400, 604_800, 2_419_200),
+)
+MAX_ROWS: Final = 500
+"""Of alerts and of gaps; the newest are told."""
+CURVE_POINTS: Final = 300
+LIBRARIES: Final = ("kato-panel", "numpy", "pandas")
+CHANGE_COLUMNS: Final = ("kind", "delta", "source", "after_gap_seconds")
+NOTHING: Final = "Nothing was observed in this range."
+ONE_LOOK: Final = "There was one look in this range, which is too little for a report."
+NO_ALERT: Final = "No alert fired in this range."
+NO_GAP: Final = "There is no gap: somebody looked all the time."
+NO_CONTAINER: Final = "No container was watched in this range."
+
+Floats = NDArray[np.float64]
+
+
+class Reported(Frames, Protocol):
+    """What a report is made of: a `Monitor`, or what `open_history` returns."""
+
+    def origin(self) -> Origin:
+        """Say whose frames they are."""
+
+    def alerts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """List alerts by when they fired."""
+
+    def containers(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """List the figures of containers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """
+    One table of a report.
+
+    Parameters
+    ----------
+    columns
+        Names, each with its unit at its end.
+    rows
+        Values by column: texts, numbers, times in UTC; ``None`` for what is not known.
+    remark
+        What has to be known to read it, or why it is empty.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...] = ()
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curves:
+    """
+    What charts are drawn of, beside the tables.
+
+    Parameters
+    ----------
+    count
+        The count over time; see `kato_panel.Monitor.counts`.
+    survival
+        The curve with its band, at some ages; ``None`` where there is none.
+    containers
+        By container: its use of processor time over time, in percent.
+    """
+
+    count: pd.DataFrame = field(default_factory=partial(empty_frame, "counts"))
+    survival: pd.DataFrame | None = None
+    containers: dict[str, pd.Series] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Figures:
+    """
+    All that a report tells.
+
+    Parameters
+    ----------
+    origin
+        Whose figures they are.
+    since, until
+        The range, UTC; ``None`` where nothing was observed.
+    zone
+        Name of the time zone in which times are shown.
+    tables
+        By name, in the order in which they are shown.
+    notes
+        What has to be known to read any of it, in plain words.
+    curves
+        For the charts.
+    """
+
+    origin: Origin
+    since: datetime | None
+    until: datetime | None
+    zone: str
+    tables: dict[str, Table]
+    notes: tuple[str, ...]
+    curves: Curves = field(default_factory=Curves)
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """The range, where something was observed."""
+        if self.since is None or self.until is None:
+            raise TooLittle(NOTHING)
+        return self.since, self.until
+
+    def figure(self, name: str) -> tuple[Any, Any, Any]:
+        """Give a figure of the summary with its bounds; ``None`` for what is not known."""
+        rows = {row[0]: row[1:] for row in self.tables["summary"].rows}
+        value, low, high = rows.get(name, (None, None, None))
+        return value, low, high
+
+
+def gather(
+    frames: Reported,
+    since: Since,
+    until: Since,
+    *,
+    node: str | None = None,
+    tz: str = "UTC",
+    tell: Callable[[str], object] = str,
+) -> Figures:
+    """
+    Gather the figures of a range.
+
+    Parameters
+    ----------
+    frames
+        Who gives the frames.
+    since, until, node, tz
+        See `kato_panel.Report`.
+    tell
+        Called with what is being done.
+
+    Raises
+    ------
+    ValueError
+        If the range is empty, a time has no zone, or `tz` is none.
+    HistoryError
+        If the history cannot be read.
+    """
+    _check_zone(tz)
+    origin = frames.origin()
+    first, after = time_range(since, until, origin.looked)
+    if first is not None and after is not None and first >= after:
+        raise ValueError(f"until is {after}, must be later than since, {first}")
+    tell("the count")
+    counts = frames.counts(first, after)
+    end = after or (None if origin.looked is None else pd.Timestamp(origin.looked))
+    if end is None and len(counts):
+        end = counts.index[-1]
+    begin = _begin(first, end, counts)
+    tables = {"summary": _summary(None, counts, None, None)}
+    if begin is None or end is None or begin >= end:
+        tables["provenance"] = _provenance(origin, None, None, node, tz)
+        return Figures(origin, None, None, tz, tables, (ONE_LOOK if len(counts) else NOTHING,))
+    tell("sessions and lifetimes")
+    found, why = _churn(_Parts(frames, counts, begin, end), begin, end, node, tz)
+    width = _width_seconds(begin, end)
+    tell("alerts, containers and gaps")
+    alerts, gaps = frames.alerts(begin, after), frames.gaps(begin, after)
+    containers, uses = _containers(frames.containers(begin, after))
+    tell("the tables")
+    tables = {
+        "summary": _summary(found, counts, alerts, gaps),
+        "count": _count(counts, begin, end, width),
+        "rates": _rates(found, why, width),
+        "survival": _survival(found, why),
+        "nodes": _nodes(found, why),
+        "cohorts": _cohorts(found, why),
+        "reasons": _reasons(found, why),
+        "containers": containers,
+        "alerts": _alerts(alerts),
+        "gaps": _gaps(gaps, begin, end),
+        "provenance": _provenance(origin, begin, end, node, tz),
+    }
+    has_curve = found is not None and found.refusal is None
+    curve = found.survival.frame(CURVE_POINTS) if found is not None and has_curve else None
+    notes = tuple(filter(None, (why, *(found.notes if found is not None else ()))))
+    span = begin.to_pydatetime(), end.to_pydatetime()
+    return Figures(origin, *span, tz, tables, notes, Curves(counts, curve, uses))
+
+
+class _Parts:
+    """
+    Frames that `churn` may ask for a long range: events are read a part at a time.
+
+    Names and lists stay behind: they take most of the memory, and churn has no use for them.
+    """
+
+    def __init__(
+        self, frames: Reported, counts: pd.DataFrame, begin: datetime, end: datetime
+    ) -> None:
+        self._frames, self._counts = frames, counts
+        self._begin, self._end = begin, end
+        self.watched = frames.watched
+        self.sessions = frames.sessions
+        self.gaps = frames.gaps
+
+    def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """Give the count of the range, which was read before."""
+        del since, until
+        return self._counts
+
+    def events(
+        self, since: Since = None, until: Since = None, *, node: str | None = None
+    ) -> pd.DataFrame:
+        """Give what is counted of the events."""
+        first, after = time_range(since, until)
+        parts = read_parts(
+            lambda begin, end: self._frames.events(begin, end, node=node)[[*CHANGE_COLUMNS]],
+            first or self._begin,
+            after or self._end,
+        )
+        return pd.concat([empty_frame("events")[[*CHANGE_COLUMNS]], *parts])
+
+
+def _check_zone(tz: str) -> None:
+    try:
+        ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"tz is {tz!r}, must be the name of a time zone") from error
+
+
+def _begin(
+    first: pd.Timestamp | None, end: pd.Timestamp | None, counts: pd.DataFrame
+) -> pd.Timestamp | None:
+    """Say when the range begins: when asked, unless there was nothing to see until much later."""
+    if not len(counts):
+        return first
+    known = counts.index[0]
+    if first is None or end is None or first >= end:
+        return known
+    is_late = known - first > timedelta(seconds=_width_seconds(first, end))
+    return known if is_late else first
+
+
+def _width_seconds(begin: datetime, end: datetime) -> int:
+    seconds = (end - begin).total_seconds()
+    fit = (width for width in WIDTHS_SECONDS if seconds <= width * MAX_STRETCHES)
+    return next(fit, WIDTHS_SECONDS[-1])
+
+
+def _churn(
+    frames: Frames, begin: datetime, end: datetime, node: str | None, tz: str
+) -> tuple[Churn | None, str]:
+    """Ask for churn; or say why there is none."""
+    try:
+        found = churn(frames, since=begin, until=end, node=node, tz=tz)
+    except (TooLittle, ValueError) as error:
+        return None, f"There is no churn: {error}."
+    return found, "" if found.refusal is None else f"There are no lifetimes: {found.refusal}."
+
+
+def _summary(
+    found: Churn | None,
+    counts: pd.DataFrame,
+    alerts: pd.DataFrame | None,
+    gaps: pd.DataFrame | None,
+) -> Table:
+    active = counts["active"].dropna()
+    rows: list[tuple[Any, ...]] = []
+    for name, value in (
+        ("last_active_sessions", active.iloc[-1] if len(active) else None),
+        ("lowest_active_sessions", active.min() if len(active) else None),
+        ("highest_active_sessions", active.max() if len(active) else None),
+        ("created_sessions", None if found is None else found.total.arrivals[0]),
+        ("ended_sessions", None if found is None else found.total.departures[0]),
+    ):
+        rows.append((name, _plain(value), None, None))
+    if found is not None:
+        main = found.frame()
+        rows += [(str(name), *map(_plain, values)) for name, values in _rows(main)]
+        rows.append(("gap_seconds", found.window.gap_seconds, None, None))
+    elif gaps is not None:
+        rows.append(("gap_seconds", None, None, None))
+    if alerts is not None:
+        rows.append(("alert_episodes", len(alerts), None, None))
+    is_bound = found is not None and found.total.is_lower_bound
+    remark = "Created, ended and their rates are lower bounds." if is_bound else ""
+    return Table(("figure", "value", "low", "high"), tuple(rows), remark)
+
+
+def _count(counts: pd.DataFrame, begin: datetime, end: datetime, width: int) -> Table:
+    edges = _edges(begin, end, width)
+    times = counts.index.asi8
+    values = counts["active"].to_numpy(dtype=float, na_value=np.nan)
+    rows = []
+    for start, stop in pairwise(edges):
+        first, after = np.searchsorted(times, [start, stop])
+        seen = values[max(0, first - 1) if first and times[first - 1] < start else first : after]
+        known = seen[~np.isnan(seen)]
+        bounds = (known.min(), known.max()) if len(known) else (None, None)
+        last = seen[-1] if len(seen) else None
+        rows.append((_time(start), *(_whole(value) for value in (*bounds, last))))
+    remark = "" if len(counts) else NOTHING
+    names = ("time", "lowest_sessions", "highest_sessions", "last_sessions")
+    return Table(names, tuple(rows), remark)
+
+
+def _rates(found: Churn | None, why: str, width: int) -> Table:
+    names = (
+        *("time", "observed_seconds", "arrivals", "departures"),
+        *("arrivals_per_minute", "arrivals_low_per_minute", "arrivals_high_per_minute"),
+        *("departures_per_minute", "departures_low_per_minute", "departures_high_per_minute"),
+    )
+    if found is None:
+        return Table(names, remark=why)
+    frame = found.rates(timedelta(seconds=width)).frame()[[*names[1:]]]
+    remark = "Lower bounds." if found.total.is_lower_bound else ""
+    return Table(names, tuple((at, *map(_plain, row)) for at, row in _rows(frame)), remark)
+
+
+def _survival(found: Churn | None, why: str) -> Table:
+    names = ("age_seconds", "survival_percent", "low_percent", "high_percent", "at_risk_sessions")
+    if found is None or found.refusal is not None:
+        return Table(names, remark=why)
+    ages = [age for age in (0, *AGES_SECONDS) if age <= found.survival.last_age_seconds]
+    rows = []
+    for age, row in zip(ages, found.survival.at([*map(float, ages)]).itertuples(), strict=True):
+        shares = (_percent(value) for value in (row.survival, row.lower, row.upper))
+        rows.append((age, *shares, int(row.at_risk)))
+    return Table(names, tuple(rows))
+
+
+def _nodes(found: Churn | None, why: str) -> Table:
+    names = (
+        *("node", "sessions", "ended_sessions", "still_open_sessions"),
+        *("median_seconds", "median_low_seconds", "median_high_seconds"),
+    )
+    if found is None or found.refusal is not None:
+        return Table(names, remark=why)
+    groups = found.groups
+    frame = groups.frame().drop(columns="expected_ends")
+    notes = [f"{note}." for note in groups.notes]
+    if groups.log_rank is not None:
+        notes.append(
+            "If all nodes' sessions lived equally long, a difference like this would come about "
+            f"with probability {groups.log_rank.p_value:.2g} (log-rank test)."
+        )
+    rows = tuple((str(name), *map(_plain, row)) for name, row in _rows(frame))
+    return Table(names, rows, " ".join(note[0].upper() + note[1:] for note in notes))
+
+
+def _cohorts(found: Churn | None, why: str) -> Table:
+    if found is None or found.refusal is not None:
+        return Table(("time", "members"), remark=why)
+    cohorts = found.cohorts
+    names = [f"survival_at_{age}_seconds_percent" for age in cohorts.ages_seconds]
+    rows = [
+        (at, int(members), *map(_percent, shares))
+        for at, (members, *shares) in _rows(cohorts.frame())
+    ]
+    remark = "Share of those born from this time on that reach an age; — where it is not known yet."
+    return Table(("time", "members", *names), tuple(rows), remark)
+
+
+def _reasons(found: Churn | None, why: str) -> Table:
+    names = ("reason", "ended", "low", "high", "share_percent")
+    if found is None or not len(found.lives):
+        return Table(names, remark=why or "No session is known one by one.")
+    frame = found.reasons.frame()
+    if not frame["ended"].sum():
+        return Table(names, remark="No session ended.")
+    return Table(names, tuple((str(name), *map(_plain, row)) for name, row in _rows(frame)))
+
+
+def _containers(frame: pd.DataFrame) -> tuple[Table, dict[str, pd.Series]]:
+    names = ("container", "metric", "lowest", "mean", "highest", "last")
+    if frame.empty:
+        return Table(names, remark=NO_CONTAINER), {}
+    grouped = frame.groupby(["container", "metric"], observed=True, sort=True)["value"]
+    sums = grouped.agg(["min", "mean", "max", "last"])
+    rows = tuple((*map(str, key), *map(_plain, row)) for key, row in _rows(sums))
+    cpu = frame[frame["metric"] == "container_cpu_percent"]
+    uses = {
+        str(name): part["value"]
+        for name, part in cpu.groupby("container", observed=True, sort=True)
+    }
+    return Table(names, rows), uses
+
+
+def _alerts(frame: pd.DataFrame) -> Table:
+    names = (
+        *("time", "rule", "subject", "severity", "value", "threshold"),
+        *("resolved", "lasted_seconds", "reason", "acknowledged_by"),
+    )
+    told = frame.iloc[-MAX_ROWS:]
+    rows = []
+    for at, one in zip(told.index, told.to_dict("records"), strict=True):
+        lasted = one.pop("lasted")
+        one |= {"lasted_seconds": None if lasted is pd.NaT else lasted.total_seconds()}
+        rows.append((at, *(_plain(one[name]) for name in names[1:])))
+    return Table(names, tuple(rows), _cut_remark(frame, "alerts") or ("" if rows else NO_ALERT))
+
+
+def _gaps(frame: pd.DataFrame, begin: datetime, end: datetime) -> Table:
+    told = frame.iloc[-MAX_ROWS:]
+    rows = []
+    for began, ended in zip(told.index, told["ended"], strict=True):
+        start, stop = max(began, begin), min(ended, end)
+        rows.append((start, stop, (stop - start).total_seconds()))
+    remark = _cut_remark(frame, "gaps") or ("" if rows else NO_GAP)
+    return Table(("time", "ended", "lasted_seconds"), tuple(rows), remark)
+
+
+def _cut_remark(frame: pd.DataFrame, noun: str) -> str:
+    left = len(frame) - MAX_ROWS
+    return f"The newest {MAX_ROWS}; {left} earlier {noun} are left out." if left > 0 else ""
+
+
+def _provenance(
+    origin: Origin, begin: datetime | None, end: datetime | None, node: str | None, tz: str
+) -> Table:
+    rows: list[tuple[Any, ...]] = [
+        ("upstream", "the demo: simulated data" if origin.is_demo else origin.upstream or None),
+        ("from", begin),
+        ("until", end),
+        ("last look", None if origin.looked is None else pd.Timestamp(origin.looked)),
+        ("time zone", tz),
+        ("node of sessions", "all" if node is None else node),
+    ]
+    rows += [(f"version of {name}", version(name)) for name in LIBRARIES]
+    return Table(("item", "value"), tuple(rows))
+
+
+def _edges(begin: datetime, end: datetime, width_seconds: int) -> list[int]:
+    first, last = to_micros(begin), to_micros(end)
+    width = width_seconds * 1_000_000
+    return [first, *range((first // width + 1) * width, last, width), last]
+
+
+def _time(micros: int) -> pd.Timestamp:
+    return pd.Timestamp(micros, unit="us", tz="UTC")
+
+
+def _rows(frame: pd.DataFrame) -> list[tuple[Any, tuple[Any, ...]]]:
+    columns = [frame[name].tolist() for name in frame.columns]
+    return [*zip(frame.index, zip(*columns, strict=True), strict=True)]
+
+
+def _percent(share: float) -> float | None:
+    return None if np.isnan(share) else 100 * float(share)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None or np.isnan(value) else int(value)
+
+
+def _plain(value: Any) -> Any:
+    """Write a value of a frame as Python has it; ``None`` where it is not known."""
+    if value is None or pd.isna(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
