@@ -8,13 +8,13 @@ they are told of what still fires.
 
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from kato_panel.domain.events import Moment
 from kato_panel.domain.recorded import AlertEntry, AuditEntry, Silence
-from kato_panel.domain.rules import Alert, Judge, Measured, Rule, RuleState, Turn, Turned
+from kato_panel.domain.rules import Judge, Measured, Rule, RuleState, Turn, Turned
 from kato_panel.errors import QueryError
 
 MAX_RECENT: Final = 200
@@ -99,7 +99,6 @@ class Decided:
 @dataclass(slots=True)
 class _Page:
     entry: AlertEntry
-    is_told: bool = field(default=False)
 
 
 class AlertBook:
@@ -151,7 +150,7 @@ class AlertBook:
         """
         self._silences = {(one.rule, one.subject): one for one in silences}
         for entry in recent:
-            self._pages[entry.alert.id] = _Page(entry, not self._was_silent(entry.alert))
+            self._pages[entry.alert.id] = _Page(entry)
         firing = [one.entry.alert for one in self._pages.values()]
         open_ = [alert for alert in firing if alert.resolved_at is None]
         self._revision += 1
@@ -218,33 +217,29 @@ class AlertBook:
 
     def _turn(self, turned: Sequence[Turned]) -> Decided:
         """Take what happened; say what is to be kept and told."""
-        entries = []
+        changed = {}
         notices = []
         for one in turned:
-            page = self._pages.setdefault(one.alert.id, _Page(AlertEntry(one.alert)))
+            page = self._pages.setdefault(one.alert.id, _Page(AlertEntry(one.alert, told=False)))
             page.entry = replace(page.entry, alert=one.alert)
-            entries.append(page.entry)
-            if one.turn is Turn.RESOLVED and page.is_told:
+            changed[one.alert.id] = page
+            if one.turn is Turn.RESOLVED and page.entry.told:
                 notices.append(one)
         board = self.board
-        for page in self._pages.values():
+        for key, page in self._pages.items():
             alert = page.entry.alert
-            is_due = alert.resolved_at is None and not page.is_told
+            is_due = alert.resolved_at is None and not page.entry.told
             if is_due and not board.is_silent(alert.rule.name, alert.subject):
-                page.is_told = True
+                page.entry = replace(page.entry, told=True)
+                changed[key] = page
                 notices.append(Turned(Turn.FIRING, alert))
+        entries = [page.entry for page in changed.values()]
         for one in notices:
             self._told += 1
             self._notices.append(Notice(self._told, one))
         self._revision += bool(entries or notices)
         self._forget()
         return Decided(entries, notices)
-
-    def _was_silent(self, alert: Alert) -> bool:
-        """Say whether a silence that lasts had begun before an alert: nobody was told of it."""
-        keys = ((alert.rule.name, ""), (alert.rule.name, alert.subject))
-        silences = (self._silences[key] for key in keys if key in self._silences)
-        return any(one.at <= alert.fired_at.wall for one in silences)
 
     def _forget(self) -> None:
         """Forget the oldest alerts that are over."""

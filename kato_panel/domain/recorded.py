@@ -110,11 +110,14 @@ class AlertEntry:
         See `kato_panel.domain.rules`; its ticks are of no use to a later run.
     acknowledged_at, acknowledged_by
         When and by whom; ``None`` and empty if by nobody.
+    told
+        Whether others were told that it fires; of nothing else are they told the end.
     """
 
     alert: Alert
     acknowledged_at: datetime | None = None
     acknowledged_by: str = ""
+    told: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ def alert_row(entry: AlertEntry) -> dict[str, Any]:
         "reason": sayable(alert.reason),
         "acknowledged_at": maybe(micros, entry.acknowledged_at),
         "acknowledged_by": sayable(entry.acknowledged_by),
+        "told": int(entry.told),
     }
 
 
@@ -47,6 +48,7 @@ def read_alert(row: Row) -> AlertEntry:
         ),
         maybe(moment, row["acknowledged_at"]),
         row["acknowledged_by"],
+        row["told"] is None or bool(row["told"]),
     )
 
 

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 APPLICATION_ID: Final = 0x4B41_5031
 """In the header of each of our files: `KAP1`."""
-VERSION: Final = 2
+VERSION: Final = 3
 
 metadata = MetaData()
 
@@ -177,6 +177,8 @@ alerts = Table(
     Column("reason", Text, nullable=False),
     Column("acknowledged_at", Integer),
     Column("acknowledged_by", Text, nullable=False),
+    # Unknown in rows of before version 3: taken as told.
+    Column("told", Integer),
     Index("alerts_by_time", "fired_at"),
     Index("alerts_by_end", "resolved_at"),
 )
@@ -225,7 +227,14 @@ def _add_alerts(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _add_alerts}
+def _add_told(connection: Connection) -> None:
+    """From 2: whether others were told of an alert; the step from 1 makes the table with it."""
+    names = {row[1] for row in connection.exec_driver_sql("PRAGMA table_info(alerts)")}
+    if "told" not in names:
+        connection.exec_driver_sql("ALTER TABLE alerts ADD COLUMN told INTEGER")
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _add_alerts, 2: _add_told}
 """By the version they begin at; each leads to the next and runs in the one transaction of all."""
 
 

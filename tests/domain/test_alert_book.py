@@ -123,7 +123,8 @@ def test_later_run_goes_on_where_the_last_one_ended(book):
     assert look(again, 102, 1, "a") == ["resolved"]
     other = AlertBook([])
     decided = other.restore(board.recent[::-1], (), moment(50))
-    assert [one.turn.value for one in decided.notices] == ["resolved", "resolved"]
+    assert [one.turn.value for one in decided.notices] == ["resolved"]
+    assert [one.alert.subject for one in decided.notices] == ["a"]
     over = [
         replace(entry, alert=replace(entry.alert, resolved_at=moment(9)))
         for entry in [AlertEntry(board.firing[0].alert)]
@@ -183,3 +184,24 @@ def test_end_of_what_an_earlier_run_told_is_told_though_it_is_silent_now():
     second = AlertBook([RULE])
     second.restore(first.board.firing, [silence], moment(2))
     assert look(second, 3, 1) == ["resolved"]
+
+
+@pytest.mark.parametrize("extended", [False, True])
+def test_what_fired_in_silence_is_told_by_a_later_run_once_it_is_over(book, extended):
+    """Whether the silence ended while nothing ran, or another one took its place since."""
+    hush(book, 0, 60)
+    assert look(book, 1, 11) == []
+    if extended:
+        hush(book, 2, 90)
+    later = AlertBook([RULE])
+    decided = later.restore(book.board.recent, book.board.silences if extended else (), moment(61))
+    if extended:
+        assert decided == module.Decided([], [])
+        assert look(later, 89, 11) == []
+        decided = later.look([Measured("sessions_active", 11)], moment(90))
+    assert [one.turn.value for one in decided.notices] == ["firing"]
+    assert decided.entries == list(later.board.firing)
+    last = AlertBook([RULE])
+    assert last.restore(decided.entries, (), moment(91)) == module.Decided([], [])
+    assert look(last, 92, 11) == []
+    assert look(last, 93, 1) == ["resolved"]

@@ -106,3 +106,25 @@ def test_file_of_the_first_version_gets_its_tables(tmp_path):
     history.close()
     assert (tmp_path / "h.db.backup-v1").exists()
     assert schema.VERSION >= 2
+
+
+def test_whether_an_alert_was_told_is_kept(tmp_path):
+    """And of rows of a version that did not know it, it is taken as told."""
+    path = tmp_path / "h.db"
+    history = open_history(path)
+    history.record([AlertEntry(alert(1), told=False), AlertEntry(alert(2))])
+    assert history.flush()
+    assert [entry.told for entry in history.reader.firing_alerts()] == [False, True]
+    history.close()
+    with sqlite3.connect(path) as old:
+        old.execute("ALTER TABLE alerts DROP COLUMN told")
+        old.execute("PRAGMA user_version = 2")
+    old.close()
+    history = open_history(path)
+    assert history.status.trouble is None
+    assert [entry.told for entry in history.reader.firing_alerts()] == [True, True]
+    history.record(AlertEntry(alert(1), told=False))
+    assert history.flush()
+    assert [entry.told for entry in history.reader.firing_alerts()] == [False, True]
+    history.close()
+    assert (tmp_path / "h.db.backup-v2").exists()
