@@ -302,6 +302,8 @@ def test_visits_leave_nothing_behind(simulator, chromium, caplog, size: Size):
         reader.close()
     # The collector may be late with the last ones; a document for each visit would be far more.
     assert after.pop("documents") - before.pop("documents") <= LATE_DOCUMENTS < visits / 4
+    # Threads that were only late with their work may have ended since.
+    assert after.pop("threads") <= before.pop("threads")
     assert after == before
     assert "broke" not in caplog.text
     assert memory[-1] - memory[-2] < MAX_GROWTH_MB

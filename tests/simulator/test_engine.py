@@ -71,7 +71,12 @@ def seen(name, claim):
 async def test_source_sees_the_four_containers(simulator):
     """All that a card shows, by the source's ordinary way."""
     async with watching(simulator) as wait:
-        look = await wait(seen("kato", lambda one: one.cpu_percent is not None))
+        look = await wait(
+            lambda one: (
+                isinstance(one, ContainersSeen)
+                and all(figures.cpu_percent is not None for figures in one.containers)
+            )
+        )
     assert [one.name for one in look.containers] == sorted(KATO_CONTAINERS)
     kato = look.containers[0]
     assert (kato.cpu_of, kato.memory_of, kato.health) == (

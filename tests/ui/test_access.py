@@ -88,7 +88,7 @@ def test_page_has_its_landmarks(serve, watched):
         assert watched.page.get_by_role(role).count() == 1
     assert watched.page.get_by_role("heading", level=1).all_inner_texts() == ["KATO sessions"]
     regions = watched.page.get_by_role("main").get_by_role("region")
-    assert regions.count() == 6
+    assert regions.count() == 8
 
 
 @pytest.mark.parametrize("width", [360, 390, 641, 768, 1024, 1101, 1440, 1920])

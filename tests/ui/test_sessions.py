@@ -400,7 +400,8 @@ def test_forged_message_deletes_nothing(open_tab, kato, rig):
     outcome = page.evaluate(
         """async (id) => {
           const models = [...Bokeh.documents[0]._all_models.values()];
-          const board = models.find((model) => model.attributes.order !== undefined);
+          const isBoard = ({ attributes }) => "order" in attributes && "wanted" in attributes;
+          const board = models.find(isBoard);
           board.order = JSON.stringify({ id: 1, session_ids: [id] });
           const wait = () => new Promise((resolve) => setTimeout(resolve, 50));
           for (let turn = 0; turn < 100 && !board.outcome; turn += 1) await wait();

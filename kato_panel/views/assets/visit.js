@@ -130,9 +130,7 @@ class Visit {
     this.showRange(model.range);
     for (const chip of this.refs.ranges.children) {
       chip.addEventListener("click", () => {
-        model.range = chip.dataset.range;
-        this.showRange(model.range);
-        if (this.isPage) setInAddress({ [RANGE_KEY]: model.range === DEFAULT_RANGE ? null : model.range });
+        this.chooseRange(chip.dataset.range);
       }, { signal });
     }
     this.placeChart(model);
@@ -147,7 +145,7 @@ class Visit {
   /** Show the chart, and so far back. */
   jump(range) {
     this.tabs.go("live");
-    this.showRange((this.model.range = range));
+    this.chooseRange(range);
     this.refs.chart.scrollIntoView({ block: "center", behavior: isReduced() ? "auto" : "smooth" });
   }
 
@@ -160,6 +158,12 @@ class Visit {
   placeBody(model) {
     const child = model.body ? model.get_child("body") : null;
     if (child) this.refs.body.replaceChildren(child);
+  }
+
+  chooseRange(range) {
+    this.model.range = range;
+    this.showRange(range);
+    if (this.isPage) setInAddress({ [RANGE_KEY]: range === DEFAULT_RANGE ? null : range });
   }
 
   showRange(range) {
