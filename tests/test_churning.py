@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kato_panel import churn, open_history, read_frame, write_frame
+from kato_panel import churn, demo_history, open_history, read_frame, write_frame
 from kato_panel.domain.churn.comparing import log_rank
 from kato_panel.domain.churn.survival import estimate
 from kato_panel.domain.events import Kind
@@ -135,6 +135,33 @@ def test_range_is_cut_to_what_was_watched_and_says_so(history):
         assert late.refusal == "4 sessions of known age ended, must be at least 10"
         with pytest.raises(ValueError, match="must be later"):
             churn(opened, since=at(700))
+
+
+def test_who_is_open_is_censored_when_the_keys_were_last_seen_and_not_now(history):
+    """The count may be watched on without Redis, as in the demo: that tells of no session."""
+    put(history, *tiny())
+    with open_history(history.where) as opened:
+        before = churn(opened)
+    put(history, Sample(at(8_000), 7), Looked(at(9_000)))
+    with open_history(history.where) as opened:
+        found = churn(opened)
+        assert opened.sessions()["last_seen"].max() == at(600)
+    assert (found.since, found.until) == (at(0), at(600))
+    assert found.naive.still_open == 2
+    assert found.frame().equals(before.frame())
+
+
+def test_open_sessions_of_the_demo_lived_until_its_week_ended():
+    """And nobody is older than that."""
+    demo = demo_history(span=timedelta(hours=6))
+    sessions, (_, end) = demo.sessions(), demo.watched()
+    found, is_open = churn(demo), sessions["ended_latest"].isna()
+    assert is_open.sum() == found.naive.still_open > 0
+    assert (sessions.loc[is_open, "last_seen"] == end).all()
+    assert found.until == end
+    ages = (end - sessions.loc[is_open, "created"]).dt.total_seconds()
+    lived = found.lives.exit_seconds[~found.lives.is_ended]
+    assert sorted(lived) == pytest.approx(sorted(ages))
 
 
 def test_gaps_of_the_history_are_told(history):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
@@ -9,10 +10,14 @@ import pytest
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
+from kato_panel import churn, open_history
+from tests.week import NODES, lives_until, watch
+
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LONGEST_LINE = 100
-CELL_SECONDS = 30
+CELL_SECONDS = 90
+"""The demo's week takes 5 s of a processor, which may have other things to do."""
 UNTIL_SOMETHING_HAPPENED = """\
 import asyncio
 
@@ -99,6 +104,72 @@ def test_live_notebook_runs_on_the_demo(tmp_path, monkeypatch):
     assert re.search(r"active_count\W+1\d\d\b", shown["view"][-1]["text/html"])
     assert re.search(r"session_(created|destroyed)", shown["events"][-1]["text/plain"])
     assert re.search(r"\+00:00 +1\d\d\b", shown["counts"][-1]["text/plain"])
+    assert shown["over"][-1]["text/plain"] == "[]"
+
+
+def numbers(text):
+    """All numbers that a sentence tells, in their order."""
+    return [float(number) for number in re.findall(r"-?\d+(?:\.\d+)?", text)]
+
+
+def test_churn_notebook_answers_on_the_demo_week(tmp_path, monkeypatch):
+    """What its texts say of each figure is what the cell below or above shows."""
+    shown = run("02_churn.ipynb", tmp_path, monkeypatch)
+    text = {name: outputs[-1].get("text/plain", "") for name, outputs in shown.items() if outputs}
+    for name in ("curve", "view", "pair", "cohorts", "chart"):
+        assert "data-root-id" in shown[name][-1]["text/html"], name
+
+    # Of lifetimes that are exponential with a mean of 900 s, half reach 900 s times ln 2.
+    median, low, high, mean, bias, still_open = numbers(text["tell"])
+    assert low < 624 < high
+    assert low < median < high
+    assert mean < 500
+    assert bias < -40
+    assert "is biased by -" in text["tell"]
+    assert 100 < still_open < 400
+    assert text["tell"].endswith(f"{still_open:.0f} sessions are still open.'")
+    assert "naive_mean_bias_percent" in shown["exponential"][-1]["text/html"]
+
+    before, after = (numbers(line) for line in text["fresh"].splitlines())
+    assert after[3] < before[3] / 2  # the plain means
+    assert after[1] < before[0] < after[2]  # the medians
+
+    medians = dict(re.findall(r"(vision-[ab])(?: +\d+){3} +([\d.]+)", text["nodes"]))
+    assert float(medians["vision-a"]) > 1.5 * float(medians["vision-b"])
+    assert float(re.search(r"p_value=([\d.e-]+)", text["test"])[1]) < 1e-9
+    expired = re.search(r"eval-9 +[\d.]+ +([\d.]+)", text["expired"])
+    assert 0.5 < float(expired[1]) < 0.6
+    assert "2026-03-01 14:00:00+00:00" in text["rates"].splitlines()[2]
+    for name, in_it, usual in re.findall(r"([\w-]+) +(0\.\d+) +(0\.\d+)", text["own"]):
+        assert float(in_it) == pytest.approx(float(usual), abs=0.02), name
+    assert "create_burst" in text["alerts"]
+
+
+def test_own_notebook_runs_on_the_demo_and_says_what_is_not_known(tmp_path, monkeypatch):
+    """Rates with their bounds; no lifetimes, and why; the last cell ends all."""
+    shown = run("03_your_kato.ipynb", tmp_path, monkeypatch)
+    assert "embedded simulator" in shown["upstream"][-1]["text/plain"]
+    assert "data-root-id" in shown["view"][-1]["text/html"]
+    assert "arrivals_high_per_minute" in shown["rates"][-1]["text/html"]
+    assert "lower bounds" in shown["ask"][-1]["text/html"]
+    for name in ("lifetimes", "naive", "nodes", "test", "cohorts", "reasons"):
+        assert "which takes REDIS_URL" in shown[name][-1]["text/plain"], name
+    assert shown["over"][-1]["text/plain"] == "[]"
+
+
+def test_own_notebook_answers_from_the_file_of_a_service(tmp_path, monkeypatch):
+    """With the figures of that file."""
+    path, now = tmp_path / "history.db", datetime.now(UTC)
+    watch(path, lives_until(now), now)
+    with open_history(path) as opened:
+        found = churn(opened)
+    shown = run("03_your_kato.ipynb", tmp_path, monkeypatch, history=f"FILE = {str(path)!r}")
+    assert shown["ask"][-1]["text/plain"] == repr(found)
+    assert shown["naive"][-1]["text/plain"] == repr(found.naive)
+    assert shown["test"][-1]["text/plain"] == repr(found.groups.log_rank)
+    for name in NODES:
+        assert name in shown["nodes"][-1]["text/plain"]
+        assert name in shown["own"][-1]["text/plain"]
     assert shown["over"][-1]["text/plain"] == "[]"
 
 

@@ -49,6 +49,7 @@ class ChurnBoard(JSComponent):
     dark = param.Boolean(default=False, doc="Whether the page is dark at present.")
     key = param.String(default="", constant=True, doc="Random per view; survives a reconnect.")
     page = param.Boolean(default=False, constant=True, doc="Whether the address remembers.")
+    first = param.Dict(default={}, constant=True, doc="What is chosen at first.")
     asks = param.Boolean(default=True, constant=True, doc="Whether a range can be chosen.")
     parts = param.List(default=[], item_type=str, constant=True, doc="Names of the cards shown.")
     hues = param.List(default=[], constant=True, doc="Colours of groups, light and dark.")
@@ -112,6 +113,7 @@ class ChurnView(pn.viewable.Viewer):
             key=secrets.token_hex(8),
             page=self.is_page,
             parts=list(self.parts),
+            first={"since": self._first.span, "by": self._first.by, "node": self._first.node or ""},
             asks=self._desk is not None,
             hues=[list(GROUPS_LIGHT), list(GROUPS_DARK)],
             sizing_mode="stretch_width",

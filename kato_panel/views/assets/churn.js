@@ -26,7 +26,7 @@ class ChurnCards {
     Object.assign(this, buildChurn(model.parts));
     this.asks = model.asks;
     this.lastId = Date.now(); // so that no question is one that a view before it has asked
-    this.choice = { ...USUAL, flow: "arrivals" };
+    this.choice = { ...USUAL, ...model.first, flow: "arrivals" };
     if (model.page) this.readAddress();
     this.open = new Set(); // cards that show their table
     this.files = new Map(); // by the number of the question: the card whose file is wanted
