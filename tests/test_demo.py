@@ -43,7 +43,7 @@ def test_count_goes_on_and_nothing_is_told_that_did_not_happen(runtime):
     open_ones = running.history.reader.open_records()
     assert len(open_ones) == len(week.past.sessions())
     assert abs(snapshot.active - len(open_ones)) < 15
-    assert len(before.events) == 5_000
+    assert 1_000 < len(before.events) <= 5_000  # fewer where the hours behind it were quiet
     assert all(event.at.timestamp() * 1e6 <= week.past.until for event in before.events[:5_000])
 
 
