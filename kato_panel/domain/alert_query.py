@@ -4,16 +4,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
-from kato_panel.domain.event_query import TIME_FORM, read_number, read_time
+from kato_panel.domain.event_query import TIME_FORM, check_fields, read_number, read_time, read_word
 from kato_panel.domain.recorded import AlertEntry
 from kato_panel.domain.rules import Severity, Turn
 from kato_panel.domain.times import read_duration
 from kato_panel.errors import QueryError
-
-Word = TypeVar("Word", bound=StrEnum)
 
 MAX_ALERTS: Final = 1_000
 DEFAULT_ALERTS: Final = 100
@@ -68,9 +65,7 @@ class AlertQuery:
         QueryError
             If a field is not known, or wrong.
         """
-        for name, text in given.items():
-            if name not in FIELDS:
-                raise QueryError(name, text, f"one of {', '.join(FIELDS)}")
+        check_fields(given, FIELDS)
         rule = given.get("rule") or None
         if rule is not None and len(rule) > MAX_RULE:
             raise QueryError("rule", rule, f"a name of at most {MAX_RULE} characters")
@@ -78,8 +73,8 @@ class AlertQuery:
         if cursor is not None and not _CURSOR.fullmatch(cursor):
             raise QueryError("cursor", cursor, "`next` of the answer before")
         return cls(
-            state=_read_word("state", given.get("state"), Turn),
-            severity=_read_word("severity", given.get("severity"), Severity),
+            state=read_word("state", given.get("state"), Turn),
+            severity=read_word("severity", given.get("severity"), Severity),
             rule=rule,
             since=read_time("since", given.get("since"), now),
             until=read_time("until", given.get("until"), now),
@@ -129,12 +124,3 @@ def read_end(given: object, now: datetime) -> datetime:
     if until > now + MAX_SILENCE:
         raise QueryError("until", given, "at most 366d from now")
     return until
-
-
-def _read_word(field: str, text: str | None, words: type[Word]) -> Word | None:
-    if not text:
-        return None
-    try:
-        return words(text)
-    except ValueError as error:
-        raise QueryError(field, text, f"one of {', '.join(words)}") from error

@@ -1,16 +1,18 @@
 """Which recorded events are asked for."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal, Self, get_args
+from enum import StrEnum
+from typing import Final, Literal, Self, TypeVar, get_args
 
 from kato_panel.domain.events import Kind
 from kato_panel.domain.times import UNIT_SECONDS
 from kato_panel.errors import QueryError
 
 Form = Literal["json", "csv"]
+Word = TypeVar("Word", bound=StrEnum)
 
 MAX_EVENTS: Final = 1_000
 DEFAULT_EVENTS: Final = 100
@@ -73,18 +75,24 @@ class EventQuery:
         QueryError
             If a field is not known, or wrong.
         """
-        for name, text in given.items():
-            if name not in FIELDS:
-                raise QueryError(name, text, f"one of {', '.join(FIELDS)}")
+        check_fields(given, FIELDS)
         return cls(
             since=read_time("since", given.get("since"), now),
             until=read_time("until", given.get("until"), now),
-            kind=_read_kind(given.get("type")),
+            kind=read_word("type", given.get("type"), Kind),
             node=_read_node(given.get("node")),
             limit=read_number("limit", given.get("limit"), 1, MAX_EVENTS),
             cursor=_read_cursor(given.get("cursor")),
             form=_read_form(given.get("format")),
         )
+
+
+def check_fields(given: Mapping[str, str], known: Iterable[str]) -> None:
+    """Refuse a query with a field that is not known."""
+    names = tuple(known)
+    for name, text in given.items():
+        if name not in names:
+            raise QueryError(name, text, f"one of {', '.join(names)}")
 
 
 def read_time(field: str, text: str | None, now: datetime) -> datetime | None:
@@ -107,13 +115,14 @@ def read_time(field: str, text: str | None, now: datetime) -> datetime | None:
     raise QueryError(field, text, TIME_FORM)
 
 
-def _read_kind(text: str | None) -> Kind | None:
+def read_word(field: str, text: str | None, words: type[Word]) -> Word | None:
+    """Read one of a few words; ``None`` where none is given."""
     if not text:
         return None
     try:
-        return Kind(text)
+        return words(text)
     except ValueError as error:
-        raise QueryError("type", text, f"one of {', '.join(Kind)}") from error
+        raise QueryError(field, text, f"one of {', '.join(words)}") from error
 
 
 def _read_node(text: str | None) -> str | None:

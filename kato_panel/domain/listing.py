@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, Protocol, Self, get_args
 
 import numpy as np
 
+from kato_panel.domain.event_query import check_fields
 from kato_panel.domain.records import Record
 from kato_panel.errors import QueryError
 
@@ -95,10 +96,9 @@ class Query:
         QueryError
             If a field is not known, or wrong.
         """
+        check_fields(given, cls.__slots__)
         fields: dict[str, Any] = {}
         for name, text in given.items():
-            if name not in cls.__slots__:
-                raise QueryError(name, text, f"one of {', '.join(cls.__slots__)}")
             if text:
                 is_number = name in {"skip", "limit"}
                 fields[name] = _number(text) if is_number else text
