@@ -96,11 +96,6 @@ class Decided:
     notices: Sequence[Turned] = ()
 
 
-@dataclass(slots=True)
-class _Page:
-    entry: AlertEntry
-
-
 class AlertBook:
     """
     Judges, and remembers what others were told.
@@ -113,7 +108,7 @@ class AlertBook:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._judge = Judge(rules)
-        self._pages: OrderedDict[str, _Page] = OrderedDict()
+        self._entries: OrderedDict[str, AlertEntry] = OrderedDict()
         self._silences: dict[tuple[str, str], Silence] = {}
         self._problems: tuple[str, ...] = ()
         self._notices: deque[Notice] = deque(maxlen=MAX_NOTICES)
@@ -127,7 +122,7 @@ class AlertBook:
             revision=self._revision,
             states=self._judge.states,
             rules=self._judge.rules,
-            recent=tuple(page.entry for page in reversed(self._pages.values())),
+            recent=tuple(reversed(self._entries.values())),
             silences=tuple(self._silences.values()),
             problems=self._problems,
             notices=tuple(self._notices),
@@ -150,8 +145,8 @@ class AlertBook:
         """
         self._silences = {(one.rule, one.subject): one for one in silences}
         for entry in recent:
-            self._pages[entry.alert.id] = _Page(entry)
-        firing = [one.entry.alert for one in self._pages.values()]
+            self._entries[entry.alert.id] = entry
+        firing = [entry.alert for entry in self._entries.values()]
         open_ = [alert for alert in firing if alert.resolved_at is None]
         self._revision += 1
         return self._turn(self._judge.restore(open_, at))
@@ -184,15 +179,16 @@ class AlertBook:
         QueryError
             If there is no such alert among the recent ones.
         """
-        page = self._pages.get(alert_id)
-        if page is None:
+        entry = self._entries.get(alert_id)
+        if entry is None:
             raise QueryError("alert", alert_id, "one of the recent alerts")
-        if page.entry.acknowledged_at is not None:
+        if entry.acknowledged_at is not None:
             return Decided()
-        page.entry = replace(page.entry, acknowledged_at=at, acknowledged_by=who)
+        entry = replace(entry, acknowledged_at=at, acknowledged_by=who)
+        self._entries[alert_id] = entry
         self._revision += 1
         audited = AuditEntry(at, who, "acknowledge", alert_id, "acknowledged")
-        return Decided([page.entry, audited])
+        return Decided([entry, audited])
 
     def silence(self, silence: Silence) -> Decided:
         """
@@ -217,23 +213,23 @@ class AlertBook:
 
     def _turn(self, turned: Sequence[Turned]) -> Decided:
         """Take what happened; say what is to be kept and told."""
-        changed = {}
+        changed: dict[str, AlertEntry] = {}
         notices = []
         for one in turned:
-            page = self._pages.setdefault(one.alert.id, _Page(AlertEntry(one.alert, told=False)))
-            page.entry = replace(page.entry, alert=one.alert)
-            changed[one.alert.id] = page
-            if one.turn is Turn.RESOLVED and page.entry.told:
+            known = self._entries.get(one.alert.id, AlertEntry(one.alert, told=False))
+            changed[one.alert.id] = replace(known, alert=one.alert)
+            if one.turn is Turn.RESOLVED and known.told:
                 notices.append(one)
+        self._entries |= changed
         board = self.board
-        for key, page in self._pages.items():
-            alert = page.entry.alert
-            is_due = alert.resolved_at is None and not page.entry.told
+        for key, entry in self._entries.items():
+            alert = entry.alert
+            is_due = alert.resolved_at is None and not entry.told
             if is_due and not board.is_silent(alert.rule.name, alert.subject):
-                page.entry = replace(page.entry, told=True)
-                changed[key] = page
+                changed[key] = replace(entry, told=True)
                 notices.append(Turned(Turn.FIRING, alert))
-        entries = [page.entry for page in changed.values()]
+        self._entries |= changed
+        entries = list(changed.values())
         for one in notices:
             self._told += 1
             self._notices.append(Notice(self._told, one))
@@ -243,6 +239,6 @@ class AlertBook:
 
     def _forget(self) -> None:
         """Forget the oldest alerts that are over."""
-        over = [key for key, page in self._pages.items() if page.entry.alert.resolved_at]
-        for key in over[: max(0, len(self._pages) - MAX_RECENT)]:
-            del self._pages[key]
+        over = [key for key, entry in self._entries.items() if entry.alert.resolved_at]
+        for key in over[: max(0, len(self._entries) - MAX_RECENT)]:
+            del self._entries[key]
