@@ -228,12 +228,17 @@ class _Once:
         self.counts = frames.counts
         self.gaps = frames.gaps
 
-    def sessions(
-        self, since: Since = None, until: Since = None, *, node: str | None = None
+    def lives(
+        self,
+        since: Since = None,
+        until: Since = None,
+        *,
+        node: str | None = None,
+        with_ttl: bool = False,
     ) -> pd.DataFrame:
         """Give the sessions of the node."""
         del node
-        sessions = self._frames.sessions(since, until)
+        sessions = self._frames.lives(since, until, with_ttl=with_ttl)
         nodes = sessions["node"].array
         sizes = np.bincount(nodes.codes + 1, minlength=len(nodes.categories) + 1)[1:]
         self._note(dict(zip(nodes.categories, sizes.tolist(), strict=True)))

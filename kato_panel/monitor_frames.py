@@ -84,6 +84,30 @@ class MonitorFrames(ABC):
         read = partial(HistoryFrames.sessions, since=since, until=until, node=node)
         return self._ask(read, partial(empty_frame, "sessions"))
 
+    def lives(
+        self,
+        since: Since = None,
+        until: Since = None,
+        *,
+        node: str | None = None,
+        with_ttl: bool = False,
+    ) -> pd.DataFrame:
+        """
+        List what lifetimes are made of.
+
+        Parameters
+        ----------
+        since, until, node, with_ttl
+            See `kato_panel.history_frames.HistoryFrames.lives`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The same as there; empty where `sessions` is.
+        """
+        read = partial(HistoryFrames.lives, since=since, until=until, node=node, with_ttl=with_ttl)
+        return self._ask(read, partial(empty_frame, "sessions"))
+
     def events(
         self, since: Since = None, until: Since = None, *, node: str | None = None
     ) -> pd.DataFrame:

@@ -223,7 +223,7 @@ class _Parts:
         self._frames, self._counts = frames, counts
         self._begin, self._end = begin, end
         self.watched = frames.watched
-        self.sessions = frames.sessions
+        self.lives = frames.lives
         self.gaps = frames.gaps
 
     def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:

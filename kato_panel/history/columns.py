@@ -5,7 +5,7 @@ Rows that hold what nobody wrote are passed over, as everywhere.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import OperationalError
 from typing import Any, Final
 
@@ -42,6 +42,28 @@ Range = tuple[int | None, int | None]
 """From, and before; microseconds since 1970."""
 
 
+def _code(column: Any, values: Sequence[str]) -> Any:
+    """Write a word as its place in a list; -1 for any other."""
+    places = [(column == literal(str(value)), place) for place, value in enumerate(values)]
+    return case(*places, else_=-1)
+
+
+SESSION_COLUMNS: Final[Mapping[str, tuple[Any, str]]] = {
+    "began": (schema.records.c.began, WHOLE),
+    "created": (func.coalesce(schema.records.c.created, UNKNOWN), WHOLE),
+    "seen": (schema.records.c.seen, WHOLE),
+    "ended_earliest": (func.coalesce(schema.records.c.ended_earliest, UNKNOWN), WHOLE),
+    "ended_latest": (func.coalesce(schema.records.c.ended_latest, UNKNOWN), WHOLE),
+    "ttl_seconds": (func.coalesce(schema.records.c.ttl_seconds, -1.0), REAL),
+    "reason": (_code(schema.records.c.reason, [*Reason]), "i1"),
+    "born_by": (_code(schema.records.c.born_by, [*Witness]), "i1"),
+    "ended_by": (_code(schema.records.c.ended_by, [*Witness]), "i1"),
+    "node": (func.nullif(cast(schema.records.c.node_id, TextType), ""), OBJECT),
+    "session_id": (cast(schema.records.c.session_id, TextType), OBJECT),
+}
+"""How each column of sessions is read, and of what kind it is."""
+
+
 def session_columns(connection: Connection, span: Range, node: str | None) -> Columns:
     """
     Read the sessions that were alive in a range, the oldest first.
@@ -62,26 +84,19 @@ def session_columns(connection: Connection, span: Range, node: str | None) -> Co
         wanted.append(records.began + 0 < until)  # the index of ends is of more use
     if node is not None:
         wanted.append(records.node_id == node)
-    found = _read(
-        connection,
-        {
-            "began": (records.began, WHOLE),
-            "created": (func.coalesce(records.created, UNKNOWN), WHOLE),
-            "seen": (records.seen, WHOLE),
-            "ended_earliest": (func.coalesce(records.ended_earliest, UNKNOWN), WHOLE),
-            "ended_latest": (func.coalesce(records.ended_latest, UNKNOWN), WHOLE),
-            "ttl_seconds": (func.coalesce(records.ttl_seconds, -1.0), REAL),
-            "reason": (_code(records.reason, [*Reason]), "i1"),
-            "born_by": (_code(records.born_by, [*Witness]), "i1"),
-            "ended_by": (_code(records.ended_by, [*Witness]), "i1"),
-            "node": (func.nullif(cast(records.node_id, TextType), ""), OBJECT),
-            "session_id": (cast(records.session_id, TextType), OBJECT),
-        },
-        wanted,
-    )
-    found["ttl_seconds"][found["ttl_seconds"] < 0] = np.nan
+    found = read_sessions(connection, SESSION_COLUMNS, wanted)
     order = np.argsort(found["began"], kind="stable")
     return {name: values[order] for name, values in found.items()}
+
+
+def read_sessions(
+    connection: Connection, names: Iterable[str], conditions: Sequence[ColumnElement[bool]]
+) -> Columns:
+    """Read some columns of sessions as `session_columns` has them, in no order."""
+    found = _read(connection, {name: SESSION_COLUMNS[name] for name in names}, conditions)
+    if "ttl_seconds" in found:
+        found["ttl_seconds"][found["ttl_seconds"] < 0] = np.nan
+    return found
 
 
 def event_columns(
@@ -273,12 +288,6 @@ def _fetch(
         return np.fromiter(rows, dtype=kinds)
     finally:
         driver.text_factory = lenient
-
-
-def _code(column: Any, values: Sequence[str]) -> Any:
-    """Write a word as its place in a list; -1 for any other."""
-    places = [(column == literal(str(value)), place) for place, value in enumerate(values)]
-    return case(*places, else_=-1)
 
 
 def _within(column: Any, span: Range) -> list[ColumnElement[bool]]:
