@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kato_panel import churn, demo_history, open_history
+from kato_panel import churn, churn_desk, demo_history, open_history
 from kato_panel.churn_desk import ChurnDesk
 from kato_panel.churn_report import MAX_POINTS, Report, choose_ages, make_report
 from kato_panel.domain.churn_questions import Question
@@ -165,6 +165,32 @@ def test_same_question_is_computed_once(desk):
     assert desk.ask(Question("1h")) is first
     assert first.result(WAIT_SECONDS) is ask(desk, Question("1h"))
     assert desk.ask(Question("24h")) is not first
+
+
+def test_other_grouping_of_the_same_range_reads_nothing_again(path, monkeypatch):
+    """Until that is old, wanted anew, of another range, or too much to be kept."""
+    read = []
+    with open_history(path) as history:
+        lives = history.lives
+        monkeypatch.setattr(history, "lives", lambda *a, **k: read.append(a) or lives(*a, **k))
+        desk = ChurnDesk(lambda: history, has_records=True)
+        for by in ("all", "node", "day", "reason"):
+            report = ask(desk, Question("1h", by=by))
+            assert report.sessions == ask(desk, Question("1h", by=by, zone="Asia/Tokyo")).sessions
+        alone = ask(desk, Question("1h", node="planner"))
+        assert 0 < alone.sessions < report.sessions
+        assert len(read) == 1
+        ask(desk, Question("all"))
+        ask(desk, Question("1h", zone="Europe/Oslo"))
+        assert len(read) == 3
+        monkeypatch.setattr(churn_desk, "FRESH_SECONDS", 0.0)
+        ask(desk, Question("1h", zone="Europe/Rome"), anew=True)
+        assert len(read) == 4
+        monkeypatch.setattr(churn_desk, "MAX_ROWS", 1)
+        ask(desk, Question("1h", zone="Europe/Paris"))
+        ask(desk, Question("1h", zone="Europe/Malta"))
+        assert len(read) == 5
+        desk.close()
 
 
 def test_no_more_than_a_few_wait():
