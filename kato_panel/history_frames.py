@@ -14,7 +14,7 @@ from kato_panel.domain.rules import Alert
 from kato_panel.errors import HistoryError
 from kato_panel.frames import Origin, Since, complete_sessions, cut, lay_out, time_range
 from kato_panel.history import Reader, columns
-from kato_panel.history.bulk import bulk_columns
+from kato_panel.history.bulk import bulk_columns, change_columns
 from kato_panel.history.parts import Corrupt
 from kato_panel.history.place import place_of
 from kato_panel.history.reader import event_ids, read_note
@@ -194,6 +194,25 @@ class HistoryFrames:
         with self._range(since, until) as (connection, span):
             ids = event_ids(connection, *span)
             found = columns.event_columns(connection, span, ids, node)
+        return lay_out("events", found.pop("at"), found)
+
+    def changes(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """
+        List events as far as rates need them.
+
+        Parameters
+        ----------
+        since, until
+            See `sessions`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As of `events`, in a fraction of the time; with `kind`, `delta`, `source` and
+            `after_gap_seconds` only.
+        """
+        with self._range(since, until) as (connection, span):
+            found = change_columns(connection, span, event_ids(connection, *span))
         return lay_out("events", found.pop("at"), found)
 
     def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:

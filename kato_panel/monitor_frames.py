@@ -132,6 +132,23 @@ class MonitorFrames(ABC):
         read = partial(HistoryFrames.events, since=since, until=until, node=node)
         return self._ask(read, lambda: event_frame(self.event_log.events, since, until, node))
 
+    def changes(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """
+        List events as far as rates need them.
+
+        Parameters
+        ----------
+        since, until
+            See `kato_panel.history_frames.HistoryFrames.changes`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The same as there; without a history, of the newest 5,000 at most.
+        """
+        read = partial(HistoryFrames.changes, since=since, until=until)
+        return self._ask(read, lambda: event_frame(self.event_log.events, since, until))
+
     def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
         """
         List the count over time; without a history, what charts show of the last day.

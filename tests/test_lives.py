@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
 from sqlalchemy import text
 
+from kato_panel.domain.events import Kind
 from kato_panel.domain.recorded import AllOpen, Gap, Note
 from kato_panel.domain.records import Ending, Reason, Record, Witness
 from kato_panel.history import Reader, bulk, engines, retention, schema, writer
@@ -15,7 +17,7 @@ from kato_panel.history.rows import micros
 from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.history_frames import HistoryFrames
 from kato_panel.recording import KEYS_SEEN
-from tests.history.making import at
+from tests.history.making import at, event
 
 NODES = ("n1", "n2", "a,b", "", None, "ü" * 3, "node-of-more-than-eight-bytes", "n" * 70, "n1\0")
 TTLS = (None, 60.0, 3_600.0, 0.1 + 0.2, 1e9 / 3)
@@ -214,3 +216,38 @@ def test_what_does_not_fit_is_read_as_usual(frames, words):
     frames.change(words)
     assert_lives_are_sessions(frames)
     assert_lives_are_sessions(frames, at(60), at(100))
+
+
+CHANGED = [
+    "UPDATE events SET at = at + 0.5 WHERE id = 70",
+    "UPDATE events SET source = iif(id % 2, 'redis', 'stream')",
+    "UPDATE events SET delta = 10000 - id",
+    "UPDATE events SET kind = 'tea' WHERE id % 2",
+    "UPDATE events SET after_gap_seconds = -1.5 WHERE id % 2",
+    "DELETE FROM events",
+]
+
+
+@pytest.mark.parametrize("words", [None, *CHANGED])
+@pytest.mark.parametrize("bounds", [(None, None), (20, 40), (150, None)])
+def test_changes_are_the_events(frames, words, bounds):
+    """In their order, as far as rates need them; damaged ones are passed over."""
+    kinds = (Kind.CREATED, Kind.DESTROYED)
+    events = [
+        event(
+            number,
+            number // 2 % 100 if number % 9 else 5,
+            kind=kinds[number % 2],
+            delta=number % 3 + 1,
+            after_gap_seconds=(None, 0.1 + 0.2)[number % 5 == 0],
+        )
+        for number in range(1, 220)
+    ]
+    frames.change(events)
+    if words is not None:
+        frames.change(words)
+    since, until = (None if bound is None else at(bound) for bound in bounds)
+    told = frames.changes(since, until)
+    assert_frame_equal(told, frames.events(since, until)[[*told.columns]])
+    assert list(told.columns) == ["kind", "delta", "source", "after_gap_seconds"]
+    assert len(told) or words == CHANGED[-1] or bounds[0] == 150

@@ -15,14 +15,24 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, Connection, func, select
 from sqlalchemy.exc import DBAPIError
 
+from kato_panel.domain.events import Kind
 from kato_panel.domain.records import Reason, Witness
 from kato_panel.history import schema
-from kato_panel.history.columns import UNKNOWN, UNREADABLE, Columns, Range, read_sessions
+from kato_panel.history.columns import (
+    UNKNOWN,
+    UNREADABLE,
+    Columns,
+    Range,
+    event_columns,
+    read_sessions,
+    within,
+)
 
 COLUMNS: Final = (
     *("began", "created", "seen", "ended_earliest", "ended_latest"),
     *("reason", "born_by", "node"),
 )
+CHANGES: Final = ("at", "kind", "delta", "source", "after_gap_seconds")
 BLOCK_ROWS: Final = 200_000
 """Read at once, at most, so that memory stays bounded."""
 DIGITS: Final = 16
@@ -77,6 +87,53 @@ def bulk_columns(connection: Connection, span: Range, *, with_ttl: bool) -> Colu
     order = np.argsort(columns["began"], kind="stable")
     columns = {name: values[order] for name, values in columns.items()}
     return columns | {"nodes": np.array([*nodes], dtype=object)}
+
+
+def change_columns(connection: Connection, span: Range, ids: tuple[int, int]) -> Columns:
+    """
+    Read the events of a range in the order in which they were recorded, as far as rates need them.
+
+    Returns
+    -------
+    dict
+        `CHANGES`, as `event_columns` has them.
+    """
+    events = schema.events.c
+    bounds = connection.execute(select(func.min(events.id), func.max(events.id))).one()
+    first, last = max(ids[0], bounds[0] or 1), min(ids[1], bounds[1] or 0)
+    parts: list[Columns] = []
+    for start in range(first, last + 1, BLOCK_ROWS):
+        block = (start, min(last, start + BLOCK_ROWS - 1))
+        try:
+            parts.append(_changes(connection, span, block))
+        except (*UNREADABLE, DBAPIError):
+            parts.append(event_columns(connection, span, block, None))
+    parts = parts or [event_columns(connection, span, (1, 0), None)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in CHANGES}
+
+
+def _changes(connection: Connection, span: Range, ids: tuple[int, int]) -> Columns:
+    events = schema.events.c
+    conditions = [events.id.between(*ids), *within(events.at, span)]
+    wanted = (events.at, events.kind, events.delta, events.source)
+    texts = [
+        *map(func.group_concat, wanted),
+        func.group_concat(func.quote(events.after_gap_seconds)),
+    ]
+    with _raw_texts(connection):
+        found = connection.execute(select(func.count(), *texts).where(*conditions)).one()
+    count, at, kinds, *rest = found
+    if not count:
+        return {name: np.zeros(0, np.int64) for name in CHANGES}
+    delta, source, gaps = (Words.of(text, count) for text in rest)
+    names = np.array([word.decode() for word in source.known], dtype=object)
+    return {
+        "at": _times(at, count),
+        "kind": _codes(kinds, count, [*Kind]),
+        "delta": delta.spread(map(int, delta.known)),
+        "source": names[source.places],
+        "after_gap_seconds": _read_seconds(gaps),
+    }
 
 
 def _is_below(at: Any, bound: Any) -> bool:
@@ -149,7 +206,7 @@ def _bulk(
                 columns["ttl_seconds"] = np.full(count, float(low) if low >= 0 else np.nan)
             else:
                 (text,) = read(func.group_concat(func.quote(ttl)))
-                columns["ttl_seconds"] = _read_ttl(Words.of(text, count))
+                columns["ttl_seconds"] = _read_seconds(Words.of(text, count))
     columns["reason"] = _codes(reasons, count, [*Reason])
     columns["born_by"] = _codes(births, count, [*Witness, ""])
     columns["born_by"][columns["born_by"] == len(Witness)] = -1
@@ -196,7 +253,7 @@ def _codes(text: bytes, count: int, values: Sequence[str]) -> NDArray[np.int8]:
     return codes.astype(np.int8)
 
 
-def _read_ttl(words: "Words") -> NDArray[np.float64]:
+def _read_seconds(words: "Words") -> NDArray[np.float64]:
     values = [np.nan if word == b"NULL" else float(word) for word in words.known]
     return words.spread(value if value >= 0 else np.nan for value in values)
 

@@ -120,7 +120,7 @@ def event_columns(
         and `node_ids`, lists.
     """
     events = schema.events.c
-    wanted = [events.id.between(*ids), *_within(events.at, span)]
+    wanted = [events.id.between(*ids), *within(events.at, span)]
     if node is not None:
         nodes = schema.event_nodes.c
         of_node = select(nodes.event_id).where(nodes.node_id == node)
@@ -157,20 +157,20 @@ def step_columns(connection: Connection, span: Range, ids: tuple[int, int]) -> C
         `at` in microseconds, rising, and `active`, sessions from then on.
     """
     samples, events = schema.samples.c, schema.events.c
-    wanted = [*_within(samples.at, span)]
+    wanted = [*within(samples.at, span)]
     parts = [
         _read(connection, {"at": (samples.at, WHOLE), "active": (samples.active, WHOLE)}, wanted),
         _read(
             connection,
             {"at": (events.at, WHOLE), "active": (events.current, WHOLE)},
-            [events.id.between(*ids), *_within(events.at, span)],
+            [events.id.between(*ids), *within(events.at, span)],
         ),
     ]
     firsts = [connection.scalar(select(func.min(column))) for column in (samples.at, events.at)]
     finest = min((first for first in firsts if type(first) is int), default=MAX_MICROS)
     for table, width in ((schema.minutes, 60_000_000), (schema.hours, 3_600_000_000)):
         whole = finest // width * width
-        earlier = [*_within(table.c.start, span), table.c.start < whole]
+        earlier = [*within(table.c.start, span), table.c.start < whole]
         names = ("start", "lowest", "highest", "last")
         found = _read(connection, {name: (table.c[name], WHOLE) for name in names}, earlier)
         for place, name in enumerate(names[1:]):
@@ -218,7 +218,7 @@ def figure_columns(connection: Connection, span: Range, prefix: str) -> Columns:
     first = connection.scalar(select(func.min(figures.at)))
     parts = []
     for at, columns, value in ((figures.at, figures, "value"), (minutes.start, minutes, "last")):
-        wanted = [*_within(at, span), columns.metric.startswith(prefix, autoescape=True)]
+        wanted = [*within(at, span), columns.metric.startswith(prefix, autoescape=True)]
         if columns is minutes and type(first) is int:
             wanted.append(minutes.start < first // 60_000_000 * 60_000_000)
         parts.append(
@@ -290,7 +290,8 @@ def _fetch(
         driver.text_factory = lenient
 
 
-def _within(column: Any, span: Range) -> list[ColumnElement[bool]]:
+def within(column: Any, span: Range) -> list[ColumnElement[bool]]:
+    """Say that a column is in a range."""
     since, until = span
     wanted = [] if since is None else [column >= since]
     return wanted if until is None else [*wanted, column < until]
