@@ -31,6 +31,9 @@ MAX_ROWS: Final = 2_000_000
 MAX_WAITING: Final = 8
 MEDIAN_SECONDS: Final = 120.0
 """Between two looks at the median lifetime, at least."""
+LONG_SECONDS: Final = 0.5
+"""What takes longer to be read is read once between two looks at the median, not each minute."""
+READ_SECONDS: Final = MEDIAN_SECONDS + 20.0
 FIRST_SECONDS: Final = 8.0
 SHARE: Final = 0.02
 """Of the time, at most, that goes into it."""
@@ -157,7 +160,7 @@ class ChurnDesk:
             if self._waiting >= MAX_WAITING:
                 raise HistoryError(BUSY)
             try:
-                answer = self._worker.submit(self._answer, question, holds_seconds)
+                answer = self._worker.submit(self._answer, question, anew)
             except RuntimeError as error:
                 raise HistoryError(ENDED) from error
             self._waiting += 1
@@ -174,7 +177,7 @@ class ChurnDesk:
             self._waiting -= 1
             kept.at = monotonic()
 
-    def _answer(self, question: Question, holds_seconds: float) -> "Report":
+    def _answer(self, question: Question, anew: bool) -> "Report":  # noqa: FBT001 - the executor's
         if self._frames is None:
             raise TooLittle(NO_HISTORY)
         # Loads pandas, here and not before.
@@ -186,6 +189,8 @@ class ChurnDesk:
         # On the desk's one thread only.
         span, at, reading = self._reading or ("", 0.0, Reading(frames))
         self._reading = None
+        is_long = reading.took_seconds > LONG_SECONDS
+        holds_seconds = FRESH_SECONDS if anew else READ_SECONDS if is_long else SHARED_SECONDS
         if span != question.span or monotonic() - at >= holds_seconds:
             at, reading = monotonic(), Reading(frames)
         report = make_report(reading, question)
@@ -202,7 +207,7 @@ class ChurnDesk:
 
     def _measure(self) -> MedianLifetime:
         try:
-            report = self.ask(Question(MEDIAN_SPAN)).result()
+            report = self.ask(Question(MEDIAN_SPAN), anew=True).result()
         except CancelledError:
             return MedianLifetime(reason=ENDED)
         except KatoPanelError as error:

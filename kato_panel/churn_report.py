@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any, Final, Self
 
 import numpy as np
@@ -225,11 +226,17 @@ class Reading:
     ----------
     frames
         Where it is read.
+
+    Attributes
+    ----------
+    took_seconds
+        How long it was read.
     """
 
     def __init__(self, frames: Frames) -> None:
         self._frames = frames
         self._kept: dict[tuple[Any, ...], Any] = {}
+        self.took_seconds = 0.0
 
     @property
     def rows(self) -> int:
@@ -239,7 +246,9 @@ class Reading:
     def _read(self, name: str, *args: Any, **more: Any) -> Any:
         key = (name, args, *more.items())
         if key not in self._kept:
+            began = perf_counter()
             self._kept[key] = getattr(self._frames, name)(*args, **more)
+            self.took_seconds += perf_counter() - began
         return self._kept[key]
 
     def watched(self) -> tuple[datetime | None, datetime | None]:

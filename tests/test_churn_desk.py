@@ -193,6 +193,30 @@ def test_other_grouping_of_the_same_range_reads_nothing_again(path, monkeypatch)
         desk.close()
 
 
+def test_what_is_long_to_read_is_read_between_two_looks_at_the_median(path, monkeypatch):
+    """So a tab is opened from what is there; the look itself, and who wants it, read anew."""
+    read = []
+    monkeypatch.setattr(churn_desk, "SHARED_SECONDS", 0.0)
+    monkeypatch.setattr(churn_desk, "FRESH_SECONDS", 0.0)
+    with open_history(path) as history:
+        lives = history.lives
+        monkeypatch.setattr(history, "lives", lambda *a, **k: read.append(a) or lives(*a, **k))
+        desk = ChurnDesk(lambda: history, has_records=True)
+        for long_seconds, times in ((60.0, 3), (0.0, 2)):
+            monkeypatch.setattr(churn_desk, "LONG_SECONDS", long_seconds)
+            read.clear()
+            desk._measure()
+            ask(desk, Question("24h"))
+            ask(desk, Question("24h", by="node"), anew=not long_seconds)
+            assert len(read) == times
+        ask(desk, Question("24h", by="day"))
+        assert len(read) == 2
+        monkeypatch.setattr(churn_desk, "READ_SECONDS", 0.0)
+        ask(desk, Question("24h", by="ttl"))
+        assert len(read) == 3
+        desk.close()
+
+
 def test_no_more_than_a_few_wait():
     """The next one is told so, in words; who has asked the same shares the place."""
     gate = threading.Event()
