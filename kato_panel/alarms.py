@@ -5,7 +5,7 @@ All of it happens on the watcher's loop, browser or not; see ``docs/decisions/00
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -79,7 +79,9 @@ class Alarms:
         self._notifier.restore(unsent)
         self._take(self._book.restore(recent, silences, self._clock()))
 
-    def look(self, measured: Sequence[Measured], at: Moment) -> AlertBoard:
+    def look(
+        self, measured: Sequence[Measured], at: Moment, whole: Collection[str] = ()
+    ) -> AlertBoard:
         """
         Judge once.
 
@@ -89,24 +91,35 @@ class Alarms:
             All that is known now.
         at
             When.
+        whole
+            See `Judge.judge`.
 
         Returns
         -------
         AlertBoard
             The one of before, where nothing is to be told anew.
         """
-        self._take(self._book.look(measured, at))
+        self._take(self._book.look(measured, at, whole))
         self._sample(measured, at)
         return self._show(at)
 
     def _sample(self, measured: Sequence[Measured], at: Moment) -> None:
-        """Keep a sample of each figure that is known, at first and then every so often."""
+        """
+        Keep a sample of each figure that is known: at first, every so often, and at each turn.
+
+        What a rule took a turn by is kept, so that whoever judges again what was kept comes to
+        the same.
+        """
+        moved = self._book.moved
         due = {
             (one.metric, one.subject): Figure(at.wall, one.metric, one.subject, float(one.value))
             for one in measured
             if one.value is not None
-            and at.tick - self._sampled.get((one.metric, one.subject), float("-inf"))
-            >= FIGURE_SECONDS
+            and (
+                (one.metric, one.subject) in moved
+                or at.tick - self._sampled.get((one.metric, one.subject), float("-inf"))
+                >= FIGURE_SECONDS
+            )
         }
         if due:
             there = {(one.metric, one.subject) for one in measured}

@@ -7,7 +7,7 @@ they are told of what still fires.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -76,7 +76,7 @@ class AlertBoard:
 
     def is_silent(self, rule: str, subject: str) -> bool:
         """Say whether nobody is told of a rule and subject."""
-        return any(one.rule == rule and one.subject in {"", subject} for one in self.silences)
+        return _hushes(self.silences, rule, subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +162,20 @@ class AlertBook:
         self._problems = tuple(problems)
         self._revision += 1
 
-    def look(self, measured: Iterable[Measured], at: Moment) -> Decided:
-        """Judge, and tell what is to be told."""
+    @property
+    def moved(self) -> frozenset[tuple[str, str]]:
+        """See `Judge.moved`."""
+        return self._judge.moved
+
+    def look(
+        self, measured: Iterable[Measured], at: Moment, whole: Collection[str] = ()
+    ) -> Decided:
+        """Judge, and tell what is to be told; see `Judge.judge`."""
         lasting = {key: one for key, one in self._silences.items() if one.until > at.wall}
         if lasting != self._silences:
             self._silences = lasting
             self._revision += 1
-        return self._turn(self._judge.judge(measured, at))
+        return self._turn(self._judge.judge(measured, at, whole))
 
     def acknowledge(self, alert_id: str, who: str, at: datetime) -> Decided:
         """
@@ -221,11 +228,11 @@ class AlertBook:
             if one.turn is Turn.RESOLVED and known.told:
                 notices.append(one)
         self._entries |= changed
-        board = self.board
+        silences = self._silences.values()
         for key, entry in self._entries.items():
             alert = entry.alert
             is_due = alert.resolved_at is None and not entry.told
-            if is_due and not board.is_silent(alert.rule.name, alert.subject):
+            if is_due and not _hushes(silences, alert.rule.name, alert.subject):
                 changed[key] = replace(entry, told=True)
                 notices.append(Turned(Turn.FIRING, alert))
         self._entries |= changed
@@ -242,3 +249,7 @@ class AlertBook:
         over = [key for key, entry in self._entries.items() if entry.alert.resolved_at]
         for key in over[: max(0, len(self._entries) - MAX_RECENT)]:
             del self._entries[key]
+
+
+def _hushes(silences: Iterable[Silence], rule: str, subject: str) -> bool:
+    return any(one.rule == rule and one.subject in {"", subject} for one in silences)
