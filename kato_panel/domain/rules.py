@@ -308,7 +308,7 @@ class Judge:
         """
         Metrics and subjects whose value meant something else to a rule than the one before.
 
-        Whoever keeps these values, and some in between, can judge again and come to the same.
+        Also those that are gone. Whoever keeps these values can judge again and come to the same.
         """
         return frozenset(self._moved)
 
@@ -356,6 +356,7 @@ class Judge:
     def _part(self, rule: Rule, subject: str, at: Moment) -> Iterable[Turned]:
         """Forget a subject that is gone, whatever was the matter with it."""
         alert = self._courses.pop((rule.name, subject)).state.alert
+        self._moved.add((rule.metric, subject))
         if alert is not None:
             yield _end(alert, at, f"its {METRICS[rule.metric].subject} is gone")
 
