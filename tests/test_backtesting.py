@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import kato_panel
-from kato_panel import cli
+from kato_panel import cli, config
 from kato_panel.alarms import Alarms
 from kato_panel.backtesting import open_reader, try_rules
 from kato_panel.demo_week import demo_history, demo_rules
@@ -201,7 +201,8 @@ def test_command_lists_alerts_and_sums_them_up(kept, tmp_path):
     """A table, and a line that names each rule, also one that nothing was recorded for."""
     file = tmp_path / "rules.toml"
     file.write_text(RULES)
-    asked = ["rules", "test", str(file), "--since", "1h", "--history", f"sqlite:///{kept}"]
+    history = ["--since", "1h", "--history", f"sqlite:///{kept}"]
+    asked = ["rules", "test", str(file), "--alone", *history]
     told = CliRunner().invoke(cli.main, asked)
     assert told.exit_code == 0, told.output
     head, cpu, many, summary = told.output.splitlines()
@@ -210,6 +211,30 @@ def test_command_lists_alerts_and_sums_them_up(kept, tmp_path):
     assert cpu.split()[-2:] == ["95", "1m"]
     assert many.split()[:2] == ["many", "—"]
     assert summary.startswith("in 1h: cpu 1, many 1, disk 0 (")
+
+
+def test_command_judges_what_the_service_would_judge(kept, tmp_path, monkeypatch):
+    """The file's rules, the settings' own, and those that are built in, with their thresholds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALERT_CPU_THRESHOLD", "90")
+    (tmp_path / config.TOML_FILE).write_text(RULES.replace("cpu", "mine").split("\n\n")[0].replace(
+        "container_mine", "container_cpu").replace("80", "94"))  # fmt: skip
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    runner, history = CliRunner(), ["--since", "1h", "--history", str(kept)]
+    told = runner.invoke(cli.main, ["rules", "test", str(file), *history])
+    assert told.exit_code == 0, told.output
+    *rows, summary = told.output.splitlines()
+    assert [row.split()[0] for row in rows[1:]] == ["mine", "cpu", "container_cpu", "many"]
+    checked = runner.invoke(cli.main, ["rules", "check", str(file)])
+    names = [line.partition(":")[0] for line in checked.output.splitlines()]
+    counted = summary.partition(": ")[2].partition(" (")[0].split(", ")
+    assert [one.split()[0] for one in counted] == names
+    assert {"mine", "cpu", "many", "disk", "container_cpu", "own_loop_late"} <= {*names}
+    own = runner.invoke(cli.main, ["rules", "test", config.TOML_FILE, *history])
+    assert " cpu " not in own.output
+    assert "mine 1" in own.output
+    assert "container_cpu 1" in own.output
 
 
 @pytest.mark.parametrize(
