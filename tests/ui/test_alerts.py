@@ -242,7 +242,9 @@ def test_axe_finds_nothing_serious(chromium, site, scheme, width):
     assert drawer.bounding_box()["width"] == min(width, 560)
     found = page.evaluate("axe.run()")["violations"]
     page.keyboard.press("Escape")
+    drawer.locator(".silencing").wait_for(state="hidden")
     page.keyboard.press("Escape")
+    drawer.wait_for(state="hidden")
     page.get_by_role("link", name="Alerts").click()
     page.locator(".rules tbody tr").first.wait_for()
     found += page.evaluate("axe.run()")["violations"]

@@ -111,3 +111,12 @@ export function findRefs(root) {
 export function slideIn(element, from) {
   if (!isReduced() && !document.hidden) element.animate?.([{ opacity: 0, transform: from }, {}], { duration: 220, easing: "ease-out" });
 }
+
+/** The browser does so too, but Chromium passes over some: a second one soon after the first, for instance. */
+export function closeByEscape(dialog) {
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault();
+    dialog.close();
+  });
+}
