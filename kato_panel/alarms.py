@@ -5,7 +5,7 @@ All of it happens on the watcher's loop, browser or not; see ``docs/decisions/00
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Final, Protocol
@@ -22,7 +22,7 @@ from kato_panel.domain.recorded import (
     OutboxEntry,
     Silence,
 )
-from kato_panel.domain.rules import Measured, Rule
+from kato_panel.domain.rules import NOBODY_KNOWS, Measured, Rule, There
 from kato_panel.domain.targets import Target
 from kato_panel.errors import ActionRefused, QueryError
 from kato_panel.notifier import Notifier
@@ -87,7 +87,7 @@ class Alarms:
         self._take(self._book.restore(recent, silences, self._clock()))
 
     def look(
-        self, measured: Sequence[Measured], at: Moment, whole: Collection[str] = ()
+        self, measured: Sequence[Measured], at: Moment, there: There = NOBODY_KNOWS
     ) -> AlertBoard:
         """
         Judge once.
@@ -98,7 +98,7 @@ class Alarms:
             All that is known now.
         at
             When.
-        whole
+        there
             See `Judge.judge`.
 
         Returns
@@ -106,11 +106,13 @@ class Alarms:
         AlertBoard
             The one of before, where nothing is to be told anew.
         """
-        self._take(self._book.look(measured, at, whole))
-        self._sample(measured, at, whole)
+        self._take(self._book.look(measured, at, there))
+        self._sample(measured, at, there)
         return self._show(at)
 
-    def _sample(self, measured: Sequence[Measured], at: Moment, whole: Collection[str]) -> None:
+    def _sample(
+        self, measured: Sequence[Measured], at: Moment, there: There = NOBODY_KNOWS
+    ) -> None:
         """
         Keep a sample of each figure: at first, every so often, at each turn, and its lapse.
 
@@ -125,7 +127,7 @@ class Alarms:
                 kept.append(Figure(at.wall, *key, float(value)))
                 self._sampled[key] = at.tick
         for key in [key for key in {*self._sampled, *moved} if values.get(key) is None]:
-            is_gone = key[0] in whole and key not in values
+            is_gone = key[1] not in there.get(key[0], key[1:]) and key not in values
             if is_gone or self._sampled.get(key) is not None:
                 kept.append(Lapse(at.wall, *key, is_gone))
             self._sampled[key] = None

@@ -1,7 +1,7 @@
 """Keeps an eye on what is beside the sessions: containers, KATO's own figures, and alerts."""
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ from kato_panel.domain.measuring import (
     measure_sessions,
     measure_upstream,
     measure_usual,
+    subjects_of,
 )
-from kato_panel.domain.metrics import CONTAINER_METRICS
 from kato_panel.domain.rules import Measured
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.surroundings import SideObservation, Surroundings
@@ -96,11 +96,11 @@ class Oversight:
         if self._alarms is None:
             return Surroundings(self._containers, trends=self._drawn, figures=figures)
         measured = [*self._measure(snapshot), Measured("loop_lag_seconds", lag_seconds)]
-        whole: Collection[str] = ()
-        if self._containers is not None and self._sees_containers(self._containers, snapshot):
-            measured += measure_containers(self._containers)
-            whole = CONTAINER_METRICS
-        alerts = self._alarms.look(measured, snapshot.made_at, whole)
+        seen = self._containers
+        if seen is not None and not self._sees_containers(seen, snapshot):
+            seen = None
+        measured += () if seen is None else measure_containers(seen)
+        alerts = self._alarms.look(measured, snapshot.made_at, subjects_of(snapshot, seen))
         return Surroundings(self._containers, alerts=alerts, trends=self._drawn, figures=figures)
 
     def _measure(self, snapshot: SessionSnapshot) -> Iterator[Measured]:

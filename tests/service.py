@@ -50,7 +50,7 @@ class ServiceProcess:
 
 def _serve(folder, log, environment, telling, flags):
     """Become what a shell would have started there."""
-    from kato_panel.cli import main  # noqa: PLC0415
+    from kato_panel.cli import main
 
     os.chdir(folder)
     os.environ.clear()

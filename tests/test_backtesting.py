@@ -151,7 +151,8 @@ def test_kept_samples_give_the_alerts_that_were_judged_each_second(seed, tmp_pat
                 values[key] = draw.choice([2, 5, None] if many else [20, 50, 90, None, "gone"])
         measured = [Measured(metric, value, subject)
                     for (metric, subject), value in values.items() if value != "gone"]  # fmt: skip
-        alarms.look(measured, clock(), {"container_cpu_percent"})
+        alive = [one.subject for one in measured]
+        alarms.look(measured, clock(), {"container_cpu_percent": alive})
     history = open_history(tmp_path / "h.db")
     history.record(kept)
     assert history.flush()

@@ -16,6 +16,7 @@ from tests.conftest import moment
 
 RULE = Rule("down", "container_not_running", ">=", 1, cooldown_seconds=0)
 ENGINE = SourceState("docker", "engine", health=Health.UP)
+ENGINE_BEGINS = SourceState("docker", "engine")
 
 
 class Overseen:
@@ -56,6 +57,20 @@ def test_alert_of_a_container_that_nobody_knows_any_more_is_over(overseen):
     """Here it has another name; the alert says why it is over."""
     assert overseen.see(0, "job") == (["job"], [])
     assert overseen.see(3, "other") == (["other"], ["its container is gone"])
+
+
+def test_alert_of_a_source_that_is_not_watched_any_more_is_over(clock):
+    """It was switched off, or nothing names it any more: no look will ever end the alert."""
+    rule = Rule("away", "source_down", ">=", 1)
+    for left in ((), (replace(ENGINE, health=Health.OFF),)):
+        alarms = Alarms([rule], [], record=lambda _: None, settle=lambda: None, clock=clock)
+        oversight = Oversight(clock, alarms=alarms)
+        boards = [
+            oversight.look(SessionSnapshot(moment(0), sources=sources), None).alerts
+            for sources in ((replace(ENGINE, health=Health.DOWN),), (ENGINE_BEGINS,), left)
+        ]
+        assert [len(board.firing) for board in boards] == [1, 1, 0]
+        assert boards[-1].recent[0].alert.reason == "its source is not watched any more"
 
 
 def test_engine_that_does_not_answer_ends_nothing(overseen):

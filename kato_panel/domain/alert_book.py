@@ -7,14 +7,23 @@ they are told of what still fires.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from kato_panel.domain.events import Moment
 from kato_panel.domain.recorded import AlertEntry, AuditEntry, Silence
-from kato_panel.domain.rules import Judge, Measured, Rule, RuleState, Turn, Turned
+from kato_panel.domain.rules import (
+    NOBODY_KNOWS,
+    Judge,
+    Measured,
+    Rule,
+    RuleState,
+    There,
+    Turn,
+    Turned,
+)
 from kato_panel.errors import QueryError
 
 MAX_RECENT: Final = 200
@@ -168,14 +177,14 @@ class AlertBook:
         return self._judge.moved
 
     def look(
-        self, measured: Iterable[Measured], at: Moment, whole: Collection[str] = ()
+        self, measured: Iterable[Measured], at: Moment, there: There = NOBODY_KNOWS
     ) -> Decided:
         """Judge, and tell what is to be told; see `Judge.judge`."""
         lasting = {key: one for key, one in self._silences.items() if one.until > at.wall}
         if lasting != self._silences:
             self._silences = lasting
             self._revision += 1
-        return self._turn(self._judge.judge(measured, at, whole))
+        return self._turn(self._judge.judge(measured, at, there))
 
     def acknowledge(self, alert_id: str, who: str, at: datetime) -> Decided:
         """

@@ -121,7 +121,7 @@ def _try(
             at = _moment(int(times[place]))
             measured = [Measured(rule.metric, known, subject, rule.min_samples)]
             found = [] if is_gone[place] else measured
-            for one in judge.judge(found, at, {rule.metric}):
+            for one in judge.judge(found, at, {rule.metric: ()}):
                 alerts[one.alert.id] = replace(one.alert, rule=rule)
             has_settled = not judge.firing and not any(
                 state.stage is Stage.PENDING for state in judge.states

@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import eq, ge, gt, le, lt
+from types import MappingProxyType
 from typing import Final
 
 from kato_panel.domain.events import Moment
@@ -22,6 +23,14 @@ from kato_panel.domain.metrics import METRICS
 
 REMEMBERED_SECONDS: Final = 3_600.0
 """For so long a course is kept of which there is neither a value nor an alert."""
+GONE: Final = {
+    "container": "its container is gone",
+    "source": "its source is not watched any more",
+}
+"""Why an alert is over of which there is no subject any more; by what its metric is for each of."""
+There = Mapping[str, Collection[str]]
+"""By metric, all subjects that there are, where that is known."""
+NOBODY_KNOWS: Final[There] = MappingProxyType({})
 OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": gt,
     ">=": ge,
@@ -313,7 +322,10 @@ class Judge:
         return frozenset(self._moved)
 
     def judge(
-        self, measured: Iterable[Measured], at: Moment, whole: Collection[str] = ()
+        self,
+        measured: Iterable[Measured],
+        at: Moment,
+        there: There = NOBODY_KNOWS,
     ) -> list[Turned]:
         """
         Take one look at everything.
@@ -325,9 +337,9 @@ class Judge:
             has no data.
         at
             When.
-        whole
-            Metrics of which all subjects were looked at: one that is not among them is gone. Its
-            alerts are over, and it is forgotten.
+        there
+            A subject that is not among these, where they are known, is gone. Its alerts are over,
+            and it is forgotten.
 
         Returns
         -------
@@ -342,7 +354,8 @@ class Judge:
         for rule in self._rules.values():
             found = values.get(rule.metric, {})
             for subject in dict.fromkeys([*found, *self._subjects(rule)]):
-                if subject not in found and rule.metric in whole:
+                is_there = subject in found or subject in there.get(rule.metric, [subject])
+                if not is_there:
                     transitions += self._part(rule, subject, at)
                     continue
                 transitions += self._judge(rule, subject, found, at)
@@ -358,7 +371,7 @@ class Judge:
         alert = self._courses.pop((rule.name, subject)).state.alert
         self._moved.add((rule.metric, subject))
         if alert is not None:
-            yield _end(alert, at, f"its {METRICS[rule.metric].subject} is gone")
+            yield _end(alert, at, GONE[METRICS[rule.metric].subject])
 
     def _has_rested(self, rule: Rule, subject: str, at: Moment) -> bool:
         """Say whether there is nothing left to remember of a subject that is not measured."""

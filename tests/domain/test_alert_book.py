@@ -223,9 +223,9 @@ def test_end_of_what_is_gone_is_told_once():
     rule = replace(RULE, metric="container_restarts")
     book = AlertBook([rule])
     book.look([Measured(rule.metric, 11, "job")], moment(0))
-    (told,) = book.look([], moment(1), {rule.metric}).notices
+    (told,) = book.look([], moment(1), {rule.metric: ()}).notices
     assert (told.turn.value, told.alert.reason) == ("resolved", "its container is gone")
-    assert book.look([], moment(2), {rule.metric}) == module.Decided([], [])
+    assert book.look([], moment(2), {rule.metric: ()}) == module.Decided([], [])
     assert book.board.recent[0].alert.reason == "its container is gone"
 
 
@@ -245,7 +245,7 @@ def test_ever_new_containers_leave_nothing_behind(size: Size):
     for number in range(size.n(2, 30) * 86_400 // step):
         at = moment(number * step)
         is_up = draw.random() < (0.99 if is_up else 0.02)
-        measured, whole = [Measured("source_down", float(not is_up), "docker")], ()
+        measured, alive = [Measured("source_down", float(not is_up), "docker")], {}
         if is_up:
             there = [name for name in there if draw.random() < 0.5]
             there += [f"job-{number}-{n}" for n in range(MAX_WATCHED - len(there))]
@@ -253,9 +253,9 @@ def test_ever_new_containers_leave_nothing_behind(size: Size):
                 ContainerReading(at, name, name, state=draw.choice([*RUNS, EXITED]))
                 for name in there])  # fmt: skip
             measured += measure_containers(seen)
-            whole = CONTAINER_METRICS
+            alive = {key: {one.name for one in seen.containers} for key in CONTAINER_METRICS}
             assert len(trends.add(seen)) <= most
-        decided = book.look(measured, at, whole)
+        decided = book.look(measured, at, alive)
         told += decided.notices
         ended = [one.alert for one in decided.notices if one.turn is Turn.RESOLVED]
         assert is_up or not [one for one in ended if one.rule.name in about]

@@ -163,13 +163,12 @@ def test_rule_that_stays_goes_on_when_others_change():
 
 
 HOT = Rule("hot", "container_cpu_percent", ">", 80, cooldown_seconds=0)
-WHOLE = {HOT.metric}
 
 
-def heat(judge, seconds, whole=WHOLE, **cpu):
+def heat(judge, seconds, *, failed=False, **cpu):
     """Look at all containers there are; return who begins or ends, and why."""
     found = [Measured(HOT.metric, value, name) for name, value in cpu.items()]
-    told = judge.judge(found, moment(seconds), whole)
+    told = judge.judge(found, moment(seconds), {} if failed else {HOT.metric: [*cpu]})
     return [(one.alert.subject, one.turn.value, one.alert.reason) for one in told]
 
 
@@ -187,8 +186,8 @@ def test_look_that_failed_forgets_nobody():
     """However long it lasts; nor does a value that is not known."""
     judge = Judge([HOT])
     assert heat(judge, 0, a=90) == [("a", "firing", "")]
-    assert heat(judge, 1, whole=()) == []
-    assert heat(judge, 90 * 86_400, whole=()) == []
+    assert heat(judge, 1, failed=True) == []
+    assert heat(judge, 90 * 86_400, failed=True) == []
     assert heat(judge, 90 * 86_400 + 1, a=None) == []
     assert [alert.subject for alert in judge.firing] == ["a"]
 
@@ -196,16 +195,16 @@ def test_look_that_failed_forgets_nobody():
 def test_course_without_data_and_alert_is_dropped_after_an_hour():
     """Unless it is still asked for, or its cooldown has to be known."""
     judge = Judge([replace(HOT, cooldown_seconds=2 * REMEMBERED_SECONDS)])
-    heat(judge, 0, whole=(), a=10, b=None, c=90)
-    heat(judge, 1, whole=(), b=None, c=10)
-    heat(judge, REMEMBERED_SECONDS, whole=(), b=None)
+    heat(judge, 0, failed=True, a=10, b=None, c=90)
+    heat(judge, 1, failed=True, b=None, c=10)
+    heat(judge, REMEMBERED_SECONDS, failed=True, b=None)
     assert [state.subject for state in judge.states] == ["a", "b", "c"]
-    heat(judge, REMEMBERED_SECONDS + 1, whole=(), b=None)
+    heat(judge, REMEMBERED_SECONDS + 1, failed=True, b=None)
     assert [state.subject for state in judge.states] == ["b", "c"]
-    assert heat(judge, 2 * REMEMBERED_SECONDS - 1, whole=(), b=None, c=90) == []
-    heat(judge, 2 * REMEMBERED_SECONDS, whole=(), b=None)
+    assert heat(judge, 2 * REMEMBERED_SECONDS - 1, failed=True, b=None, c=90) == []
+    heat(judge, 2 * REMEMBERED_SECONDS, failed=True, b=None)
     assert [state.subject for state in judge.states] == ["b", "c"]
-    heat(judge, 3 * REMEMBERED_SECONDS, whole=(), b=None)
+    heat(judge, 3 * REMEMBERED_SECONDS, failed=True, b=None)
     assert [state.subject for state in judge.states] == ["b"]
 
 
