@@ -225,6 +225,7 @@ def test_end_of_what_is_gone_is_told_once():
     book.look([Measured(rule.metric, 11, "job")], moment(0))
     (told,) = book.look([], moment(1), {rule.metric: ()}).notices
     assert (told.turn.value, told.alert.reason) == ("resolved", "its container is gone")
+    assert book.moved == {(rule.metric, "job")}
     assert book.look([], moment(2), {rule.metric: ()}) == module.Decided([], [])
     assert book.board.recent[0].alert.reason == "its container is gone"
 
