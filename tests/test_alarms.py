@@ -258,6 +258,13 @@ op = ">="
 threshold = 8
 keep_firing_for = "1s"
 cooldown = "0s"
+
+[[rules]]
+name = "source_down"
+metric = "source_down"
+op = ">="
+threshold = 1
+for = "1s"
 """
 
 
