@@ -59,6 +59,7 @@ bench: $(VENV)/test.stamp  ## measure speed against a limit taken in the same ru
 	$(BIN)/python -m benchmarks.ws
 	$(BIN)/python benchmarks/churn.py
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python benchmarks/backtest.py
 
 lint: $(VENV)/test.stamp  ## lints, types and layers only
 	$(BIN)/ruff check .
