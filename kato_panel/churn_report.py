@@ -270,8 +270,8 @@ class Reading:
     def events(
         self, since: Since = None, until: Since = None, *, node: str | None = None
     ) -> pd.DataFrame:
-        """List events."""
-        return self._frame("events", since, until, node=node)
+        """List events, which are not kept: their lists of names take much, and have no groups."""
+        return self._frames.events(since, until, node=node)
 
     def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
         """List the count over time."""
