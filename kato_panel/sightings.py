@@ -11,6 +11,7 @@ from kato_panel.domain.events import (
     ChangesNamed,
     CountObserved,
     LookFailed,
+    Replayed,
     Moment,
     Observation,
     SourceConnected,
@@ -100,6 +101,7 @@ class Sightings:
                 | ScanEnded(at=at)
                 | SessionsRead(at=at)
                 | ContainerChanged(at=at)
+                | Replayed(at=at)
             ):
                 self._succeed(source, at)
 
