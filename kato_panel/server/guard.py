@@ -233,7 +233,7 @@ class Guard:
                 refusal = check_widget(request, path)
             is_costly = (
                 path in COSTLY
-                or (is_widget and "Upgrade" not in request.headers)
+                or (is_widget and not path.endswith("/ws"))
                 or (path == SCRIPT and ELEMENT in request.query_arguments)
             )
             if refusal is None and is_costly and not pages.take():

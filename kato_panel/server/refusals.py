@@ -1,4 +1,4 @@
-"""How the guard's refusals are told: as JSON, and in a frame that a person looks at as a sentence."""
+"""How refusals are told: as JSON, and to a person who looks at a frame as a sentence."""
 
 from dataclasses import dataclass, field
 from typing import Final

@@ -181,9 +181,7 @@ class Visit:
         What the visit shows.
     """
 
-    def __init__(
-        self, runtime: Runtime, doc: Any, build: Callable[[Models], ServedView]
-    ) -> None:
+    def __init__(self, runtime: Runtime, doc: Any, build: Callable[[Models], ServedView]) -> None:
         self._models = Models()
         self._subscription = self._models.follow(runtime, in_turns_of(doc, self._apply))
         self.view = build(self._models)

@@ -97,7 +97,7 @@ def seen(watched):
 
 
 def test_widget_goes_live_in_a_listed_sites_page(service, listed, upstream, seen):
-    """The count moves with the upstream's; nothing is asked elsewhere, and nothing is complained."""
+    """The count moves with the upstream's; nothing is asked elsewhere, and nobody complains."""
     seen.page.goto(listed.show(service.base))
     frame = seen.page.frame_locator("iframe")
     frame.locator('[data-figure="active"]:text-is("5")').wait_for()
