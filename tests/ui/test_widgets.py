@@ -2,57 +2,25 @@
 
 import re
 import threading
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
+from tests.foreign_site import ForeignSite
 from tests.service import ServiceProcess
 
 ROOT = Path(__file__).parents[2]
 SNIPPET = re.search(r"```html\n(.*?)```", (ROOT / "docs/embedding.md").read_text(), re.DOTALL)[1]
 
 
-class ForeignSite:
-    """Another team's web page, on a port of its own."""
-
-    def __init__(self):
-        site = self
-        self.body = ""
-
-        class Page(BaseHTTPRequestHandler):
-            def do_GET(self):
-                self.send_response(200)
-                self.send_header("Content-Type", "text/html; charset=utf-8")
-                self.end_headers()
-                self.wfile.write(f"<!doctype html><title>Wiki</title>{site.body}".encode())
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
-
-    @contextmanager
-    def running(self):
-        thread = threading.Thread(target=self._server.serve_forever)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self._server.shutdown()
-            self._server.server_close()
-            thread.join(10)
-
-    def show(self, base, name="count", question="theme=light"):
-        """Show the frame of the documentation, of this service."""
-        self.body = SNIPPET.replace("https://kato.example", base).replace(
-            "count?theme=light", f"{name}?{question}" if question else name
-        )
-        return self.origin
+def show_frame(site, base, name="count", question="theme=light"):
+    """Let a site show the frame of the documentation, of this service; return its address."""
+    site.body = SNIPPET.replace("https://kato.example", base).replace(
+        "count?theme=light", f"{name}?{question}" if question else name
+    )
+    return site.origin
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +48,7 @@ def service(upstream, listed, tmp_path_factory):
         KATO_API_URL=upstream.url,
         KATO_PANEL_WIDGET_ORIGINS=listed.origin,
         KATO_PANEL_POLL_INTERVAL_SECONDS="0.5",
+        KATO_PANEL_FALLBACK_INTERVAL_SECONDS="1",
         KATO_PANEL_ALLOW_ACTIONS="true",
     )
     yield service
@@ -98,7 +67,7 @@ def seen(watched):
 
 def test_widget_goes_live_in_a_listed_sites_page(service, listed, upstream, seen):
     """The count moves with the upstream's; nothing is asked elsewhere, and nobody complains."""
-    seen.page.goto(listed.show(service.base))
+    seen.page.goto(show_frame(listed, service.base))
     frame = seen.page.frame_locator("iframe")
     frame.locator('[data-figure="active"]:text-is("5")').wait_for()
     Caller(upstream.url).create("alice")
@@ -114,7 +83,7 @@ def test_widget_goes_live_in_a_listed_sites_page(service, listed, upstream, seen
 
 def test_widget_shows_nothing_in_a_strangers_page(service, stranger, seen):
     """The browser refuses, by the policy: the frame stays without anything of the service."""
-    seen.page.goto(stranger.show(service.base))
+    seen.page.goto(show_frame(stranger, service.base))
     seen.page.wait_for_function("() => true")
     seen.page.wait_for_load_state("networkidle")
     (frame,) = seen.page.frames[1:]
@@ -130,3 +99,53 @@ def test_dashboard_is_framed_by_nobody(service, listed, seen):
     seen.page.wait_for_load_state("networkidle")
     (frame,) = seen.page.frames[1:]
     assert frame.url.startswith("chrome-error://")
+
+
+def test_widget_asks_over_http_while_its_socket_is_cut(service, listed, upstream, context, seen):
+    """As the dashboard does, one level above it."""
+    links, cut = [], threading.Event()
+
+    def meet(route):
+        if cut.is_set():
+            route.close()
+        else:
+            route.connect_to_server()
+            links.append(route)
+
+    context.route_web_socket(re.compile(r"/widget/count/ws(\?|$)"), meet)
+    seen.page.goto(show_frame(listed, service.base))
+    frame = seen.page.frame_locator("iframe")
+    frame.locator(".pill.ok, .pill.info").wait_for()
+    before = int(frame.locator('[data-figure="active"]').inner_text())
+    cut.set()
+    for link in links:
+        link.close()
+    frame.get_by_text("Over HTTP").first.wait_for()
+    Caller(upstream.url).create("bob")
+    frame.locator(f'[data-figure="active"]:text-is("{before + 1}")').wait_for()
+
+
+@pytest.mark.parametrize("name", ["chart", "events", "upstream", "alerts", "containers", "hours"])
+def test_widget_fits_a_narrow_frame(service, listed, seen, name):
+    """At 320 pixels, in the theme that its address names; the reader's own choice is not kept."""
+    show_frame(listed, service.base, name, "theme=dark&tz=Asia/Tokyo")
+    listed.body = listed.body.replace("width: 100%", "width: 320px")
+    seen.page.goto(listed.origin)
+    frame = seen.page.frame_locator("iframe")
+    frame.locator(".kato.widget .pill.ok, .kato.widget .pill.info").wait_for()
+    frame.locator("section.card").first.wait_for()
+    (inner,) = seen.page.frames[1:]
+    assert inner.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert inner.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert seen.complaints == []
+
+
+def test_widget_follows_the_reader_s_system_by_itself(service, listed, chromium):
+    """Not what somebody chose on the dashboard."""
+    context = chromium.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(service.url)
+    page.evaluate("localStorage.setItem('kato-panel-theme', 'light')")
+    page.goto(show_frame(listed, service.base, question=""))
+    page.frame_locator("iframe").locator(".kato.widget[data-theme=dark]").wait_for()
+    context.close()
