@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,7 @@ def _serve(
         service = Service(Runtime(settings, make_week), page)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"KATO sessions at {service.url}")
-    service.run()
+    service.run(partial(click.echo, f"KATO sessions at {service.url}"))
 
 
 class _WrongUse(click.UsageError):
