@@ -84,7 +84,6 @@ def test_widget_goes_live_in_a_listed_sites_page(service, listed, upstream, seen
 def test_widget_shows_nothing_in_a_strangers_page(service, stranger, seen):
     """The browser refuses, by the policy: the frame stays without anything of the service."""
     seen.page.goto(show_frame(stranger, service.base))
-    seen.page.wait_for_function("() => true")
     seen.page.wait_for_load_state("networkidle")
     (frame,) = seen.page.frames[1:]
     assert frame.url.startswith("chrome-error://")
