@@ -115,6 +115,7 @@ def demo(**flags: Any) -> None:
     Other settings are read from the environment. The week is made anew at each start, and ends
     with this command; no history of yours is touched.
     """
+    click.echo("A week of history is made first, which takes some seconds.", err=True)
     from kato_panel.demo_week import make_week  # noqa: PLC0415 - the same
 
     with tempfile.TemporaryDirectory(prefix="kato-panel-demo-") as folder:
