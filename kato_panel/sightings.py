@@ -11,9 +11,9 @@ from kato_panel.domain.events import (
     ChangesNamed,
     CountObserved,
     LookFailed,
-    Replayed,
     Moment,
     Observation,
+    Replayed,
     SourceConnected,
     SourceHeard,
 )

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import panel as pn
 from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
+from kato_panel import messages
 from kato_panel import runtime as runtimes
 from kato_panel.domain.actions import VISITOR, ActionsState, judge_request
 from kato_panel.domain.text import safe
@@ -38,6 +39,9 @@ LOCKED = (
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
 
 
+NOBODY = ActionsState(False)
+
+
 class AlertsTab(LiveView):
     """The rules with their present state, and what fires and did."""
 
@@ -58,13 +62,29 @@ class ServedView(LiveView):
         be asked while the page's socket is down.
     orders
         As for `LiveView`.
+    may_act
+        Whether this visit may change anything, if the service may.
     """
 
     is_page = True
 
-    def __init__(self, models: Models, runtime: Runtime, orders: Orders | None = None) -> None:
+    def __init__(
+        self,
+        models: Models,
+        runtime: Runtime,
+        orders: Orders | None = None,
+        may_act: ActionsState = NOBODY,
+    ) -> None:
         self._runtime = runtime
+        self._may_act = may_act
         super().__init__(models, orders=orders)
+
+    def _replay(self) -> dict[str, Any] | None:
+        replay = self._runtime.replay
+        if replay is None:
+            return None
+        acts = self._may_act.allowed and self._runtime.judge_orders().allowed
+        return {**messages.replay(replay.player.playing).model_dump(), "acts": acts}
 
     def _features(self) -> dict[str, bool]:
         return {**super()._features(), "api": self._runtime.has_routes}
@@ -83,10 +103,8 @@ class LivePage(ServedView):
 
     Parameters
     ----------
-    models, runtime
+    models, runtime, may_act
         As for `ServedView`.
-    may_act
-        Whether this visit may change anything upstream, if the service may.
     who
         In whose name it does so.
     """
@@ -96,11 +114,9 @@ class LivePage(ServedView):
     def __init__(
         self, models: Models, runtime: Runtime, may_act: ActionsState, who: str = "page"
     ) -> None:
-        self._runtime = runtime
-        self._may_act = may_act
         self._who = who
         self._bodies: dict[str, pn.viewable.Viewer] = {}
-        super().__init__(models, runtime, _find_orders(runtime, may_act, who))
+        super().__init__(models, runtime, _find_orders(runtime, may_act, who), may_act)
         self._board.param.watch(self._choose, "tab")
 
     @property
@@ -123,7 +139,7 @@ class LivePage(ServedView):
                 "Containers",
                 partial(ContainerCards, self._models, is_page=True),
             )
-        if self._runtime.alarms is not None:
+        if self._runtime.settings.system_alerts:
             offers["alerts"] = (
                 "Alerts",
                 partial(AlertsTab, self._models, orders=self._orders),

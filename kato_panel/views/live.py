@@ -48,7 +48,7 @@ CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired ses
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
 MODULES: Final = (
     *("words", "pictogram", "alert_markup", "markup", "theme", "pictures", "icon", "asking"),
-    *("feed", "toasts", "link", "tabs"),
+    *("feed", "toasts", "replay", "link", "tabs"),
     *(
         "read_marks",
         "silences",
@@ -288,6 +288,10 @@ class LiveView(Still, pn.viewable.Viewer):
         if self._orders is not None:
             self._board.outcome = await self._orders.take(ordered.new, self._board.zone)
 
+    def _replay(self) -> dict[str, Any] | None:
+        """Say how the replay goes, if it is one."""
+        return None
+
     def _tell_older(self, wanted: Any) -> None:
         """Write the events before one, as many as a page takes at once."""
         events = self._models.event_log.events
@@ -313,6 +317,7 @@ class LiveView(Still, pn.viewable.Viewer):
                 "epoch": models.epoch,
                 "now": _iso(models.connection.made_at),
                 "demo": models.is_demo,
+                "replay": self._replay(),
                 "over": models.is_over or self._is_over,
                 "features": self._features(),
                 "settings": self._settings(),

@@ -15,6 +15,7 @@ const MARKS = `<span class="pill demo" data-ref="demo" hidden>demo<span class="w
 const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</span><h1>KATO sessions</h1>
   ${MARKS}${BELL}<button class="icon" type="button" data-ref="theme"></button>
   <form method="post" action="logout" data-ref="logout" hidden><button class="icon" type="submit" title="Log out" aria-label="Log out">${icon("M14 4h5v16h-5M4 12h11M11 8l4 4-4 4")}</button></form></header>
+  <section class="replay" aria-label="Replay" data-ref="replay" hidden></section>
   <nav aria-label="Views" data-ref="tabs"></nav>`;
 const buildRateCard = (name, title) => `<section class="card rate" data-part="rates" aria-labelledby="h-${name}">
   <div class="hd"><h2 id="h-${name}">${title}</h2></div>

@@ -19,6 +19,7 @@ import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
 import { AlertDesk } from "./alerts.js";
+import { ReplayBar } from "./replay.js";
 
 const TICK_MS = 1_000;
 const REMOVED_MS = 5_000;
@@ -39,6 +40,7 @@ class Visit {
     this.tabs = isPage && !this.isWidget ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
+    this.replay = this.refs.replay ? new ReplayBar(this.refs.replay) : null;
     this.sourceRows = new Map();
     this.payload = null;
     this.text = "";
@@ -205,6 +207,7 @@ class Visit {
     this.paintPill(mark);
     this.shown = { isBad: mark[0] === "bad" };
     setHidden(refs.demo, !payload.demo);
+    this.replay?.paint(payload.replay);
     setHidden(refs.hint, !isPage || payload.features.api);
     if (refs.logout) setHidden(refs.logout, !payload.features.logout);
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
@@ -217,7 +220,7 @@ class Visit {
     this.feed.paintEmpty(payload.sessions.active_count === null, reason);
     this.paintNoChart(payload, reason);
     if (!isPage) return;
-    const title = `${refs.active.textContent} · KATO sessions`;
+    const title = `${payload.replay ? "Replay · " : ""}${refs.active.textContent} · KATO sessions`;
     if (document.title !== title) document.title = title;
     const { count, isOld, isBad } = this.shown;
     paintIcon(count, isBad ? "bad" : isOld ? "old" : "live");
