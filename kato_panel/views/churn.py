@@ -21,6 +21,9 @@ from kato_panel.domain.churn_questions import Question
 from kato_panel.domain.times import iso
 from kato_panel.errors import KatoPanelError, QueryError
 from kato_panel.views.churn_charts import ChurnPlot, LifetimePlot, RatePlot, SurvivalPlot
+from kato_panel.views.churn_stills import write_churn, write_refusal
+from kato_panel.views.markup import Markup
+from kato_panel.views.stills import Still
 from kato_panel.views.theme import GROUPS_DARK, GROUPS_LIGHT, join_modules, stylesheet
 
 MODULES: Final = (
@@ -61,7 +64,7 @@ class ChurnBoard(JSComponent):
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
 
 
-class ChurnView(pn.viewable.Viewer):
+class ChurnView(Still, pn.viewable.Viewer):
     """
     How sessions come and go, and how long they live, with all cards and controls.
 
@@ -127,6 +130,19 @@ class ChurnView(pn.viewable.Viewer):
 
     def __panel__(self) -> ChurnBoard:
         return self._board
+
+    def _still(self) -> list[Markup]:
+        """Write what was asked last; of what nobody asked yet, the first question is asked."""
+        origin = getattr(self._source, "origin", None)
+        is_demo = origin is not None and origin().is_demo
+        report = self._report
+        if report is None and self._desk is not None:
+            try:
+                report = self._desk.ask(self._first).result()
+            except KatoPanelError as error:
+                return write_refusal(str(error), is_demo=is_demo)
+        assert report is not None  # noqa: S101 - without a desk there was one from the start
+        return write_churn(report, self.parts, is_demo=is_demo)
 
     def _paint(self, change: Any) -> None:
         for plot in self._plots.values():
