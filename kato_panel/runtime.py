@@ -287,14 +287,18 @@ class Runtime:
     def _open_desk(self, *, has_records: bool) -> None:
         """Begin to answer questions of churn."""
         keeps = self.history is not None
-        self.churn = ChurnDesk(self._frames if keeps else None, has_records=has_records)
+        self.churn = ChurnDesk(self.frames if keeps else None, has_records=has_records)
         self.churn.start()
 
     def _median_seconds(self) -> float | None:
         return None if self.churn is None else self.churn.median.value_seconds
 
-    def _frames(self) -> "HistoryFrames | None":
-        # Loads pandas, for who asks first.
+    def frames(self) -> "HistoryFrames | None":
+        """
+        Give the history as data frames; ``None`` where none is kept.
+
+        Loads pandas for who asks first: not to be called on a loop.
+        """
         from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
 
         history = self.history

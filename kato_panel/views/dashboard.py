@@ -131,7 +131,12 @@ class LivePage(LiveView):
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime
         can_log_out = runtime.settings.has_login and runtime.listens_on is not None
-        return {**super()._features(), "api": runtime.has_routes, "logout": can_log_out}
+        return {
+            **super()._features(),
+            "api": runtime.has_routes,
+            "history": runtime.history is not None,
+            "logout": can_log_out,
+        }
 
     def _settings(self) -> dict[str, float]:
         settings = self._runtime.settings

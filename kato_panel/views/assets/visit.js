@@ -15,6 +15,7 @@ import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTh
 import { Tabs } from "./tabs.js";
 import { paintIcon } from "./icon.js";
 import { Feed } from "./feed.js";
+import { Exports } from "./exports.js";
 import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
@@ -38,6 +39,7 @@ class Visit {
     this.tabs = isPage ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
+    this.exports = new Exports(this.refs, () => ({ tab: this.tabs.chosen, range: this.range }));
     this.sourceRows = new Map();
     this.payload = null;
     this.text = "";
@@ -198,6 +200,7 @@ class Visit {
     this.shown = { isBad: mark[0] === "bad" };
     setHidden(refs.demo, !payload.demo);
     setHidden(refs.hint, !isPage || payload.features.api);
+    this.exports.paint(payload.features);
     if (refs.logout) setHidden(refs.logout, !payload.features.logout);
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
