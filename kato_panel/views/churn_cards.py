@@ -93,6 +93,8 @@ def write_survival(
         if len(curves) == 1:
             lower, upper = (np.nan_to_num(curve[side].to_numpy()) for side in ("lower", "upper"))
             layers.append(draw_area(ages / longest, lower, upper, name="band"))
+        if len(curve) < len(whole):  # it goes on, beyond what is drawn
+            ages, shares = np.append(ages, longest), np.append(shares, shares[-1:])
         line = draw_steps(ages, shares, 0.0, longest, 1.0)
         place = number % len(GROUPS_LIGHT)
         layers.append(line if len(curves) == 1 else element("g", line, cls=f"g{place}"))

@@ -7,12 +7,17 @@ import panel as pn
 import pytest
 
 import kato_panel
-from kato_panel import ChurnView, Monitor, churn, open_history
+from kato_panel import ChurnView, Monitor, SessionChart, churn, open_history
 from kato_panel.churn_report import Report
+from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.listing import Page, Row
+from kato_panel.domain.recorded import AlertEntry
+from kato_panel.domain.series import Range, Series
+from kato_panel.domain.surroundings import Surroundings
+from kato_panel.models import Models
 from kato_panel.views.sessions import SessionTable
 from kato_panel.views.wording import UNKNOWN, write_number, write_span
-from tests.history.making import at
+from tests.history.making import alert, at
 from tests.report_rig import keep, two_hours
 
 VIEWS = [
@@ -29,10 +34,10 @@ def words_of(text):
     return re.sub(r"<[^>]*>", "\n", re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL))
 
 
-def cells_of(text, title):
-    """Give the rows of a card's table, as texts."""
+def cells_of(text, title, number=0):
+    """Give the rows of a card's table, of its first if not said otherwise, as texts."""
     card = re.search(rf"<h2>{re.escape(title)}</h2>.*?</section>", text, re.DOTALL)[0]
-    rows = re.findall(r"<tr>(.*?)</tr>", re.search(r"<tbody>.*?</tbody>", card, re.DOTALL)[0])
+    rows = re.findall(r"<tr>(.*?)</tr>", re.findall(r"<tbody>.*?</tbody>", card, re.DOTALL)[number])
     return [
         [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<td.*?</td>", row)] for row in rows
     ]
@@ -137,6 +142,34 @@ def test_churn_of_which_nothing_is_known_says_why(name, tmp_path):
         text = words_of(getattr(kato_panel, name)(empty).to_html())
     assert "There is no churn: nothing was observed" in text
     assert not SECRETS_OF_PYTHON.findall(text)
+
+
+def test_chart_is_kept_with_its_alerts_and_bars():
+    """Spans as the live chart lays them out; a bar up for what came, and one down for what went."""
+    models = Models()
+    series = Series(
+        *(Range.HOUR, 0.0, at(600).timestamp()),
+        tuple(at(second).timestamp() for second in (0, 120, 300)),
+        (5, None, 8),
+        60,
+        (at(0).timestamp(), at(300).timestamp()),
+        (2, 4),
+        (1, 0),
+    )
+    models.chart.apply({Range.HOUR: series})
+    text = SessionChart(models).to_html()
+    assert 'class="alert' not in text
+    board = AlertBoard(1, recent=(AlertEntry(alert(150, ended=300)), AlertEntry(alert(450))))
+    models.alert_log.apply(Surroundings(alerts=board))
+    text = SessionChart(models).to_html()
+    spans = re.findall(r'<rect class="alert bad" x="([\d.]+)" y="0.0" width="([\d.]+)"', text)
+    assert spans == [("250.0", "250.0"), ("750.0", "250.0")]
+    heights = {
+        name: re.findall(rf'<rect class="{name}"[^>]* height="([\d.]+)"', text)
+        for name in ("made", "gone")
+    }
+    assert heights == {"made": ["250.0", "500.0"], "gone": ["125.0"]}
+    assert ["2026-11-22 12:05:00", "4", "0"] in cells_of(text, "Active sessions over time, UTC", 1)
 
 
 def test_list_of_sessions_is_kept_as_it_was_shown():
