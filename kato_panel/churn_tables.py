@@ -23,6 +23,8 @@ GROUP_COLUMNS: Final = (
 )
 COHORT_COLUMNS: Final = ("time", "members")
 REASON_COLUMNS: Final = ("reason", "ended", "low", "high", "share_percent")
+LEAST_CHANCE: Final = 0.0001
+"""That is written as a number."""
 NO_RECORDS: Final = "No session is known one by one."
 NO_END: Final = "No session ended."
 COHORT_REMARK: Final = (
@@ -84,9 +86,11 @@ def group_table(
     """Lay out groups side by side, with what the test says of them."""
     notes = [f"{note}." for note in told]
     if log_rank is not None:
+        p_value = log_rank.p_value
+        chance = f"{p_value:.2g}" if p_value >= LEAST_CHANCE else f"below {LEAST_CHANCE}"
         notes.append(
             f"If all {noun}s' sessions lived equally long, a difference like this would come about "
-            f"with probability {log_rank.p_value:.2g} (log-rank test)."
+            f"with probability {chance} (log-rank test)."
         )
     shown = list_rows(frame.drop(columns="expected_ends"))
     rows = tuple((str(name), *map(plain, row)) for name, row in shown)

@@ -29,10 +29,10 @@ Parts = Iterator[tuple[str, int]]
 class ExportRequest(JsonRequest):
     """``GET /api/v1/export/<kind>?since&until&node&format``."""
 
-    def initialize(self, runtime: Runtime, desk: Desk) -> None:
+    def initialize(self, runtime: Runtime, desk: Desk | None = None) -> None:
         """Take what the route was made with."""
         super().initialize(runtime)
-        self._desk = desk
+        self._desk = desk or Desk()
 
     async def get(self, kind: str) -> None:
         """

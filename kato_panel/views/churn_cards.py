@@ -96,10 +96,13 @@ def write_survival(
         if len(curve) < len(whole):  # it goes on, beyond what is drawn
             ages, shares = np.append(ages, longest), np.append(shares, shares[-1:])
         line = draw_steps(ages, shares, 0.0, longest, 1.0)
-        place = number % len(GROUPS_LIGHT)
-        layers.append(line if len(curves) == 1 else element("g", line, cls=f"g{place}"))
+        turn, place = divmod(number, len(GROUPS_LIGHT))
+        again = " again" if turn else ""  # the same hue, dashed
+        layers.append(line if len(curves) == 1 else element("g", line, cls=f"g{place}{again}"))
         key.append(
-            ("k-line", "share that reaches an age") if len(curves) == 1 else (f"k-g{place}", name)
+            ("k-line", "share that reaches an age")
+            if len(curves) == 1
+            else (f"k-g{place}{again}", name)
         )
     if len(curves) == 1:
         key.append(("k-band", "its bounds of 95 %"))

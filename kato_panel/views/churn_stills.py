@@ -67,11 +67,13 @@ def _write_figures(report: Report) -> Markup:
     median = report.median
     tiles = [
         documents.write_tile(
-            "Median lifetime", write_span(median and median.value), _bounds(median, write_span)
+            "Median lifetime",
+            write_span(None if median is None else median.value),
+            _bounds(median, write_span),
         ),
         documents.write_tile(
             "Mean of closed sessions",
-            write_span(naive and naive.mean_seconds),
+            write_span(None if naive is None else naive.mean_seconds),
             (naive and f"{biased}{write_number(naive.still_open)} still open") or "",
         ),
         *(
