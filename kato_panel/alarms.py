@@ -13,19 +13,25 @@ from typing import Any, Final, Protocol
 from kato_panel.domain.actions import ActionsState
 from kato_panel.domain.alert_book import AlertBoard, AlertBook, Decided
 from kato_panel.domain.events import Clock, Moment
-from kato_panel.domain.recorded import AlertEntry, AuditEntry, Figure, OutboxEntry, Silence
-from kato_panel.domain.rules import Measured, Rule
+from kato_panel.domain.recorded import (
+    FIGURE_SECONDS,
+    AlertEntry,
+    AuditEntry,
+    Figure,
+    Lapse,
+    OutboxEntry,
+    Silence,
+)
+from kato_panel.domain.rules import NOBODY_KNOWS, Measured, Rule, There
 from kato_panel.domain.targets import Target
 from kato_panel.errors import ActionRefused, QueryError
 from kato_panel.notifier import Notifier
 
-FIGURE_SECONDS: Final = 15.0
-"""Between two samples that are kept of a metric."""
 SHOWN_SECONDS: Final = 3.0
 """Between two boards that differ in nothing but values."""
 MAX_SUBJECT: Final = 300
 
-Item = AlertEntry | Silence | AuditEntry | OutboxEntry | Figure
+Item = AlertEntry | Silence | AuditEntry | OutboxEntry | Figure | Lapse
 
 
 class Alarms:
@@ -62,7 +68,8 @@ class Alarms:
         self._notifier = Notifier(targets, record=self._keep, settle=settle, clock=clock)
         self._board = self._book.board
         self._shown_tick = float("-inf")
-        self._sampled: dict[tuple[str, str], float] = {}
+        self._sampled: dict[tuple[str, str], float | None] = {}
+        """When a sample was kept last; ``None`` once the value was not known any more."""
 
     @property
     def troubles(self) -> dict[str, str]:
@@ -79,7 +86,9 @@ class Alarms:
         self._notifier.restore(unsent)
         self._take(self._book.restore(recent, silences, self._clock()))
 
-    def look(self, measured: Sequence[Measured], at: Moment) -> AlertBoard:
+    def look(
+        self, measured: Sequence[Measured], at: Moment, there: There = NOBODY_KNOWS
+    ) -> AlertBoard:
         """
         Judge once.
 
@@ -89,30 +98,47 @@ class Alarms:
             All that is known now.
         at
             When.
+        there
+            See `Judge.judge`.
 
         Returns
         -------
         AlertBoard
             The one of before, where nothing is to be told anew.
         """
-        self._take(self._book.look(measured, at))
-        self._sample(measured, at)
+        self._take(self._book.look(measured, at, there))
+        self._sample(measured, at, there)
         return self._show(at)
 
-    def _sample(self, measured: Sequence[Measured], at: Moment) -> None:
-        """Keep a sample of each figure that is known, at first and then every so often."""
-        due = {
-            (one.metric, one.subject): Figure(at.wall, one.metric, one.subject, float(one.value))
-            for one in measured
-            if one.value is not None
-            and at.tick - self._sampled.get((one.metric, one.subject), float("-inf"))
-            >= FIGURE_SECONDS
-        }
-        if due:
-            there = {(one.metric, one.subject) for one in measured}
-            kept = {key: tick for key, tick in self._sampled.items() if key in there}
-            self._sampled = {**kept, **dict.fromkeys(due, at.tick)}
-            self._record(due.values())
+    def _sample(
+        self, measured: Sequence[Measured], at: Moment, there: There = NOBODY_KNOWS
+    ) -> None:
+        """
+        Keep a sample of each figure: at first, every so often, at each turn, and its lapse.
+
+        What rules take their turns by is kept, so that whoever judges again what was kept comes
+        to the same.
+        """
+        moved = self._book.moved
+        values = {(one.metric, one.subject): one.value for one in measured}
+        kept: list[Item] = []
+        for key, value in values.items():
+            if value is not None and (key in moved or self._is_due(key, at)):
+                kept.append(Figure(at.wall, *key, float(value)))
+                self._sampled[key] = at.tick
+        for key in [key for key in {*self._sampled, *moved} if values.get(key) is None]:
+            is_gone = key[1] not in there.get(key[0], key[1:]) and key not in values
+            if is_gone or self._sampled.get(key) is not None:
+                kept.append(Lapse(at.wall, *key, is_gone))
+            self._sampled[key] = None
+            if is_gone:
+                del self._sampled[key]
+        if kept:
+            self._record(kept)
+
+    def _is_due(self, key: tuple[str, str], at: Moment) -> bool:
+        sampled_tick = self._sampled.get(key)
+        return sampled_tick is None or at.tick - sampled_tick >= FIGURE_SECONDS
 
     def change_rules(self, rules: Iterable[Rule]) -> None:
         """Judge by other rules from now on."""

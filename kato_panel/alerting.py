@@ -11,7 +11,7 @@ from kato_panel.rule_files import RuleFiles
 from kato_panel.watcher import now
 
 
-def rule_files(settings: Settings, *files: Path) -> RuleFiles:
+def rule_files(settings: Settings, tried: Path | None = None, *, alone: bool = False) -> RuleFiles:
     """
     Say where rules stand, beside those that are built in.
 
@@ -19,20 +19,31 @@ def rule_files(settings: Settings, *files: Path) -> RuleFiles:
     ----------
     settings
         Where thresholds are set.
-    *files
-        Read instead of those that the settings name.
+    tried
+        Read as the service would if the settings named it: in place of the rules' file that they
+        name, unless it is the settings' file itself.
+    alone
+        Read nothing else; without those that are built in.
     """
-    named = [Path(settings.rules_file)] if settings.rules_file else []
-    return RuleFiles(
-        built_in_rules(
+    of_settings = Path(TOML_FILE)
+    named = [Path(settings.rules_file)] if settings.rules_file and not alone else []
+    may_lack = [] if alone else [of_settings]
+    if tried is not None and tried.exists() and tried.absolute() == of_settings.absolute():
+        may_lack = [of_settings]
+    elif tried is not None:
+        named = [tried]
+    built_in = (
+        ()
+        if alone
+        else built_in_rules(
             cpu_percent=settings.alert_cpu_percent,
             memory_percent=settings.alert_memory_percent,
             error_ratio=settings.alert_error_ratio,
             cooldown_seconds=settings.alert_cooldown_seconds,
-        ),
-        files or named,
-        may_lack=[] if files else [Path(TOML_FILE)],
-        cooldown_seconds=settings.alert_cooldown_seconds,
+        )
+    )
+    return RuleFiles(
+        built_in, named, may_lack=may_lack, cooldown_seconds=settings.alert_cooldown_seconds
     )
 
 

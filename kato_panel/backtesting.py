@@ -18,6 +18,7 @@ from kato_panel.history.place import place_of
 from kato_panel.history_frames import HistoryFrames
 
 WEEK: Final = timedelta(days=7)
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def backtest(
@@ -38,7 +39,8 @@ def backtest(
     since
         A time with a zone, or for how long before `until`.
     until
-        A time with a zone; without it, when the history was last written.
+        A time with a zone; without it, all that was written. How long ago is counted from when
+        upstream was seen last, then.
 
     Returns
     -------
@@ -101,9 +103,9 @@ def try_rules(
 
     What the figures do not hold, and the minutes of the count do, is made of these.
     """
-    last = until or reader.last_seen() or datetime.now(UTC)
-    last += timedelta(microseconds=0 if until else 1)  # what was seen last counts
-    first = last - since if isinstance(since, timedelta) else since
+    newest = until or reader.last_seen() or datetime.now(UTC)
+    first = newest - since if isinstance(since, timedelta) else since
+    last = until or NEVER  # rules are judged, too, while nothing is seen
     metrics = {rule.metric for rule in rules}
     looks = reader.looks(metrics, first, last)
     gaps = reader.gaps(first, last)

@@ -6,6 +6,7 @@ It asks as the service would, once, with a time limit each, and changes nothing 
 
 import asyncio
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -14,7 +15,9 @@ from typing import Final, TypeVar
 from kato_panel import config, resolved
 from kato_panel.alerting import rule_files
 from kato_panel.config import Settings
+from kato_panel.domain.containers import ContainersSeen
 from kato_panel.domain.events import CountObserved, LookFailed, SourceConnected
+from kato_panel.domain.text import legible
 from kato_panel.errors import ConfigError, HistoryError, SourceError
 from kato_panel.flags import flag_of
 from kato_panel.history.inspection import inspect_place
@@ -22,15 +25,18 @@ from kato_panel.ports import find_place
 from kato_panel.provider_calls import LoginProvider
 from kato_panel.providers import CALLBACK
 from kato_panel.roles import Source
+from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
 from kato_panel.sources.redis_probe import SPARED, Probed, probe_redis
 from kato_panel.sources.stream import StreamSource
 from kato_panel.watcher import now
 
-Seen = TypeVar("Seen", CountObserved, SourceConnected)
+Seen = TypeVar("Seen", CountObserved, SourceConnected, ContainersSeen)
 
 LIMIT_SECONDS: Final = 6.0
 INDENT: Final = "  "
+ENGINE: Final = "DOCKER_HOST"
+CONTAINERS: Final = "WEBSOCKET_CONTAINER_STATS"
 
 
 class State(StrEnum):
@@ -128,6 +134,7 @@ async def _check(settings: Settings) -> list[Finding]:
         _check_kato(settings),
         _check_stream(settings),
         _check_redis(settings),
+        _check_containers(settings),
         asyncio.to_thread(_check_history, settings),
         asyncio.to_thread(_check_rules, settings),
         asyncio.to_thread(_check_webhooks, settings),
@@ -167,6 +174,24 @@ async def _check_stream(settings: Settings) -> Finding:
     state = State.FAILED if settings.redis_url is None else State.NOTE
     advice = "without it each change is found by the next poll; KATO_PANEL_STREAM=off leaves it out"
     return Finding("Stream", state, seen.reason, advice)
+
+
+async def _check_containers(settings: Settings) -> Finding:
+    if not settings.container_stats:
+        return Finding("Containers", State.OFF, "switched off")
+    if settings.kato_api_url is None:
+        return Finding("Containers", State.OK, "the demo has an engine of its own")
+    seen = await _look(DockerSource(settings.wanted_containers, now, os.environ), ContainersSeen)
+    if isinstance(seen, LookFailed):
+        is_named = settings.expects_engine or bool(os.environ.get(ENGINE))
+        state = State.FAILED if is_named else State.NOTE
+        advice = f"start it, let it be read, or correct {ENGINE}; {CONTAINERS}=false leaves it out"
+        return Finding("Containers", state, seen.reason, advice)
+    if not seen.containers:
+        advice = "docs/settings.md names the settings that choose them"
+        return Finding("Containers", State.NOTE, "the engine has none that is watched", advice)
+    words = ", ".join(f"{legible(one.name)} {one.state}" for one in seen.containers)
+    return Finding("Containers", State.NOTE if seen.remark else State.OK, words, seen.remark)
 
 
 async def _look(source: Source, good: type[Seen]) -> Seen | LookFailed:

@@ -1,7 +1,8 @@
 """
 Answers questions of churn for all visits, one at a time, on a thread of its own.
 
-Whoever asks the same within a minute gets the same answer. Nothing here loads pandas before
+Whoever asks the same within a minute gets the same answer, and who groups it otherwise an answer
+from the same rows, which are not read again. Nothing here loads pandas before
 somebody asks, so a service whose tab nobody opens is as lean as before.
 """
 
@@ -17,7 +18,7 @@ from kato_panel.domain.churn_questions import Question
 from kato_panel.errors import HistoryError, KatoPanelError, TooLittle
 
 if TYPE_CHECKING:
-    from kato_panel.churn_report import Report
+    from kato_panel.churn_report import Reading, Report
     from kato_panel.churning import Frames
 
 SHARED_SECONDS: Final = 55.0
@@ -25,9 +26,14 @@ SHARED_SECONDS: Final = 55.0
 FRESH_SECONDS: Final = 3.0
 """For who asks anew on purpose."""
 MAX_KEPT: Final = 16
+MAX_ROWS: Final = 2_000_000
+"""Of what is read at once and kept for other questions of the same range; 80 bytes each."""
 MAX_WAITING: Final = 8
 MEDIAN_SECONDS: Final = 120.0
 """Between two looks at the median lifetime, at least."""
+LONG_SECONDS: Final = 0.5
+"""What takes longer to be read is read once between two looks at the median, not each minute."""
+READ_SECONDS: Final = MEDIAN_SECONDS + 20.0
 FIRST_SECONDS: Final = 8.0
 SHARE: Final = 0.02
 """Of the time, at most, that goes into it."""
@@ -95,6 +101,7 @@ class ChurnDesk:
         self._lock = threading.Lock()
         self._kept: dict[Question, _Kept] = {}
         self._waiting = 0
+        self._reading: tuple[str, float, Reading] | None = None
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="kato-panel-churn")
         self._over = threading.Event()
         self._timer: threading.Thread | None = None
@@ -153,7 +160,7 @@ class ChurnDesk:
             if self._waiting >= MAX_WAITING:
                 raise HistoryError(BUSY)
             try:
-                answer = self._worker.submit(self._answer, question)
+                answer = self._worker.submit(self._answer, question, anew)
             except RuntimeError as error:
                 raise HistoryError(ENDED) from error
             self._waiting += 1
@@ -170,16 +177,26 @@ class ChurnDesk:
             self._waiting -= 1
             kept.at = monotonic()
 
-    def _answer(self, question: Question) -> "Report":
+    def _answer(self, question: Question, anew: bool) -> "Report":  # noqa: FBT001 - the executor's
         if self._frames is None:
             raise TooLittle(NO_HISTORY)
         # Loads pandas, here and not before.
-        from kato_panel.churn_report import make_report  # noqa: PLC0415
+        from kato_panel.churn_report import Reading, make_report  # noqa: PLC0415
 
         frames = self._frames()
         if frames is None:
             raise HistoryError(ENDED)
-        return make_report(frames, question)
+        # On the desk's one thread only.
+        span, at, reading = self._reading or ("", 0.0, Reading(frames))
+        self._reading = None
+        is_long = reading.took_seconds > LONG_SECONDS
+        holds_seconds = FRESH_SECONDS if anew else READ_SECONDS if is_long else SHARED_SECONDS
+        if span != question.span or monotonic() - at >= holds_seconds:
+            at, reading = monotonic(), Reading(frames)
+        report = make_report(reading, question)
+        if reading.rows <= MAX_ROWS:
+            self._reading = (question.span, at, reading)
+        return report
 
     def _keep_measuring(self) -> None:
         wait_seconds = FIRST_SECONDS
@@ -190,7 +207,7 @@ class ChurnDesk:
 
     def _measure(self) -> MedianLifetime:
         try:
-            report = self.ask(Question(MEDIAN_SPAN)).result()
+            report = self.ask(Question(MEDIAN_SPAN), anew=True).result()
         except CancelledError:
             return MedianLifetime(reason=ENDED)
         except KatoPanelError as error:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import perf_counter
 from typing import Any, Final, Self
 
 import numpy as np
@@ -222,6 +223,74 @@ def make_report(frames: Frames, question: Question) -> Report:
     return Report.of(found, question.by, source.nodes)
 
 
+class Reading:
+    """
+    Frames of one moment: what was read once is not read again, however it is grouped.
+
+    Parameters
+    ----------
+    frames
+        Where it is read.
+
+    Attributes
+    ----------
+    took_seconds
+        How long it was read.
+    """
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._kept: dict[tuple[Any, ...], Any] = {}
+        self.took_seconds = 0.0
+
+    @property
+    def rows(self) -> int:
+        """How many rows are held."""
+        return sum(len(one) for one in self._kept.values() if isinstance(one, pd.DataFrame))
+
+    def _read(self, name: str, *args: Any, **more: Any) -> Any:
+        key = (name, args, *more.items())
+        if key not in self._kept:
+            began = perf_counter()
+            self._kept[key] = getattr(self._frames, name)(*args, **more)
+            self.took_seconds += perf_counter() - began
+        return self._kept[key]
+
+    def watched(self) -> tuple[datetime | None, datetime | None]:
+        """Say from when to when sessions were watched one by one, at the moment of the reading."""
+        watched: tuple[datetime | None, datetime | None] = self._read("watched")
+        return watched
+
+    def lives(
+        self,
+        since: Since = None,
+        until: Since = None,
+        *,
+        node: str | None = None,
+        with_ttl: bool = False,
+    ) -> pd.DataFrame:
+        """List the sessions that were alive in a range, as far as lifetimes need them."""
+        return self._frame("lives", since, until, node=node, with_ttl=with_ttl)
+
+    def events(
+        self, since: Since = None, until: Since = None, *, node: str | None = None
+    ) -> pd.DataFrame:
+        """List events, which are not kept: their lists of names take much, and have no groups."""
+        return self._frames.events(since, until, node=node)
+
+    def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """List the count over time."""
+        return self._frame("counts", since, until)
+
+    def gaps(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """List the times in which nobody could look."""
+        return self._frame("gaps", since, until)
+
+    def _frame(self, name: str, *args: Any, **more: Any) -> pd.DataFrame:
+        frame: pd.DataFrame = self._read(name, *args, **more)
+        return frame
+
+
 class _Once:
     """Frames of one node, read together with those of all: they name the nodes there are."""
 
@@ -233,12 +302,17 @@ class _Once:
         self.counts = frames.counts
         self.gaps = frames.gaps
 
-    def sessions(
-        self, since: Since = None, until: Since = None, *, node: str | None = None
+    def lives(
+        self,
+        since: Since = None,
+        until: Since = None,
+        *,
+        node: str | None = None,
+        with_ttl: bool = False,
     ) -> pd.DataFrame:
         """Give the sessions of the node."""
         del node
-        sessions = self._frames.sessions(since, until)
+        sessions = self._frames.lives(since, until, with_ttl=with_ttl)
         nodes = sessions["node"].array
         sizes = np.bincount(nodes.codes + 1, minlength=len(nodes.categories) + 1)[1:]
         self._note(dict(zip(nodes.categories, sizes.tolist(), strict=True)))

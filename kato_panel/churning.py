@@ -10,6 +10,7 @@ from kato_panel.errors import TooLittle
 from kato_panel.frames import Since, empty_frame, time_range
 
 NOTHING_OBSERVED: Final = "nothing was observed yet"
+ONE_LOOK: Final = "there was one look so far, must be at least two"
 KNOWN_SINCE: Final = "sessions are known one by one since"
 
 
@@ -19,10 +20,15 @@ class Frames(Protocol):
     def watched(self) -> tuple[datetime | None, datetime | None]:
         """Say from when to when sessions were watched one by one."""
 
-    def sessions(
-        self, since: Since = None, until: Since = None, *, node: str | None = None
+    def lives(
+        self,
+        since: Since = None,
+        until: Since = None,
+        *,
+        node: str | None = None,
+        with_ttl: bool = False,
     ) -> pd.DataFrame:
-        """List the sessions that were alive in a range."""
+        """List the sessions that were alive in a range, as far as lifetimes need them."""
 
     def events(
         self, since: Since = None, until: Since = None, *, node: str | None = None
@@ -69,9 +75,10 @@ def churn(
     Raises
     ------
     TooLittle
-        If nothing at all was observed.
+        If nothing at all was observed, or once only.
     ValueError
-        If the range is empty, a time has no zone, or `by` or `tz` is none.
+        If the range is empty, or not what was observed, a time has no zone, or `by` or `tz` is
+        none.
     HistoryError
         If the history cannot be read.
 
@@ -107,6 +114,8 @@ def churn(
         begin, end = _observed(source)
     if begin is None or end is None:
         raise TooLittle(NOTHING_OBSERVED)
+    if begin >= end:
+        raise TooLittle(ONE_LOOK)
     first, after = time_range(since, until, end)
     notes: tuple[str, ...] = ()
     if has_records and first is not None and first < begin:
@@ -115,7 +124,7 @@ def churn(
     gaps = source.gaps(begin, end)
     window = Window.of(begin, end, zip(gaps.index, gaps["ended"], strict=True))
     if has_records:
-        sessions, events = source.sessions(begin, end, node=node), None
+        sessions, events = source.lives(begin, end, node=node, with_ttl=by == "ttl"), None
     else:
         sessions, events = empty_frame("sessions"), source.events(begin, end, node=node)
     return Churn(sessions, events, window, by=by, zone=tz, notes=notes)
@@ -138,7 +147,7 @@ class _Given:
         """Give none."""
         return empty_frame("counts")
 
-    def sessions(self, *_: Since, node: str | None) -> pd.DataFrame:
+    def lives(self, *_: Since, node: str | None, **_more: bool) -> pd.DataFrame:
         """Give those of a node."""
         return self._sessions if node is None else self._sessions[self._sessions["node"] == node]
 

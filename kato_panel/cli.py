@@ -3,6 +3,7 @@
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,8 +55,7 @@ def _serve(
         service = Service(Runtime(settings, make_week), page)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"KATO sessions at {service.url}")
-    service.run()
+    service.run(partial(click.echo, f"KATO sessions at {service.url}"))
 
 
 class _WrongUse(click.UsageError):
@@ -115,6 +115,7 @@ def demo(**flags: Any) -> None:
     Other settings are read from the environment. The week is made anew at each start, and ends
     with this command; no history of yours is touched.
     """
+    click.echo("A week of history is made first, which takes some seconds.", err=True)
     from kato_panel.demo_week import make_week  # noqa: PLC0415 - the same
 
     with tempfile.TemporaryDirectory(prefix="kato-panel-demo-") as folder:

@@ -30,6 +30,8 @@ from kato_panel.simulator.past_load import measure
 
 SEED: Final = 1
 UNTIL: Final = datetime(2026, 3, 6, 15, 0, tzinfo=UTC)
+MIN_SPAN: Final = timedelta(hours=3)
+"""In less, what goes wrong would not be over before the next does."""
 LOOK: Final = MINUTE
 """Between two looks at what is measured, and two polls."""
 EXAMPLE_RULES: Final = """\
@@ -135,8 +137,15 @@ def make_week(until: float, *, seed: int = SEED, span: timedelta = timedelta(day
     seed
         The same seed and end give the same week.
     span
-        Its length.
+        Its length, at least `MIN_SPAN`.
+
+    Raises
+    ------
+    ValueError
+        If it is shorter.
     """
+    if span < MIN_SPAN:
+        raise ValueError(f"span is {span}, must be at least {MIN_SPAN}")
     return DemoWeek(Past(seed, until, span=span // timedelta(microseconds=1)))
 
 
@@ -153,16 +162,22 @@ def demo_history(
     seed
         The same seed and end give the same week.
     span
-        Its length.
+        Its length, at least three hours.
 
     Returns
     -------
     HistoryFrames
         As `kato_panel.open_history` gives it, of a history that nobody writes any more.
+
+    Raises
+    ------
+    ValueError
+        If the span is shorter.
     """
+    week = make_week(until.timestamp(), seed=seed, span=span)
     engine = engines.memory()
     with engine.begin() as connection:
         fill(connection, Owner("demo", is_demo=True))
-        make_week(until.timestamp(), seed=seed, span=span).fill(connection)
+        week.fill(connection)
     reader = Reader(engine, lock=threading.Lock())
     return HistoryFrames(lambda: reader)

@@ -115,9 +115,16 @@ def lay_out(kind: str, times: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
         Its index: microseconds since 1970 as int64, or times.
     columns
         Values by column, of equal length; times and spans as int64 of microseconds, or as pandas
-        takes them.
+        takes them. A column that is left out is left out of the frame; one of names may be a
+        category already.
     """
-    made = {name: _column(columns[name], type_) for name, type_ in LAYOUTS[kind].items()}
+    made = {
+        name: columns[name]
+        if isinstance(columns[name], pd.Categorical)
+        else _column(columns[name], type_)
+        for name, type_ in LAYOUTS[kind].items()
+        if name in columns
+    }
     index = pd.DatetimeIndex(_column(times, TIME), name="time")
     return pd.DataFrame({name: pd.Series(made[name], index=index) for name in made}, index=index)
 

@@ -14,6 +14,7 @@ from kato_panel.domain.rules import Alert
 from kato_panel.errors import HistoryError
 from kato_panel.frames import Origin, Since, complete_sessions, cut, lay_out, time_range
 from kato_panel.history import Reader, columns
+from kato_panel.history.bulk import bulk_columns, change_columns
 from kato_panel.history.parts import Corrupt
 from kato_panel.history.place import place_of
 from kato_panel.history.reader import event_ids, read_note
@@ -110,9 +111,55 @@ class HistoryFrames:
             these), `lifetime_width` (timedelta, between these), `reason` (category),
             `ttl_seconds` (Float64), `born_by`, `ended_by` (category: how that is known).
         """
+        return complete_sessions(
+            *self._watched(
+                since, until, lambda held, span: columns.session_columns(held, span, node)
+            )
+        )
+
+    def lives(
+        self,
+        since: Since = None,
+        until: Since = None,
+        *,
+        node: str | None = None,
+        with_ttl: bool = False,
+    ) -> pd.DataFrame:
+        """
+        List the sessions that were alive in a range, as far as lifetimes need them.
+
+        Parameters
+        ----------
+        since, until, node
+            See `sessions`.
+        with_ttl
+            Whether `ttl_seconds` is wanted.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As of `sessions`, in a fraction of the time; without `session_id`, `lifetime`,
+            `lifetime_width` and `ended_by`. `last_seen` of those that ended is their end.
+        """
+        began, found = self._watched(
+            since, until, lambda held, span: bulk_columns(held, span, with_ttl=with_ttl)
+        )
+        names = pd.Categorical(found.pop("nodes"))
+        places = np.append(names.codes, -1)[found["node"]]
+        found["node"] = pd.Categorical.from_codes(places, names.categories)
+        lives = lay_out("sessions", began, found)
+        return lives if node is None else lives[lives["node"] == node]
+
+    def _watched(
+        self,
+        since: Since,
+        until: Since,
+        read: Callable[[Connection, columns.Range], columns.Columns],
+    ) -> tuple[Any, dict[str, Any]]:
+        """Read sessions, and say how each of them was watched."""
         reader = self._reader()
         with self._range(since, until) as (connection, span):
-            found = columns.session_columns(connection, span, node)
+            found: dict[str, Any] = read(connection, span)
             first = _records_since(connection)
             gaps = columns.gap_columns(connection, (None, span[1]))
         looked = reader.note(KEYS_SEEN)
@@ -122,7 +169,7 @@ class HistoryFrames:
         found["last_seen"] = (
             seen if looked is None else np.where(is_open, np.maximum(seen, looked), seen)
         )
-        return complete_sessions(began, found)
+        return began, found
 
     def events(
         self, since: Since = None, until: Since = None, *, node: str | None = None
@@ -147,6 +194,25 @@ class HistoryFrames:
         with self._range(since, until) as (connection, span):
             ids = event_ids(connection, *span)
             found = columns.event_columns(connection, span, ids, node)
+        return lay_out("events", found.pop("at"), found)
+
+    def changes(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """
+        List events as far as rates need them.
+
+        Parameters
+        ----------
+        since, until
+            See `sessions`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As of `events`, in a fraction of the time; with `kind`, `delta`, `source` and
+            `after_gap_seconds` only.
+        """
+        with self._range(since, until) as (connection, span):
+            found = change_columns(connection, span, event_ids(connection, *span))
         return lay_out("events", found.pop("at"), found)
 
     def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:

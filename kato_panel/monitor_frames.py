@@ -84,6 +84,30 @@ class MonitorFrames(ABC):
         read = partial(HistoryFrames.sessions, since=since, until=until, node=node)
         return self._ask(read, partial(empty_frame, "sessions"))
 
+    def lives(
+        self,
+        since: Since = None,
+        until: Since = None,
+        *,
+        node: str | None = None,
+        with_ttl: bool = False,
+    ) -> pd.DataFrame:
+        """
+        List what lifetimes are made of.
+
+        Parameters
+        ----------
+        since, until, node, with_ttl
+            See `kato_panel.history_frames.HistoryFrames.lives`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The same as there; empty where `sessions` is.
+        """
+        read = partial(HistoryFrames.lives, since=since, until=until, node=node, with_ttl=with_ttl)
+        return self._ask(read, partial(empty_frame, "sessions"))
+
     def events(
         self, since: Since = None, until: Since = None, *, node: str | None = None
     ) -> pd.DataFrame:
@@ -107,6 +131,23 @@ class MonitorFrames(ABC):
         """
         read = partial(HistoryFrames.events, since=since, until=until, node=node)
         return self._ask(read, lambda: event_frame(self.event_log.events, since, until, node))
+
+    def changes(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """
+        List events as far as rates need them.
+
+        Parameters
+        ----------
+        since, until
+            See `kato_panel.history_frames.HistoryFrames.changes`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            The same as there; without a history, of the newest 5,000 at most.
+        """
+        read = partial(HistoryFrames.changes, since=since, until=until)
+        return self._ask(read, lambda: event_frame(self.event_log.events, since, until))
 
     def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
         """

@@ -15,6 +15,7 @@ from kato_panel.domain.measuring import (
     measure_sessions,
     measure_upstream,
     measure_usual,
+    subjects_of,
 )
 from kato_panel.domain.rules import Measured
 from kato_panel.domain.snapshot import SessionSnapshot
@@ -95,18 +96,20 @@ class Oversight:
         if self._alarms is None:
             return Surroundings(self._containers, trends=self._drawn, figures=figures)
         measured = [*self._measure(snapshot), Measured("loop_lag_seconds", lag_seconds)]
-        alerts = self._alarms.look(measured, snapshot.made_at)
+        seen = self._containers
+        if seen is not None and not self._sees_containers(seen, snapshot):
+            seen = None
+        measured += () if seen is None else measure_containers(seen)
+        alerts = self._alarms.look(measured, snapshot.made_at, subjects_of(snapshot, seen))
         return Surroundings(self._containers, alerts=alerts, trends=self._drawn, figures=figures)
 
     def _measure(self, snapshot: SessionSnapshot) -> Iterator[Measured]:
-        """Give all that rules are held against, each part from where it is known."""
+        """Give what rules are held against beside the containers, each from where it is known."""
         yield from measure_sessions(snapshot)
         yield from measure_upstream(self._kept.figures, snapshot.made_at)
         is_known = not snapshot.is_stale and snapshot.suspect is None
         yield measure_usual(snapshot.active if is_known else None, *self._usual)
         yield Measured("median_lifetime_seconds", self._median_of())
-        if self._containers is not None and self._sees_containers(self._containers, snapshot):
-            yield from measure_containers(self._containers)
 
     def _sees_containers(self, seen: ContainersSeen, snapshot: SessionSnapshot) -> bool:
         """Say whether the newest look is one: failing to look is no data."""

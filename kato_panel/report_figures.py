@@ -25,7 +25,6 @@ from kato_panel.domain.churn.tables import AGES_SECONDS
 from kato_panel.domain.churn.window import to_micros
 from kato_panel.errors import TooLittle
 from kato_panel.frames import Origin, Since, empty_frame, time_range
-from kato_panel.parts import read_parts
 
 MAX_STRETCHES: Final = 100
 WIDTHS_SECONDS: Final = (
@@ -36,7 +35,6 @@ MAX_ROWS: Final = 500
 """Of alerts and of gaps; the newest are told."""
 CURVE_POINTS: Final = 300
 LIBRARIES: Final = ("kato-panel", "numpy", "pandas")
-CHANGE_COLUMNS: Final = ("kind", "delta", "source", "after_gap_seconds")
 NOTHING: Final = "Nothing was observed in this range."
 ONE_LOOK: Final = "There was one look in this range, which is too little for a report."
 NO_ALERT: Final = "No alert fired in this range."
@@ -51,6 +49,9 @@ class Reported(Frames, Protocol):
 
     def origin(self) -> Origin:
         """Say whose frames they are."""
+
+    def changes(self, since: Since = None, until: Since = None) -> pd.DataFrame:
+        """List events as far as rates need them."""
 
     def alerts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
         """List alerts by when they fired."""
@@ -166,7 +167,7 @@ def gather(
         tables["provenance"] = _provenance(origin, None, None, node, tz)
         return Figures(origin, None, None, tz, tables, (ONE_LOOK if len(counts) else NOTHING,))
     tell("sessions and lifetimes")
-    found, why = _churn(_Parts(frames, counts, begin, end), begin, end, node, tz)
+    found, why = _churn(_Lean(frames, counts), begin, end, node, tz)
     width = _width_seconds(begin, end)
     tell("alerts, containers and gaps")
     alerts, gaps = frames.alerts(begin, after), frames.gaps(begin, after)
@@ -188,20 +189,13 @@ def gather(
     return Figures(origin, *span, tz, tables, notes, Curves(counts, curve, uses))
 
 
-class _Parts:
-    """
-    Frames that `churn` may ask for a long range: events are read a part at a time.
+class _Lean:
+    """Frames that `churn` may ask for a long range: of events, what it has a use for."""
 
-    Names and lists stay behind: they take most of the memory, and churn has no use for them.
-    """
-
-    def __init__(
-        self, frames: Reported, counts: pd.DataFrame, begin: datetime, end: datetime
-    ) -> None:
+    def __init__(self, frames: Reported, counts: pd.DataFrame) -> None:
         self._frames, self._counts = frames, counts
-        self._begin, self._end = begin, end
         self.watched = frames.watched
-        self.sessions = frames.sessions
+        self.lives = frames.lives
         self.gaps = frames.gaps
 
     def counts(self, since: Since = None, until: Since = None) -> pd.DataFrame:
@@ -213,13 +207,9 @@ class _Parts:
         self, since: Since = None, until: Since = None, *, node: str | None = None
     ) -> pd.DataFrame:
         """Give what is counted of the events."""
-        first, after = time_range(since, until)
-        parts = read_parts(
-            lambda begin, end: self._frames.events(begin, end, node=node)[[*CHANGE_COLUMNS]],
-            first or self._begin,
-            after or self._end,
-        )
-        return pd.concat([empty_frame("events")[[*CHANGE_COLUMNS]], *parts])
+        if node is None:
+            return self._frames.changes(since, until)
+        return self._frames.events(since, until, node=node)
 
 
 def _check_zone(tz: str) -> None:

@@ -10,8 +10,9 @@ from typing import Final
 
 import click
 
+from kato_panel import config
+from kato_panel.alerting import rule_files
 from kato_panel.asking_history import usual_history
-from kato_panel.domain.rule_texts import read_rules
 from kato_panel.domain.rules import Alert, Rule
 from kato_panel.domain.times import read_duration, write_duration
 from kato_panel.errors import ConfigError, HistoryError
@@ -24,18 +25,20 @@ RIGHT: Final = {"value", "lasted"}
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--since", default="7d", show_default=True, help="How far back.")
 @click.option("--history", help="A history's path or address; without it, that of the settings.")
-def test_rules(file: Path, since: str, history: str | None) -> None:
+@click.option("--alone", is_flag=True, help="Judge by the rules of the file and by no others.")
+def test_rules(file: Path, since: str, history: str | None, *, alone: bool) -> None:
     """
-    List the alerts that the rules of a file would have had over a history.
+    List the alerts that the service would have had over a history with a file of rules.
 
-    Times are UTC. Nothing is changed, and nobody is told.
+    It is judged by what `kato-panel rules check FILE` lists. Times are UTC. Nothing is changed,
+    and nobody is told.
     """
     # `--help` should not wait for data frames.
     from kato_panel.backtesting import open_reader, try_rules  # noqa: PLC0415
 
     began = perf_counter()
     try:
-        tried = read_rules(file.read_text(encoding="utf-8"))
+        tried = rule_files(config.load(), file, alone=alone).read()
         span = timedelta(seconds=read_duration(since))
         with open_reader(history or usual_history()) as reader:
             alerts = try_rules(reader, tried, span)

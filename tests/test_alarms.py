@@ -4,12 +4,15 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import kato_panel
 from kato_panel import notifier, oversight
+from kato_panel.backtesting import try_rules
 from kato_panel.config import load
 from kato_panel.domain.rules import Stage
 from kato_panel.errors import ActionRefused, ConfigError, QueryError
@@ -236,6 +239,68 @@ def test_flag_that_is_off_leaves_nothing(simulator, rules):
         one.reader.until(lambda seen: seen.active is not None)
         assert one.runtime.alarms is None
         assert one.board is None
+
+
+LIVE_RULES = """
+[[rules]]
+name = "crowd"
+metric = "sessions_active"
+op = ">"
+threshold = 6
+for = "1s"
+cooldown = "0s"
+severity = "error"
+
+[[rules]]
+name = "throng"
+metric = "sessions_active"
+op = ">="
+threshold = 8
+keep_firing_for = "1s"
+cooldown = "0s"
+
+[[rules]]
+name = "source_down"
+metric = "source_down"
+op = ">="
+threshold = 1
+for = "1s"
+"""
+
+
+def test_backtest_episodes_equal_those_the_live_service_had(simulator, rules, tmp_path):
+    """Two of each rule, and of a source that was away: who, how much, from when to when."""
+    caller, path = Caller(simulator.url), tmp_path / "history.db"
+    rules.write_text(LIVE_RULES)
+    own = {"crowd", "throng"}
+    with watching(simulator.url, rules, KATO_PANEL_HISTORY_URL=f"sqlite:///{path}") as one:
+        for _ in range(2):
+            made = [caller.create() for _ in range(4)]
+            one.until(lambda board: own <= {entry.alert.rule.name for entry in board.firing})
+            for session_id in made:
+                caller.delete(session_id)
+            one.until(lambda board: not board.firing)
+        simulator.stop()
+        one.until(lambda board: any(e.alert.rule.name == "source_down" for e in board.firing))
+        judged = one.board.rules
+    with HistoryReader.open(path) as reader:
+        live = [entry.alert for entry in reader.alerts(limit=500).rows[::-1]]
+        tried = try_rules(reader, judged)
+
+    def told(alerts):
+        return sorted(
+            (one.rule.name, one.subject, one.rule.severity.value, one.value, one.pending_at.wall,
+             one.fired_at.wall, one.resolved_at and one.resolved_at.wall) for one in alerts
+        )  # fmt: skip
+
+    assert told(tried) == told(live)
+    names = [alert.rule.name for alert in live if alert.resolved_at is not None]
+    assert Counter(names) >= Counter({"crowd": 2, "throng": 2})
+    assert "source_down" in {alert.rule.name for alert in live}
+    frame = kato_panel.backtest(path, rules)
+    assert [*frame.index[frame["rule"] == "crowd"]] == [
+        alert.fired_at.wall for alert in live if alert.rule.name == "crowd"
+    ]
 
 
 WATCH = """

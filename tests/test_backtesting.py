@@ -1,5 +1,6 @@
 """Backtest: rules of a file over a recorded week, in Python and on the command line."""
 
+import random
 import sqlite3
 from datetime import timedelta
 
@@ -9,10 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 import kato_panel
-from kato_panel import cli
-from kato_panel.backtesting import open_reader
+from kato_panel import cli, config
+from kato_panel.alarms import Alarms
+from kato_panel.backtesting import open_reader, try_rules
 from kato_panel.demo_week import demo_history, demo_rules
+from kato_panel.domain.events import Moment
 from kato_panel.domain.recorded import Figure, Sample
+from kato_panel.domain.rule_texts import read_rules
+from kato_panel.domain.rules import Measured
 from kato_panel.errors import ConfigError, HistoryError
 from tests.conftest import NOON
 from tests.history.making import at, open_history
@@ -88,6 +93,87 @@ def test_figures_that_are_sampled_at_other_times_leave_no_holes(tmp_path):
     assert [*zip(frame["subject"], fired, strict=True)] == [("kato", 30), ("redis", 34)]
 
 
+LIVE_RULES = """
+[[rules]]
+name = "hot"
+metric = "container_cpu_percent"
+op = ">"
+threshold = 80
+for = "5s"
+keep_firing_for = "3s"
+cooldown = "40s"
+
+[[rules]]
+name = "warm"
+metric = "container_cpu_percent"
+op = ">="
+threshold = 40
+for = "20s"
+cooldown = "0s"
+
+[[rules]]
+name = "few"
+metric = "sessions_active"
+op = "<"
+threshold = 3
+cooldown = "10s"
+"""
+
+
+class Jittery:
+    """A clock whose wall is a little off its ticks, as clocks are."""
+
+    def __init__(self, draw):
+        self.draw, self.tick = draw, 1_000.0
+
+    def __call__(self):
+        off = timedelta(microseconds=self.draw.randrange(-5_000, 5_000))
+        return Moment(NOON + timedelta(seconds=self.tick - 1_000) + off, self.tick)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_kept_samples_give_the_alerts_that_were_judged_each_second(seed, tmp_path):
+    """
+    Whatever the values do between two samples, and whoever is not known or gone for a while.
+
+    Rule, subject, value, beginning and end of each, to the look.
+    """
+    draw, rules = random.Random(seed), read_rules(LIVE_RULES)
+    clock, kept = Jittery(draw), []
+    alarms = Alarms(rules, [], record=kept.extend, settle=lambda: None, clock=clock)
+    values = {("container_cpu_percent", "a"): 0.0, ("container_cpu_percent", "b"): 0.0,
+              ("sessions_active", ""): 5.0}  # fmt: skip
+    for _ in range(3_000):
+        clock.tick += 1 + draw.uniform(0, 0.002)
+        for key in values:
+            if draw.random() < 0.15:
+                many = key[0] == "sessions_active"
+                values[key] = draw.choice([2, 5, None] if many else [20, 50, 90, None, "gone"])
+        measured = [Measured(metric, value, subject)
+                    for (metric, subject), value in values.items() if value != "gone"]  # fmt: skip
+        alive = [one.subject for one in measured]
+        alarms.look(measured, clock(), {"container_cpu_percent": alive})
+    history = open_history(tmp_path / "h.db")
+    history.record(kept)
+    assert history.flush()
+    recorded = [entry.alert for entry in history.reader.alerts(limit=500).rows]
+    history.close()
+    assert len([one for one in kept if isinstance(one, Figure)]) < 3 * 3_000 / 2
+    with open_reader(tmp_path / "h.db") as reader:
+        alerts = try_rules(reader, rules, at(-60), at(7_200))
+    assert alerts_told(alerts) == alerts_told(recorded)
+    assert {one.rule.name for one in alerts} == {"hot", "warm", "few"}
+    assert len(alerts) > 50
+
+
+def alerts_told(alerts):
+    """All that alerts say, but for why they are over."""
+    return sorted(
+        (one.rule.name, one.subject, one.rule.severity.value, one.value, one.pending_at.wall,
+         one.fired_at.wall, one.resolved_at and one.resolved_at.wall) for one in alerts
+    )  # fmt: skip
+
+
 def test_types_are_the_same_without_alerts(demo, kept):
     """Documented, and UTC."""
     full = kato_panel.backtest(demo, demo_rules())
@@ -116,7 +202,8 @@ def test_command_lists_alerts_and_sums_them_up(kept, tmp_path):
     """A table, and a line that names each rule, also one that nothing was recorded for."""
     file = tmp_path / "rules.toml"
     file.write_text(RULES)
-    asked = ["rules", "test", str(file), "--since", "1h", "--history", f"sqlite:///{kept}"]
+    history = ["--since", "1h", "--history", f"sqlite:///{kept}"]
+    asked = ["rules", "test", str(file), "--alone", *history]
     told = CliRunner().invoke(cli.main, asked)
     assert told.exit_code == 0, told.output
     head, cpu, many, summary = told.output.splitlines()
@@ -125,6 +212,30 @@ def test_command_lists_alerts_and_sums_them_up(kept, tmp_path):
     assert cpu.split()[-2:] == ["95", "1m"]
     assert many.split()[:2] == ["many", "—"]
     assert summary.startswith("in 1h: cpu 1, many 1, disk 0 (")
+
+
+def test_command_judges_what_the_service_would_judge(kept, tmp_path, monkeypatch):
+    """The file's rules, the settings' own, and those that are built in, with their thresholds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ALERT_CPU_THRESHOLD", "90")
+    (tmp_path / config.TOML_FILE).write_text(RULES.replace("cpu", "mine").split("\n\n")[0].replace(
+        "container_mine", "container_cpu").replace("80", "94"))  # fmt: skip
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    runner, history = CliRunner(), ["--since", "1h", "--history", str(kept)]
+    told = runner.invoke(cli.main, ["rules", "test", str(file), *history])
+    assert told.exit_code == 0, told.output
+    *rows, summary = told.output.splitlines()
+    assert [row.split()[0] for row in rows[1:]] == ["mine", "cpu", "container_cpu", "many"]
+    checked = runner.invoke(cli.main, ["rules", "check", str(file)])
+    names = [line.partition(":")[0] for line in checked.output.splitlines()]
+    counted = summary.partition(": ")[2].partition(" (")[0].split(", ")
+    assert [one.split()[0] for one in counted] == names
+    assert {"mine", "cpu", "many", "disk", "container_cpu", "own_loop_late"} <= {*names}
+    own = runner.invoke(cli.main, ["rules", "test", config.TOML_FILE, *history])
+    assert " cpu " not in own.output
+    assert "mine 1" in own.output
+    assert "container_cpu 1" in own.output
 
 
 @pytest.mark.parametrize(

@@ -30,13 +30,14 @@ def alone(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     for name in config.names():
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.setenv("KATO_PANEL_PORT", "0")
     monkeypatch.setenv("KATO_PANEL_HISTORY_URL", "off")
 
 
 @pytest.fixture(scope="module")
 def simulator():
-    with EmbeddedSimulator(rate=0, initial=5) as simulator:
+    with EmbeddedSimulator(rate=0, initial=5, engine_port=0) as simulator:
         yield simulator
 
 
@@ -79,7 +80,7 @@ def test_what_cannot_be_reached_is_named_with_what_to_do(tmp_path):
     assert "http://…@127.0.0.1:1" in text
     assert "--kato-url" in text
     assert "Address already in use" in text
-    assert "4 of 7 failed" in text
+    assert "4 of 8 failed" in text
 
 
 def test_port_that_answers_otherwise_than_kato_is_no_kato(simulator):
@@ -222,8 +223,25 @@ def test_programs_get_json(simulator):
     assert settings["KATO_API_URL"]["from"] == "flag"
     assert settings["KATO_API_URL"]["value"].startswith("http://…@")
     assert {one["subject"] for one in told["connections"]} == {
-        "KATO", "Stream", "Redis", "History", "Rules", "Webhooks", "Port",
+        "KATO", "Stream", "Redis", "Containers", "History", "Rules", "Webhooks", "Port",
     }  # fmt: skip
+
+
+def test_container_engine_is_asked(simulator, monkeypatch, tmp_path):
+    """Each watched container by name; none of them; and nobody there, which matters if named."""
+    url = {"KATO_API_URL": simulator.url}
+    assert find("Containers").words == "the demo has an engine of its own"
+    assert find("Containers", WEBSOCKET_CONTAINER_STATS=False, **url).state is State.OFF
+    monkeypatch.setenv("DOCKER_HOST", simulator.engine_host)
+    found = find("Containers", **url)
+    assert found.state is State.OK
+    assert "kato running, kato-clickhouse running" in found.words
+    none = find("Containers", KATO_PANEL_CONTAINERS="nobody", **url)
+    assert (none.state, none.words) == (State.NOTE, "the engine has none that is watched")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    away = find("Containers", **url)
+    assert (away.state, "nobody.sock" in away.words) == (State.FAILED, True)
+    assert "DOCKER_HOST" in away.advice
 
 
 def test_columns_are_aligned():

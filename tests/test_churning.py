@@ -193,9 +193,17 @@ def test_without_redis_the_events_tell_rates_alone(history):
 
 
 def test_nothing_observed_is_refused(history):
-    """In words."""
+    """In words; and so is one look, with Redis or without."""
     put(history, Note("nothing", 1))
     with open_history(history.where) as opened, pytest.raises(TooLittle, match="nothing was"):
+        churn(opened)
+    put(history, Sample(at(0), 5), Looked(at(0)))
+    with open_history(history.where) as opened:
+        for since in (None, timedelta(hours=1), at(-60)):
+            with pytest.raises(TooLittle, match="there was one look so far, must be at least two"):
+                churn(opened, since=since)
+    put(history, Note(RECORDS_SINCE, micros(at(0))), Note(KEYS_SEEN, micros(at(0))))
+    with open_history(history.where) as opened, pytest.raises(TooLittle, match="one look"):
         churn(opened)
     with pytest.raises(TooLittle, match="nothing was observed yet"):
         churn(empty_frame("sessions"))

@@ -52,3 +52,12 @@ def test_demo_tells_what_it_does():
     told = CliRunner().invoke(cli.main, ["demo", "--help"])
     assert told.exit_code == 0
     assert "--port" in told.output
+
+
+def test_demo_says_at_once_what_one_waits_for(monkeypatch):
+    """Before the week is made; the address comes when it answers."""
+    monkeypatch.setattr(cli, "_serve", lambda flags, make_week: None)
+    told = CliRunner().invoke(cli.main, ["demo"])
+    assert told.exit_code == 0, told.output
+    assert told.stderr == "A week of history is made first, which takes some seconds.\n"
+    assert told.stdout == ""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kato_panel import demo_rows, demo_week
-from kato_panel.demo_week import DemoWeek, demo_history, demo_rules, make_week
+from kato_panel.demo_week import MIN_SPAN, DemoWeek, demo_history, demo_rules, make_week
 from kato_panel.domain.alert_book import AlertBook
 from kato_panel.domain.recorded import AlertEntry, Figure
 from kato_panel.domain.rules import Measured
@@ -208,6 +208,18 @@ def test_those_who_are_open_at_the_end_are_those_the_simulator_begins_with(week,
     }
     assert alive == known
     assert alive
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shortest_span_works_and_shorter_ones_are_refused(seed):
+    """With what is allowed."""
+    until = UNTIL + timedelta(minutes=37 * seed, seconds=seed)
+    week = demo_history(until, seed=seed, span=MIN_SPAN)
+    assert (week.watched()[1], week.watched()[0]) == (until, until - MIN_SPAN)
+    assert len(week.counts()) > 100
+    for span in (MIN_SPAN - timedelta(microseconds=1), timedelta(0), timedelta(hours=-9)):
+        with pytest.raises(ValueError, match=r"span is .*, must be at least 3:00:00"):
+            demo_history(until, seed=seed, span=span)
 
 
 def test_spell_holds_its_beginning_and_not_its_end():

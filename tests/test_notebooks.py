@@ -11,6 +11,9 @@ from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell
 
 from kato_panel import churn, open_history
+from kato_panel.domain.recorded import Figure, Sample
+from tests.history.making import at
+from tests.history.making import open_history as open_recording
 from tests.week import NODES, lives_until, watch
 
 ROOT = Path(__file__).parents[1]
@@ -186,4 +189,33 @@ def test_report_notebook_runs_on_the_demo(tmp_path, monkeypatch):
         assert "kato-doc" in shown[part][-1]["text/html"]
         assert "<script" not in shown[part][-1]["text/html"]
     assert shown["rows"][-1]["text/plain"] == "['active']"
+    assert shown["over"][-1]["text/plain"] == "[]"
+
+
+def test_rule_notebook_finds_a_rule_on_the_demo_week(tmp_path, monkeypatch):
+    """One that tells of the burst alone; saved, checked, and tried on the file of a service."""
+    path = tmp_path / "history.db"
+    history = open_recording(path)
+    for step in range(9):
+        figure = "sessions_created_per_minute", "", 30.0 if 2 <= step < 7 else 5.0
+        history.record([Figure(at(15 * step), *figure), Sample(at(15 * step), 7)])
+    assert history.flush()
+    history.close()
+    shown = run("05_alert_rules.ipynb", tmp_path, monkeypatch, test=f"FILE = {str(path)!r}")
+    text = {name: outputs[-1].get("text/plain", "") for name, outputs in shown.items() if outputs}
+    assert "2026-03-01 14:00:00+00:00" in text["question"].splitlines()[2]
+    assert "create_burst" in text["episodes"]
+    assert numbers(text["day"])[0] > 20
+    for name in ("try", "late"):
+        assert [numbers(line)[0] for line in text[name].splitlines()[2:]] == [8, 10, 12, 14, 20, 30]
+    first, *_, last = (numbers(line)[1:] for line in text["try"].splitlines()[2:])
+    assert (first[0] > 20, first == sorted(first, reverse=True), last) == (True, True, [0] * 4)
+    assert "NaN" in text["late"].splitlines()[-1]
+    assert "data-root-id" in shown["chart"][-1]["text/html"]
+    threshold, hold, false, late = (line.split()[-1] for line in text["choose"].splitlines()[:4])
+    assert (threshold, hold, float(false), float(late)) == ("14", "0s", 0, 2)
+    checked, tested = (shown[name][-1]["text"] for name in ("save", "test"))
+    assert "create_burst: sessions_created_per_minute > 14, warning" in checked
+    assert "create_burst  —        2026-11-22 12:00:30  2026-11-22 12:00:30" in tested
+    assert "create_burst 1 (" in tested
     assert shown["over"][-1]["text/plain"] == "[]"

@@ -14,7 +14,16 @@ from typing import Final
 
 from kato_panel.domain.events import Moment
 from kato_panel.domain.recorded import AlertEntry, AuditEntry, Silence
-from kato_panel.domain.rules import Judge, Measured, Rule, RuleState, Turn, Turned
+from kato_panel.domain.rules import (
+    NOBODY_KNOWS,
+    Judge,
+    Measured,
+    Rule,
+    RuleState,
+    There,
+    Turn,
+    Turned,
+)
 from kato_panel.errors import QueryError
 
 MAX_RECENT: Final = 200
@@ -76,7 +85,7 @@ class AlertBoard:
 
     def is_silent(self, rule: str, subject: str) -> bool:
         """Say whether nobody is told of a rule and subject."""
-        return any(one.rule == rule and one.subject in {"", subject} for one in self.silences)
+        return _hushes(self.silences, rule, subject)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +171,20 @@ class AlertBook:
         self._problems = tuple(problems)
         self._revision += 1
 
-    def look(self, measured: Iterable[Measured], at: Moment) -> Decided:
-        """Judge, and tell what is to be told."""
+    @property
+    def moved(self) -> frozenset[tuple[str, str]]:
+        """See `Judge.moved`."""
+        return self._judge.moved
+
+    def look(
+        self, measured: Iterable[Measured], at: Moment, there: There = NOBODY_KNOWS
+    ) -> Decided:
+        """Judge, and tell what is to be told; see `Judge.judge`."""
         lasting = {key: one for key, one in self._silences.items() if one.until > at.wall}
         if lasting != self._silences:
             self._silences = lasting
             self._revision += 1
-        return self._turn(self._judge.judge(measured, at))
+        return self._turn(self._judge.judge(measured, at, there))
 
     def acknowledge(self, alert_id: str, who: str, at: datetime) -> Decided:
         """
@@ -221,11 +237,11 @@ class AlertBook:
             if one.turn is Turn.RESOLVED and known.told:
                 notices.append(one)
         self._entries |= changed
-        board = self.board
+        silences = self._silences.values()
         for key, entry in self._entries.items():
             alert = entry.alert
             is_due = alert.resolved_at is None and not entry.told
-            if is_due and not board.is_silent(alert.rule.name, alert.subject):
+            if is_due and not _hushes(silences, alert.rule.name, alert.subject):
                 changed[key] = replace(entry, told=True)
                 notices.append(Turned(Turn.FIRING, alert))
         self._entries |= changed
@@ -242,3 +258,7 @@ class AlertBook:
         over = [key for key, entry in self._entries.items() if entry.alert.resolved_at]
         for key in over[: max(0, len(self._entries) - MAX_RECENT)]:
             del self._entries[key]
+
+
+def _hushes(silences: Iterable[Silence], rule: str, subject: str) -> bool:
+    return any(one.rule == rule and one.subject in {"", subject} for one in silences)

@@ -8,6 +8,7 @@ from typing import Final
 from kato_panel.domain.containers import ContainersSeen, ContainerState
 from kato_panel.domain.events import Moment
 from kato_panel.domain.health import Health
+from kato_panel.domain.metrics import CONTAINER_METRICS
 from kato_panel.domain.rules import Measured
 from kato_panel.domain.snapshot import SessionSnapshot
 from kato_panel.domain.upstream_figures import SOURCE, Part, UpstreamFigures
@@ -66,6 +67,27 @@ def measure_containers(seen: ContainersSeen) -> Iterator[Measured]:
         yield Measured("container_restarts", restarts, one.name)
         is_down = float(not one.is_running) if is_known else None
         yield Measured("container_not_running", is_down, one.name)
+
+
+def subjects_of(
+    snapshot: SessionSnapshot, seen: ContainersSeen | None
+) -> dict[str, frozenset[str]]:
+    """
+    List the subjects that there are, by metric; whoever is not among them is gone.
+
+    Parameters
+    ----------
+    snapshot
+        Its sources are those that are watched, but for those that are off.
+    seen
+        A look at the containers that is new; ``None`` where nobody knows which there are.
+    """
+    sources = frozenset(one.name for one in snapshot.sources if one.health is not Health.OFF)
+    found = {"source_down": sources}
+    if seen is not None:
+        names = frozenset(one.name for one in seen.containers)
+        found |= dict.fromkeys(CONTAINER_METRICS, names)
+    return found
 
 
 def usual_of(days: Iterable[Sequence[int]]) -> tuple[float | None, int]:

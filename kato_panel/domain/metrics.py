@@ -74,3 +74,5 @@ _ALL: Final = (
 
 METRICS: Final[dict[str, Metric]] = {metric.name: metric for metric in _ALL}
 """By name."""
+CONTAINER_METRICS: Final = frozenset(one.name for one in _ALL if one.subject == "container")
+"""Of which a look at the containers measures each, or knows that it is gone."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from kato_panel.domain.records import Record
 from kato_panel.domain.rules import Alert
@@ -150,6 +151,31 @@ class Figure:
     metric: str
     subject: str
     value: float
+
+
+FIGURE_SECONDS: Final = 15.0
+"""Between two that are kept of a metric and subject; that by which a rule turns is kept, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lapse:
+    """
+    From then on a figure was not known, until the next of it.
+
+    Parameters
+    ----------
+    at
+        When.
+    metric, subject
+        Of which.
+    is_gone
+        Whether that is because its subject was gone, and forgotten.
+    """
+
+    at: datetime
+    metric: str
+    subject: str
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

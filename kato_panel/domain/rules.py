@@ -11,14 +11,26 @@ Each rule and subject, as a container is one, has a course of its own::
 alert. See ``docs/decisions/0020-rules.md``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import eq, ge, gt, le, lt
+from types import MappingProxyType
 from typing import Final
 
 from kato_panel.domain.events import Moment
+from kato_panel.domain.metrics import METRICS
 
+REMEMBERED_SECONDS: Final = 3_600.0
+"""For so long a course is kept of which there is neither a value nor an alert."""
+GONE: Final = {
+    "container": "its container is gone",
+    "source": "its source is not watched any more",
+}
+"""Why an alert is over of which there is no subject any more; by what its metric is for each of."""
+There = Mapping[str, Collection[str]]
+"""By metric, all subjects that there are, where that is known."""
+NOBODY_KNOWS: Final[There] = MappingProxyType({})
 OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
     ">": gt,
     ">=": ge,
@@ -214,6 +226,11 @@ class _Course:
     fired_tick: float | None = None
     """When it last began to fire; kept past its end, for the cooldown."""
 
+    def rests(self, at: Moment) -> bool:
+        """Say whether the cooldown lasts."""
+        rule = self.state.rule
+        return self.fired_tick is not None and at.tick - self.fired_tick < rule.cooldown_seconds
+
 
 class Judge:
     """
@@ -228,6 +245,7 @@ class Judge:
     def __init__(self, rules: Iterable[Rule]) -> None:
         self._rules = {rule.name: rule for rule in rules}
         self._courses: dict[tuple[str, str], _Course] = {}
+        self._moved: set[tuple[str, str]] = set()
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -236,7 +254,7 @@ class Judge:
 
     @property
     def states(self) -> tuple[RuleState, ...]:
-        """How it is with each rule and subject that was ever measured, in the rules' order."""
+        """How it is with each rule and subject that is remembered, in the rules' order."""
         order = {name: place for place, name in enumerate(self._rules)}
         known = sorted(self._courses, key=lambda key: (order[key[0]], key[1]))
         return tuple(self._courses[key].state for key in known)
@@ -294,7 +312,21 @@ class Judge:
             del self._courses[key]
         return ended
 
-    def judge(self, measured: Iterable[Measured], at: Moment) -> list[Turned]:
+    @property
+    def moved(self) -> frozenset[tuple[str, str]]:
+        """
+        Metrics and subjects whose value meant something else to a rule than the one before.
+
+        Also those that are gone. Whoever keeps these values can judge again and come to the same.
+        """
+        return frozenset(self._moved)
+
+    def judge(
+        self,
+        measured: Iterable[Measured],
+        at: Moment,
+        there: There = NOBODY_KNOWS,
+    ) -> list[Turned]:
         """
         Take one look at everything.
 
@@ -305,6 +337,9 @@ class Judge:
             has no data.
         at
             When.
+        there
+            A subject that is not among these, where they are known, is gone. Its alerts are over,
+            and it is forgotten.
 
         Returns
         -------
@@ -314,15 +349,35 @@ class Judge:
         values: dict[str, dict[str, Measured]] = {}
         for one in measured:
             values.setdefault(one.metric, {})[one.subject] = one
+        self._moved.clear()
         transitions: list[Turned] = []
         for rule in self._rules.values():
             found = values.get(rule.metric, {})
             for subject in dict.fromkeys([*found, *self._subjects(rule)]):
+                is_there = subject in found or subject in there.get(rule.metric, [subject])
+                if not is_there:
+                    transitions += self._part(rule, subject, at)
+                    continue
                 transitions += self._judge(rule, subject, found, at)
+                if subject not in found and self._has_rested(rule, subject, at):
+                    del self._courses[rule.name, subject]
         return transitions
 
     def _subjects(self, rule: Rule) -> list[str]:
         return [subject for name, subject in self._courses if name == rule.name]
+
+    def _part(self, rule: Rule, subject: str, at: Moment) -> Iterable[Turned]:
+        """Forget a subject that is gone, whatever was the matter with it."""
+        alert = self._courses.pop((rule.name, subject)).state.alert
+        self._moved.add((rule.metric, subject))
+        if alert is not None:
+            yield _end(alert, at, GONE[METRICS[rule.metric].subject])
+
+    def _has_rested(self, rule: Rule, subject: str, at: Moment) -> bool:
+        """Say whether there is nothing left to remember of a subject that is not measured."""
+        course = self._courses[rule.name, subject]
+        has_lasted = at.tick - course.state.since.tick >= REMEMBERED_SECONDS
+        return course.state.alert is None and has_lasted and not course.rests(at)
 
     def _judge(
         self, rule: Rule, subject: str, found: Mapping[str, Measured], at: Moment
@@ -333,7 +388,14 @@ class Judge:
         if course is None:
             course = _Course(RuleState(rule, subject, Stage.NO_DATA, None, at))
             self._courses[rule.name, subject] = course
-        alert = course.state.alert
+        before = course.state.stage, course.right_since is None
+        yield from self._take(course, value, at)
+        if before != (course.state.stage, course.right_since is None):
+            self._moved.add((rule.metric, subject))
+
+    def _take(self, course: _Course, value: float | None, at: Moment) -> Iterable[Turned]:
+        """Take a value, or that there is none."""
+        rule, alert = course.state.rule, course.state.alert
         if value is None:
             course.wrong_since = course.right_since = None
             _stand(course, Stage.NO_DATA, None, at, alert)
@@ -366,10 +428,7 @@ class Judge:
         rule, subject = course.state.rule, course.state.subject
         course.wrong_since = course.wrong_since or at
         has_lasted = at.tick - course.wrong_since.tick >= rule.for_seconds
-        rests = (
-            course.fired_tick is not None and at.tick - course.fired_tick < rule.cooldown_seconds
-        )
-        if not has_lasted or rests:
+        if not has_lasted or course.rests(at):
             _stand(course, Stage.PENDING, value, at, None)
             return
         alert = Alert(rule, subject, course.wrong_since, at, value)

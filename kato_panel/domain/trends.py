@@ -46,7 +46,7 @@ class Trends:
 
     def add(self, seen: ContainersSeen) -> tuple[Trend, ...]:
         """
-        Take a look, and give all trends, by name.
+        Take a look, and give the trends of those that it knows, by name.
 
         Parameters
         ----------
@@ -60,10 +60,11 @@ class Trends:
                 slices = self._known.setdefault(one.name, {})
                 cpu, memory = slices.get(newest, (None, None))
                 slices[newest] = (_higher(cpu, one.cpu_percent), _higher(memory, one.memory_bytes))
+        names = {one.name for one in seen.containers}
         for name in list(self._known):
             kept = {at: both for at, both in self._known[name].items() if at >= self._first}
             self._known[name] = kept
-            if not kept:
+            if not kept or name not in names:
                 del self._known[name]
         span = range(self._first, newest + 1)
         return tuple(

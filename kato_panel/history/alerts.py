@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kato_panel.domain.events import Moment
-from kato_panel.domain.recorded import AlertEntry, Figure, OutboxEntry, Silence
+from kato_panel.domain.recorded import AlertEntry, Figure, Lapse, OutboxEntry, Silence
 from kato_panel.domain.rules import Alert, Rule, Severity
 from kato_panel.domain.text import sayable
 from kato_panel.history.rows import Row, maybe, micros, moment
@@ -81,6 +81,16 @@ def figure_row(figure: Figure) -> dict[str, Any]:
 def read_figure(row: Row) -> Figure:
     """Read a value."""
     return Figure(moment(row["at"]), row["metric"], row["subject"], float(row["value"]))
+
+
+def lapse_row(lapse: Lapse) -> dict[str, Any]:
+    """Write since when a value is not known."""
+    return {
+        "at": micros(lapse.at),
+        "metric": sayable(lapse.metric),
+        "subject": sayable(lapse.subject),
+        "is_gone": int(lapse.is_gone),
+    }
 
 
 def outbox_row(entry: OutboxEntry) -> dict[str, Any]:

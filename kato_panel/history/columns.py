@@ -5,7 +5,7 @@ Rows that hold what nobody wrote are passed over, as everywhere.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from sqlite3 import OperationalError
 from typing import Any, Final
 
@@ -42,6 +42,28 @@ Range = tuple[int | None, int | None]
 """From, and before; microseconds since 1970."""
 
 
+def _code(column: Any, values: Sequence[str]) -> Any:
+    """Write a word as its place in a list; -1 for any other."""
+    places = [(column == literal(str(value)), place) for place, value in enumerate(values)]
+    return case(*places, else_=-1)
+
+
+SESSION_COLUMNS: Final[Mapping[str, tuple[Any, str]]] = {
+    "began": (schema.records.c.began, WHOLE),
+    "created": (func.coalesce(schema.records.c.created, UNKNOWN), WHOLE),
+    "seen": (schema.records.c.seen, WHOLE),
+    "ended_earliest": (func.coalesce(schema.records.c.ended_earliest, UNKNOWN), WHOLE),
+    "ended_latest": (func.coalesce(schema.records.c.ended_latest, UNKNOWN), WHOLE),
+    "ttl_seconds": (func.coalesce(schema.records.c.ttl_seconds, -1.0), REAL),
+    "reason": (_code(schema.records.c.reason, [*Reason]), "i1"),
+    "born_by": (_code(schema.records.c.born_by, [*Witness]), "i1"),
+    "ended_by": (_code(schema.records.c.ended_by, [*Witness]), "i1"),
+    "node": (func.nullif(cast(schema.records.c.node_id, TextType), ""), OBJECT),
+    "session_id": (cast(schema.records.c.session_id, TextType), OBJECT),
+}
+"""How each column of sessions is read, and of what kind it is."""
+
+
 def session_columns(connection: Connection, span: Range, node: str | None) -> Columns:
     """
     Read the sessions that were alive in a range, the oldest first.
@@ -62,26 +84,19 @@ def session_columns(connection: Connection, span: Range, node: str | None) -> Co
         wanted.append(records.began + 0 < until)  # the index of ends is of more use
     if node is not None:
         wanted.append(records.node_id == node)
-    found = _read(
-        connection,
-        {
-            "began": (records.began, WHOLE),
-            "created": (func.coalesce(records.created, UNKNOWN), WHOLE),
-            "seen": (records.seen, WHOLE),
-            "ended_earliest": (func.coalesce(records.ended_earliest, UNKNOWN), WHOLE),
-            "ended_latest": (func.coalesce(records.ended_latest, UNKNOWN), WHOLE),
-            "ttl_seconds": (func.coalesce(records.ttl_seconds, -1.0), REAL),
-            "reason": (_code(records.reason, [*Reason]), "i1"),
-            "born_by": (_code(records.born_by, [*Witness]), "i1"),
-            "ended_by": (_code(records.ended_by, [*Witness]), "i1"),
-            "node": (func.nullif(cast(records.node_id, TextType), ""), OBJECT),
-            "session_id": (cast(records.session_id, TextType), OBJECT),
-        },
-        wanted,
-    )
-    found["ttl_seconds"][found["ttl_seconds"] < 0] = np.nan
+    found = read_sessions(connection, SESSION_COLUMNS, wanted)
     order = np.argsort(found["began"], kind="stable")
     return {name: values[order] for name, values in found.items()}
+
+
+def read_sessions(
+    connection: Connection, names: Iterable[str], conditions: Sequence[ColumnElement[bool]]
+) -> Columns:
+    """Read some columns of sessions as `session_columns` has them, in no order."""
+    found = _read(connection, {name: SESSION_COLUMNS[name] for name in names}, conditions)
+    if "ttl_seconds" in found:
+        found["ttl_seconds"][found["ttl_seconds"] < 0] = np.nan
+    return found
 
 
 def event_columns(
@@ -105,7 +120,7 @@ def event_columns(
         and `node_ids`, lists.
     """
     events = schema.events.c
-    wanted = [events.id.between(*ids), *_within(events.at, span)]
+    wanted = [events.id.between(*ids), *within(events.at, span)]
     if node is not None:
         nodes = schema.event_nodes.c
         of_node = select(nodes.event_id).where(nodes.node_id == node)
@@ -142,20 +157,20 @@ def step_columns(connection: Connection, span: Range, ids: tuple[int, int]) -> C
         `at` in microseconds, rising, and `active`, sessions from then on.
     """
     samples, events = schema.samples.c, schema.events.c
-    wanted = [*_within(samples.at, span)]
+    wanted = [*within(samples.at, span)]
     parts = [
         _read(connection, {"at": (samples.at, WHOLE), "active": (samples.active, WHOLE)}, wanted),
         _read(
             connection,
             {"at": (events.at, WHOLE), "active": (events.current, WHOLE)},
-            [events.id.between(*ids), *_within(events.at, span)],
+            [events.id.between(*ids), *within(events.at, span)],
         ),
     ]
     firsts = [connection.scalar(select(func.min(column))) for column in (samples.at, events.at)]
     finest = min((first for first in firsts if type(first) is int), default=MAX_MICROS)
     for table, width in ((schema.minutes, 60_000_000), (schema.hours, 3_600_000_000)):
         whole = finest // width * width
-        earlier = [*_within(table.c.start, span), table.c.start < whole]
+        earlier = [*within(table.c.start, span), table.c.start < whole]
         names = ("start", "lowest", "highest", "last")
         found = _read(connection, {name: (table.c[name], WHOLE) for name in names}, earlier)
         for place, name in enumerate(names[1:]):
@@ -203,7 +218,7 @@ def figure_columns(connection: Connection, span: Range, prefix: str) -> Columns:
     first = connection.scalar(select(func.min(figures.at)))
     parts = []
     for at, columns, value in ((figures.at, figures, "value"), (minutes.start, minutes, "last")):
-        wanted = [*_within(at, span), columns.metric.startswith(prefix, autoescape=True)]
+        wanted = [*within(at, span), columns.metric.startswith(prefix, autoescape=True)]
         if columns is minutes and type(first) is int:
             wanted.append(minutes.start < first // 60_000_000 * 60_000_000)
         parts.append(
@@ -275,13 +290,8 @@ def _fetch(
         driver.text_factory = lenient
 
 
-def _code(column: Any, values: Sequence[str]) -> Any:
-    """Write a word as its place in a list; -1 for any other."""
-    places = [(column == literal(str(value)), place) for place, value in enumerate(values)]
-    return case(*places, else_=-1)
-
-
-def _within(column: Any, span: Range) -> list[ColumnElement[bool]]:
+def within(column: Any, span: Range) -> list[ColumnElement[bool]]:
+    """Say that a column is in a range."""
     since, until = span
     wanted = [] if since is None else [column >= since]
     return wanted if until is None else [*wanted, column < until]

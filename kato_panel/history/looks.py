@@ -40,7 +40,7 @@ def figure_looks(
     list of Looks
         One for each metric and subject that has any: each is sampled in a step of its own.
     """
-    figures = schema.figures.c
+    figures, lapses = schema.figures.c, schema.lapses.c
     asked = select(figures.metric, figures.subject).where(figures.metric.in_([*metrics]))
     found = []
     for metric, subject in connection.execute(asked.distinct()).all():
@@ -55,10 +55,23 @@ def figure_looks(
         )
         rows = connection.execute(chosen.order_by(figures.at, figures.id)).all()
         newest = dict(map(tuple, rows))
-        if newest:
-            times = np.fromiter(newest, np.int64, len(newest))
-            values = np.fromiter(newest.values(), np.float64, len(newest))
-            found.append(Looks(times, {(metric, subject): values}))
+        if not newest:
+            continue
+        lapsed = select(lapses.at, lapses.is_gone).where(
+            lapses.metric == metric,
+            lapses.subject == subject,
+            lapses.at >= since,
+            lapses.at < until,
+            func.typeof(lapses.at) == "integer",
+        )
+        unknown = dict(map(tuple, connection.execute(lapsed.order_by(lapses.at)).all()))
+        if unknown:
+            newest = dict(sorted({**newest, **dict.fromkeys(unknown, np.nan)}.items()))
+        times = np.fromiter(newest, np.int64, len(newest))
+        values = np.fromiter(newest.values(), np.float64, len(newest))
+        gone = np.array([at for at, is_gone in unknown.items() if is_gone == 1], np.int64)
+        key = metric, subject
+        found.append(Looks(times, {key: values}, {key: gone} if len(gone) else {}))
     return found
 
 

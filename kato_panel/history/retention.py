@@ -98,6 +98,9 @@ def shorten(connection: Connection, pages: int) -> None:
         driver.executescript(f"PRAGMA incremental_vacuum({pages})")
 
 
+_SINGLE: Final = (schema.events, schema.samples, schema.figures, schema.lapses)
+
+
 def _aged(retention: Retention, now: int) -> Iterator[tuple[Table, ColumnElement[bool]]]:
     raw = now - round(retention.raw_days * DAY)
     minute = now - round(retention.minute_days * DAY)
@@ -110,6 +113,7 @@ def _aged(retention: Retention, now: int) -> Iterator[tuple[Table, ColumnElement
     yield schema.outbox, schema.outbox.c.sent_at < minute
     yield schema.outbox, (schema.outbox.c.given_up != "") & (schema.outbox.c.at < minute)
     yield schema.figures, schema.figures.c.at < raw
+    yield schema.lapses, schema.lapses.c.at < raw
     yield schema.figure_minutes, schema.figure_minutes.c.start < minute - MINUTE
     yield schema.alerts, schema.alerts.c.resolved_at < minute
     yield schema.silences, schema.silences.c.until < minute
@@ -118,7 +122,7 @@ def _aged(retention: Retention, now: int) -> Iterator[tuple[Table, ColumnElement
 def _give_up_oldest(connection: Connection) -> int:
     """Give up the oldest, single rows first, until there is room; the rest another turn."""
     for tables in (
-        ((schema.events, None), (schema.samples, None), (schema.figures, None)),
+        tuple((table, None) for table in _SINGLE),
         ((schema.records, schema.records.c.ended_latest.is_not(None)),),
         ((schema.minutes, None), (schema.figure_minutes, None)),
     ):

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 APPLICATION_ID: Final = 0x4B41_5031
 """In the header of each of our files: `KAP1`."""
-VERSION: Final = 3
+VERSION: Final = 4
 
 metadata = MetaData()
 
@@ -217,6 +217,17 @@ figure_minutes = Table(
     UniqueConstraint("metric", "subject", "start", name="figure_minutes_by_metric"),
     Index("figure_minutes_by_time", "start"),
 )
+lapses = Table(
+    "lapses",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("is_gone", Integer, nullable=False),
+    Index("lapses_by_time", "at"),
+    Index("lapses_by_metric", "metric", "subject", "at"),
+)
 
 
 def _add_alerts(connection: Connection) -> None:
@@ -234,7 +245,16 @@ def _add_told(connection: Connection) -> None:
         connection.exec_driver_sql("ALTER TABLE alerts ADD COLUMN told INTEGER")
 
 
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {1: _add_alerts, 2: _add_told}
+def _add_lapses(connection: Connection) -> None:
+    """From 3: since when a figure was not known."""
+    lapses.create(connection, checkfirst=True)
+
+
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    1: _add_alerts,
+    2: _add_told,
+    3: _add_lapses,
+}
 """By the version they begin at; each leads to the next and runs in the one transaction of all."""
 
 

@@ -15,6 +15,7 @@ from kato_panel.domain.recorded import (
     AuditEntry,
     Figure,
     Gap,
+    Lapse,
     Looked,
     Note,
     OutboxEntry,
@@ -24,7 +25,7 @@ from kato_panel.domain.recorded import (
 from kato_panel.domain.records import Reason, Record, Witness
 from kato_panel.domain.text import sayable
 from kato_panel.history import schema
-from kato_panel.history.alerts import alert_row, figure_row, outbox_row, silence_row
+from kato_panel.history.alerts import alert_row, figure_row, lapse_row, outbox_row, silence_row
 from kato_panel.history.rows import event_row, micros, record_row
 
 Item = (
@@ -39,6 +40,7 @@ Item = (
     | AlertEntry
     | Silence
     | Figure
+    | Lapse
     | Note
 )
 
@@ -173,7 +175,7 @@ class _Group:
             case _:
                 self._take_of_alerts(item)
 
-    def _take_of_alerts(self, item: OutboxEntry | AlertEntry | Silence | Figure) -> None:
+    def _take_of_alerts(self, item: OutboxEntry | AlertEntry | Silence | Figure | Lapse) -> None:
         match item:
             case OutboxEntry():
                 self._replace(schema.outbox, ("entry_id",), outbox_row(item))
@@ -183,6 +185,8 @@ class _Group:
                 self._replace(schema.silences, ("rule", "subject"), silence_row(item))
             case Figure():
                 self._add(schema.figures, figure_row(item))
+            case Lapse():
+                self._add(schema.lapses, lapse_row(item))
 
     def _add(self, table: Table, row: dict[str, Any]) -> None:
         self._plain.setdefault(table, []).append(row)

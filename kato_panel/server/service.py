@@ -147,8 +147,8 @@ class Service:
         self._server.unlisten()
         self.runtime.stop()
 
-    def run(self) -> None:
-        """Serve until SIGTERM or SIGINT."""
+    def run(self, tell_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until SIGTERM or SIGINT; tell as soon as both are heeded."""
         loop = IOLoop.current()
         asyncio.get_event_loop().set_exception_handler(_pass_over_closed_pages)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -156,6 +156,7 @@ class Service:
         allow_many_files()
         gc.collect()
         self.start()
+        tell_ready()
         _search_no_garbage_before_the_first_look(self.runtime, loop)
         try:
             loop.start()

@@ -1,17 +1,28 @@
 """Who is told of what: once of each beginning, once of its end, and of nothing in silence."""
 
+import random
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from kato_panel.domain import alert_book as module
-from kato_panel.domain.alert_book import AlertBook
+from kato_panel.domain.alert_book import MAX_RECENT, AlertBook
+from kato_panel.domain.built_in import built_in_rules
+from kato_panel.domain.container_readings import ContainerReading
+from kato_panel.domain.containers import ContainerState
+from kato_panel.domain.measuring import measure_containers
+from kato_panel.domain.metrics import CONTAINER_METRICS
 from kato_panel.domain.recorded import AlertEntry, AuditEntry, Silence
-from kato_panel.domain.rules import Measured, Rule
+from kato_panel.domain.roster import MAX_GONE, Roster
+from kato_panel.domain.rules import Measured, Rule, Turn
+from kato_panel.domain.trends import Trends
 from kato_panel.errors import QueryError
-from tests.conftest import NOON, moment
+from tests.conftest import NOON, Size, moment
 
+MAX_WATCHED = 32
+RUNS = [ContainerState.RUNNING] * 5
+EXITED = ContainerState.EXITED
 RULE = Rule("busy", "sessions_active", ">", 10, cooldown_seconds=0)
 
 
@@ -205,3 +216,56 @@ def test_what_fired_in_silence_is_told_by_a_later_run_once_it_is_over(book, exte
     assert last.restore(decided.entries, (), moment(91)) == module.Decided([], [])
     assert look(last, 92, 11) == []
     assert look(last, 93, 1) == ["resolved"]
+
+
+def test_end_of_what_is_gone_is_told_once():
+    """As any other end, with its reason."""
+    rule = replace(RULE, metric="container_restarts")
+    book = AlertBook([rule])
+    book.look([Measured(rule.metric, 11, "job")], moment(0))
+    (told,) = book.look([], moment(1), {rule.metric: ()}).notices
+    assert (told.turn.value, told.alert.reason) == ("resolved", "its container is gone")
+    assert book.moved == {(rule.metric, "job")}
+    assert book.look([], moment(2), {rule.metric: ()}) == module.Decided([], [])
+    assert book.board.recent[0].alert.reason == "its container is gone"
+
+
+def test_ever_new_containers_leave_nothing_behind(size: Size):
+    """
+    Days of jobs that come and go, on an engine that is not always there.
+
+    Each end follows a look that was good; in silence of the engine nothing ends.
+    """
+    draw = random.Random(1)
+    roster, trends = Roster("docker"), Trends()
+    rules = [replace(rule, cooldown_seconds=0) for rule in built_in_rules(
+        cpu_percent=80, memory_percent=85, error_ratio=0.05, cooldown_seconds=60)]  # fmt: skip
+    book, there, told, is_up = AlertBook(rules), [], [], True
+    about = {rule.name for rule in rules if rule.metric in CONTAINER_METRICS}
+    step, most = 300, MAX_WATCHED + MAX_GONE
+    for number in range(size.n(2, 30) * 86_400 // step):
+        at = moment(number * step)
+        is_up = draw.random() < (0.99 if is_up else 0.02)
+        measured, alive = [Measured("source_down", float(not is_up), "docker")], {}
+        if is_up:
+            there = [name for name in there if draw.random() < 0.5]
+            there += [f"job-{number}-{n}" for n in range(MAX_WATCHED - len(there))]
+            seen = roster.look(at, [
+                ContainerReading(at, name, name, state=draw.choice([*RUNS, EXITED]))
+                for name in there])  # fmt: skip
+            measured += measure_containers(seen)
+            alive = {key: {one.name for one in seen.containers} for key in CONTAINER_METRICS}
+            assert len(trends.add(seen)) <= most
+        decided = book.look(measured, at, alive)
+        told += decided.notices
+        ended = [one.alert for one in decided.notices if one.turn is Turn.RESOLVED]
+        assert is_up or not [one for one in ended if one.rule.name in about]
+        board = book.board
+        assert len(measured) <= 4 * most + 1
+        assert len(board.states) <= len(about) * most + len(rules)
+        assert len(board.firing) <= len(about) * most + 1
+        assert len(board.recent) <= max(MAX_RECENT, len(board.firing))
+    assert len({one.alert.id for one in told}) > 1_000
+    assert len({(one.alert.id, one.turn) for one in told}) == len(told)
+    reasons = {one.alert.reason for one in told if one.turn is Turn.RESOLVED}
+    assert reasons == {"", "its container is gone"}

@@ -71,6 +71,25 @@ def test_gap_between_two_looks_ends_a_wait():
     assert told(backtest([RULE], looks([20] * 6), [long])) == [(0, 30, None, 20)]
 
 
+def test_subject_that_was_gone_ends_its_alert():
+    """With that reason, and its cooldown is forgotten; where nothing fires nothing ends."""
+    rule = replace(RULE, metric="container_cpu_percent", for_seconds=0, cooldown_seconds=600)
+    values = [5, None, 20, None, None, 20]
+    one = looks(values, metric=rule.metric, subject="job")
+    alerts = backtest([rule], replace(one, gone={(rule.metric, "job"): one.times[[1, 4]]}))
+    assert told(alerts) == [(30, 30, 60, 20), (75, 75, None, 20)]
+    assert [alert.reason for alert in alerts] == ["its container is gone", ""]
+    assert all(alert.rule == rule for alert in alerts)
+
+
+def test_looks_in_between_make_no_holes_of_the_others():
+    """Where a value turns often, more of it is kept than usual."""
+    dense = [0, *range(1, 12), 26, 41, 56]
+    times = START + np.array(dense, np.int64) * 1_000_000
+    series = {("sessions_active", ""): np.array([*[5, 20] * 5, 5, 20, 20, 20, 20], float)}
+    assert told(backtest([RULE], Looks(times, series))) == [(11, 41, None, 20)]
+
+
 def test_each_rule_and_subject_has_a_course_of_its_own():
     """Alerts come by when they fired; a metric that no rule names is passed over."""
     one = looks([20, 20, 20, 20], metric="container_cpu_percent", subject="kato")

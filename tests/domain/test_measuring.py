@@ -9,6 +9,7 @@ from kato_panel.domain.measuring import (
     measure_containers,
     measure_sessions,
     measure_usual,
+    subjects_of,
     usual_of,
 )
 from kato_panel.domain.metrics import METRICS
@@ -51,6 +52,19 @@ def test_what_is_stale_or_doubted_is_not_known(old):
 def test_nothing_is_known_at_first():
     """Unknown is not zero."""
     assert set(values(SessionSnapshot(moment(0))).values()) == {None}
+
+
+def test_subjects_are_those_that_there_are():
+    """Sources that are watched, and of a look at containers each, also the gone ones."""
+    sources = tuple(SourceState(health.value, "x", health=health) for health in Health)
+    watched = {health.value for health in Health} - {"off"}
+    assert subjects_of(snapshot(sources=sources), None) == {"source_down": watched}
+    gone = ContainerFigures("job", "b", moment(0), state=ContainerState.GONE)
+    seen = ContainersSeen("docker", moment(0), (ContainerFigures("kato", "a", moment(0)), gone))
+    there = subjects_of(snapshot(), seen)
+    assert there.pop("source_down") == set()
+    assert {*map(frozenset, there.values())} == {frozenset({"kato", "job"})}
+    assert {one.metric for one in measure_containers(seen)} == there.keys()
 
 
 def test_sources_that_run_are_down_or_not():

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kato_panel.domain.events import Moment
-from kato_panel.domain.rules import Judge, Measured, Rule, Severity, Stage, Turn
+from kato_panel.domain.rules import REMEMBERED_SECONDS, Judge, Measured, Rule, Severity, Stage, Turn
 from tests.conftest import NOON, Size, moment
 
 RULE = Rule("busy", "sessions_active", ">", 10, for_seconds=5, cooldown_seconds=0)
@@ -160,6 +160,63 @@ def test_rule_that_stays_goes_on_when_others_change():
     look(judge, 0, 11)
     assert judge.change([RULE, replace(other, threshold=11)], moment(1)) == []
     assert look(judge, 5, 11) == ["firing"]
+
+
+HOT = Rule("hot", "container_cpu_percent", ">", 80, cooldown_seconds=0)
+
+
+def heat(judge, seconds, *, failed=False, **cpu):
+    """Look at all containers there are; return who begins or ends, and why."""
+    found = [Measured(HOT.metric, value, name) for name, value in cpu.items()]
+    told = judge.judge(found, moment(seconds), {} if failed else {HOT.metric: [*cpu]})
+    return [(one.alert.subject, one.turn.value, one.alert.reason) for one in told]
+
+
+def test_alert_of_what_is_gone_is_over_with_that_reason():
+    """Once, by a look at all; whoever waited or was well is forgotten without a word."""
+    judge = Judge([HOT, replace(HOT, name="warm", for_seconds=60)])
+    assert heat(judge, 0, a=90, b=10) == [("a", "firing", "")]
+    assert heat(judge, 1, b=10) == [("a", "resolved", "its container is gone")]
+    assert [state.subject for state in judge.states] == ["b", "b"]
+    assert heat(judge, 2) == []
+    assert judge.states == ()
+
+
+def test_look_that_failed_forgets_nobody():
+    """However long it lasts; nor does a value that is not known."""
+    judge = Judge([HOT])
+    assert heat(judge, 0, a=90) == [("a", "firing", "")]
+    assert heat(judge, 1, failed=True) == []
+    assert heat(judge, 90 * 86_400, failed=True) == []
+    assert heat(judge, 90 * 86_400 + 1, a=None) == []
+    assert [alert.subject for alert in judge.firing] == ["a"]
+
+
+def test_course_without_data_and_alert_is_dropped_after_an_hour():
+    """Unless it is still asked for, or its cooldown has to be known."""
+    judge = Judge([replace(HOT, cooldown_seconds=2 * REMEMBERED_SECONDS)])
+    heat(judge, 0, failed=True, a=10, b=None, c=90)
+    heat(judge, 1, failed=True, b=None, c=10)
+    heat(judge, REMEMBERED_SECONDS, failed=True, b=None)
+    assert [state.subject for state in judge.states] == ["a", "b", "c"]
+    heat(judge, REMEMBERED_SECONDS + 1, failed=True, b=None)
+    assert [state.subject for state in judge.states] == ["b", "c"]
+    assert heat(judge, 2 * REMEMBERED_SECONDS - 1, failed=True, b=None, c=90) == []
+    heat(judge, 2 * REMEMBERED_SECONDS, failed=True, b=None)
+    assert [state.subject for state in judge.states] == ["b", "c"]
+    heat(judge, 3 * REMEMBERED_SECONDS, failed=True, b=None)
+    assert [state.subject for state in judge.states] == ["b"]
+
+
+def test_it_says_whose_value_took_a_turn():
+    """At its beginning, when it fires, when it is right again, and when it is over."""
+    judge = Judge([replace(RULE, for_seconds=2, keep_firing_seconds=2)])
+    values = [5, 6, 11, 12, 13, 14, 5, 5, 11, 5, 5, 5, 5, None, None]
+    moved = []
+    for second, value in enumerate(values):
+        look(judge, second, value)
+        moved += [second] if judge.moved == {("sessions_active", "")} else []
+    assert moved == [0, 2, 4, 6, 8, 9, 11, 13]
 
 
 def test_clock_that_is_set_changes_nothing():

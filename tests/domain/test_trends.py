@@ -57,3 +57,10 @@ def test_vanished_container_fades_away():
     assert [one.cpu_percent for one in kept] == [(1.0, 1.0), (1.0, None)]
     (left,) = trends.add(look(MAX_SLICES * SLICE_SECONDS, kato=1.0, redis="gone"))
     assert left.name == "kato"
+
+
+def test_container_that_nobody_knows_any_more_is_forgotten():
+    """At once: there may be ever new ones."""
+    trends = Trends()
+    trends.add(look(0, job=1.0))
+    assert [one.name for one in trends.add(look(1, other=1.0))] == ["other"]

@@ -3,9 +3,10 @@
 import sqlite3
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from kato_panel.domain.recorded import AlertEntry, Figure, OutboxEntry, Silence
+from kato_panel.domain.recorded import AlertEntry, Figure, Lapse, OutboxEntry, Silence
 from kato_panel.domain.rules import Rule
 from kato_panel.history import schema
 from tests.history.making import alert, at, event, open_history
@@ -128,3 +129,37 @@ def test_whether_an_alert_was_told_is_kept(tmp_path):
     assert [entry.told for entry in history.reader.firing_alerts()] == [False, True]
     history.close()
     assert (tmp_path / "h.db.backup-v2").exists()
+
+
+def test_lapses_are_kept_with_figures(history):
+    """Since when a figure is not known, and whether its subject is gone."""
+    key = "container_cpu_percent", "kato"
+    history.record([Figure(at(0), *key, 7.0), Lapse(at(3), *key), Figure(at(9), *key, 8.0)])
+    history.record(Lapse(at(20), *key, is_gone=True))
+    assert history.flush()
+    (looks,) = history.reader.looks([key[0]], at(0), at(60))
+    offsets = (looks.times - looks.times[0]) // 1_000_000
+    assert [*offsets] == [0, 3, 9, 20]
+    assert np.array_equal(looks.series[key], [7.0, np.nan, 8.0, np.nan], equal_nan=True)
+    assert [*looks.gone[key]] == [looks.times[3]]
+
+
+def test_file_that_knew_no_lapses_gets_them(tmp_path):
+    """It has none."""
+    path = tmp_path / "h.db"
+    history = open_history(path)
+    history.record(Figure(at(0), "disk_percent", "", 7.0))
+    assert history.flush()
+    history.close()
+    with sqlite3.connect(path) as old:
+        old.execute("DROP TABLE lapses")
+        old.execute("PRAGMA user_version = 3")
+    old.close()
+    history = open_history(path)
+    assert history.status.trouble is None
+    history.record(Lapse(at(3), "disk_percent", ""))
+    assert history.flush()
+    (looks,) = history.reader.looks(["disk_percent"], at(0), at(60))
+    assert len(looks.times) == 2
+    history.close()
+    assert (tmp_path / "h.db.backup-v3").exists()

@@ -11,6 +11,7 @@ from kato_panel.domain.recorded import (
     AuditEntry,
     Figure,
     Gap,
+    Lapse,
     Note,
     OutboxEntry,
     Sample,
@@ -136,7 +137,10 @@ def test_age_gives_up_the_finer_first(clock):
     recording.record([OutboxEntry("sent", at(0), "k", "{}", 1, at(1))])
     recording.record([OutboxEntry("lost", at(0), "k", "{}", 9, given_up="refused")])
     recording.record([OutboxEntry("waits", at(0), "k", "{}")])
-    recording.record([Figure(at(0), "disk_percent", "", 7.0), Silence("a", "", at(9), at(0), "me")])
+    disk = ("disk_percent", "")
+    recording.record(
+        [Figure(at(0), *disk, 7.0), Lapse(at(1), *disk), Silence("a", "", at(9), at(0), "me")]
+    )
     recording.record(AlertEntry(alert(0, ended=9)))
     assert recording.flush()
     reader = recording.reader
@@ -177,7 +181,7 @@ def test_age_gives_up_the_finer_first(clock):
         left = connection.exec_driver_sql("SELECT sent_at FROM outbox").scalars().all()
     assert left == [None]
     with recording._store._engine.connect() as connection:
-        for table in ("alerts", "silences", "figures", "figure_minutes"):
+        for table in ("alerts", "silences", "figures", "figure_minutes", "lapses"):
             counted = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
             assert counted == 0, table
     recording.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 
+from tests.service import ServiceProcess
 from tests.ui.conftest import Watched
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
@@ -16,6 +17,13 @@ FOCUSED = """() => {
   const name = element.getAttribute("aria-label") ?? element.textContent.trim();
   return [element.tagName, name, style.outlineStyle !== "none" && style.outlineWidth !== "0px"];
 }"""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    service = ServiceProcess(tmp_path_factory.mktemp("demo"))
+    yield service.url
+    assert service.end() == 0
 
 
 def open_page(chromium, url, **how):
@@ -33,10 +41,10 @@ def told(violation):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_axe_finds_nothing_serious(serve, chromium, scheme, width):
+def test_axe_finds_nothing_serious(demo, chromium, scheme, width):
     """With everything in sight that a running page shows; nothing is half faded in."""
     how = {"viewport": {"width": width, "height": 800}, "reduced_motion": "reduce"}
-    watched = open_page(chromium, serve().url, color_scheme=scheme, **how)
+    watched = open_page(chromium, demo, color_scheme=scheme, **how)
     watched.page.locator("li time").first.wait_for()
     watched.page.evaluate(AXE)
     found = watched.page.evaluate("axe.run()")["violations"]
@@ -45,9 +53,9 @@ def test_axe_finds_nothing_serious(serve, chromium, scheme, width):
     watched.page.context.close()
 
 
-def test_axe_can_find_something(serve, watched):
+def test_axe_can_find_something(demo, watched):
     """The check sees into the component."""
-    watched.open(serve().url)
+    watched.open(demo)
     watched.page.locator(".logo").evaluate("logo => (logo.innerHTML = '<button></button>')")
     watched.page.evaluate(AXE)
     found = watched.page.evaluate("axe.run()")["violations"]
@@ -74,16 +82,16 @@ def test_keyboard_reaches_everything_in_the_order_of_reading(serve, simulator, c
     watched.page.context.close()
 
 
-def test_keyboard_chooses_a_range(serve, simulator, watched):
+def test_keyboard_chooses_a_range(demo, watched):
     """As a click does, and the address remembers."""
-    watched.open(serve(KATO_API_URL=simulator.url).url)
+    watched.open(demo)
     watched.page.get_by_role("button", name="5 m").press("Enter")
     watched.page.wait_for_url("**/app?since=5m")
 
 
-def test_page_has_its_landmarks(serve, watched):
+def test_page_has_its_landmarks(demo, watched):
     """One heading of the first level, and the parts of a page."""
-    watched.open(serve().url)
+    watched.open(demo)
     for role in ("banner", "navigation", "main"):
         assert watched.page.get_by_role(role).count() == 1
     assert watched.page.get_by_role("heading", level=1).all_inner_texts() == ["KATO sessions"]
@@ -91,12 +99,14 @@ def test_page_has_its_landmarks(serve, watched):
     assert regions.count() == 8
 
 
-@pytest.mark.parametrize("width", [360, 390, 641, 768, 1024, 1101, 1440, 1920])
-def test_no_width_scrolls_sideways(serve, chromium, width):
-    """From the smallest phone to a large screen."""
-    viewport = {"width": width, "height": 800}
-    watched = open_page(chromium, serve().url, viewport=viewport)
-    assert watched.page.evaluate("document.documentElement.scrollWidth") == width
+@pytest.mark.parametrize("first", [360, 1920])
+def test_no_width_scrolls_sideways(demo, chromium, first):
+    """From the smallest phone to a large screen, as the page begins and when it is resized."""
+    watched = open_page(chromium, demo, viewport={"width": first, "height": 800})
+    for width in (first, 1440, 1101, 1024, 768, 641, 390, 360):
+        watched.page.set_viewport_size({"width": width, "height": 800})
+        fits = f"innerWidth === {width} && document.documentElement.scrollWidth === {width}"
+        watched.page.wait_for_function(fits)
     watched.page.context.close()
 
 

@@ -158,6 +158,21 @@ def test_drawer_finds_marks_and_is_left_by_the_keyboard(page, site):
     assert page.locator(".alarms .toast").count() == 0
 
 
+def test_row_that_moves_keeps_the_keyboard(page, site):
+    """What is below an alert that ends comes to stand above it."""
+    site.fill(6)
+    see_firing(page, 1)
+    site.fill(7)
+    see_firing(page, 2)
+    drawer = open_drawer(page)
+    lower = rows(drawer, "firing").nth(1)
+    assert "are some" in lower.inner_text()
+    lower.get_by_role("button", name="Silence").focus()
+    site.fill(6)
+    drawer.locator(".alert").nth(1).get_by_text("too many").wait_for()
+    assert page.evaluate(FOCUSED)[1] == "Silence"
+
+
 READ_SEVERITY = "rows => rows.map((row) => row.dataset.severity)"
 
 
@@ -242,7 +257,9 @@ def test_axe_finds_nothing_serious(chromium, site, scheme, width):
     assert drawer.bounding_box()["width"] == min(width, 560)
     found = page.evaluate("axe.run()")["violations"]
     page.keyboard.press("Escape")
+    drawer.locator(".silencing").wait_for(state="hidden")
     page.keyboard.press("Escape")
+    drawer.wait_for(state="hidden")
     page.get_by_role("link", name="Alerts").click()
     page.locator(".rules tbody tr").first.wait_for()
     found += page.evaluate("axe.run()")["violations"]

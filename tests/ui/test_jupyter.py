@@ -1,5 +1,6 @@
 """The notebooks in a real JupyterLab, run by clicks; nothing may leave this machine."""
 
+import ast
 import json
 import os
 import re
@@ -20,7 +21,7 @@ PATIENCE_MS = 40_000
 WEEK_MS = 90_000
 """And the demo's week takes 5 s of a processor."""
 ALL_IN_SIGHT = {"width": 1280, "height": 4000}
-"""JupyterLab may take out of the page what is far from sight."""
+"""Cards follow only while they are shown."""
 OFFLINE = {
     "LabApp": {
         "news_url": None,
@@ -33,6 +34,8 @@ OFFLINE = {
 """Without what asks the internet, and without a login for this one browser."""
 NO_NEWS = {"fetchNews": "false", "checkForUpdates": False}
 """Or it would ask whether to fetch them."""
+ALL_THERE = {"windowingMode": "none"}
+"""Or it would take out of the page, or leave undrawn, what is far from sight."""
 CELLS = (
     "Monitor().start()",
     "monitor.view()",
@@ -67,7 +70,7 @@ found["followers"] = sum(
     for watchers in kinds.values()
 )
 del everything
-print(json.dumps(found))
+json.dumps(found)
 """
 
 
@@ -76,10 +79,15 @@ class Lab:
 
     def __init__(self, folder):
         config, notebooks = folder / "config", folder / "notebooks"
-        news = config / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
-        for path in (news, notebooks):
-            path.mkdir(parents=True)
-        (news / "notification.jupyterlab-settings").write_text(json.dumps(NO_NEWS))
+        notebooks.mkdir()
+        chosen = config / "lab" / "user-settings" / "@jupyterlab"
+        for name, values in (
+            ("apputils-extension/notification", NO_NEWS),
+            ("notebook-extension/tracker", ALL_THERE),
+        ):
+            path = chosen / f"{name}.jupyterlab-settings"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps(values))
         (config / "jupyter_server_config.json").write_text(json.dumps(OFFLINE))
         self._notebooks, self._opened = notebooks, 0
         with socket.socket() as probe:
@@ -176,8 +184,8 @@ class Notebook:
 
     def census(self):
         """Count what the kernel holds."""
-        printed = self.run("Out.clear()")
-        return json.loads(printed.last.inner_text())
+        result = self.run("Out.clear()").last.inner_text()
+        return json.loads(ast.literal_eval(result))
 
     def check_quiet(self):
         """Nothing was asked of anybody else, nor complained about."""

@@ -23,10 +23,14 @@ def test_each_visit_of_the_served_notebook_is_live(panel_serve, simulator, calle
 
 @pytest.mark.parametrize(
     ("name", "told"),
-    [("02_churn", "do not live equally long"), ("03_your_kato", "which takes REDIS_URL")],
+    [
+        ("02_churn", "do not live equally long"),
+        ("03_your_kato", "which takes REDIS_URL"),
+        ("05_alert_rules", "threshold"),
+    ],
 )
 def test_served_notebook_answers(panel_serve, simulator, watched, name, told):
-    """With its view of churn, on what it has: a week, or a KATO without Redis."""
+    """With its view, on what it has: a week, or a KATO without Redis."""
     base = panel_serve(f"notebooks/{name}.ipynb", KATO_API_URL=simulator.url)
     watched.page.goto(f"{base}/{name}", timeout=WEEK_MS)
     watched.page.get_by_text(told).first.wait_for(timeout=WEEK_MS)

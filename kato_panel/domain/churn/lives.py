@@ -68,7 +68,7 @@ class Lives:
         Parameters
         ----------
         sessions
-            As `kato_panel.Monitor.sessions` gives it.
+            As `kato_panel.Monitor.lives` gives it; `ttl_seconds` may be left out.
         window
             What is looked at; a session that ends after it lives on in it.
         """
@@ -82,9 +82,15 @@ class Lives:
         is_ended = has_end & (middle < window.until)
         seen = np.where(has_end, window.until, column_micros(sessions["last_seen"]))
         left = np.where(is_ended, middle, np.minimum(seen, window.until))
-        is_alive = (began < window.until) & (left >= window.since)
+        alive = (began < window.until) & (left >= window.since)
+        is_alive = slice(None) if alive.all() else alive  # what is taken whole is not copied
         is_known = created != UNKNOWN
         born = np.where(is_known, created, began)
+        ttl_seconds = (
+            sessions["ttl_seconds"].to_numpy(dtype=float, na_value=np.nan)
+            if "ttl_seconds" in sessions
+            else np.full(len(began), np.nan)
+        )
         return cls(
             began=began[is_alive],
             left=left[is_alive],
@@ -96,7 +102,7 @@ class Lives:
             is_watched=(is_known & (left > entered) & (left > born))[is_alive],
             node=sessions["node"].array[is_alive],
             reason=sessions["reason"].array[is_alive],
-            ttl_seconds=sessions["ttl_seconds"].to_numpy(dtype=float, na_value=np.nan)[is_alive],
+            ttl_seconds=ttl_seconds[is_alive],
         )
 
     def __len__(self) -> int:
@@ -107,16 +113,16 @@ class Lives:
         """How many lives of known age ended while they were watched."""
         return int((self.is_ended & self.is_watched).sum())
 
-    def survival(self, chosen: NDArray[np.bool_] | None = None) -> Survival:
+    def survival(self, places: NDArray[np.int64] | None = None) -> Survival:
         """
-        Estimate the curve of all, or of some.
+        Estimate the curve of all, or of those at some places.
 
         Raises
         ------
         TooLittle
             If fewer than 10 of them ended.
         """
-        used = self.is_watched if chosen is None else self.is_watched & chosen
+        used = self.is_watched if places is None else places[self.is_watched[places]]
         is_ended = self.is_ended[used]
         check_ends(int(is_ended.sum()))
         return estimate(self.exit_seconds[used], is_ended, self.entry_seconds[used])

@@ -25,7 +25,7 @@ class Changes:
     Parameters
     ----------
     arrivals, departures
-        Their times; several at once are several times.
+        Their times, rising; several at once are several times.
     is_lower_bound
         Whether some may have gone unseen: without Redis, who comes and goes between two looks at
         the count is not seen.
@@ -38,7 +38,8 @@ class Changes:
     @classmethod
     def of_lives(cls, lives: Lives) -> "Changes":
         """Read them from the records of sessions."""
-        return cls(lives.began[lives.is_birth], lives.left[lives.is_ended], is_lower_bound=False)
+        arrivals, departures = lives.began[lives.is_birth], lives.left[lives.is_ended]
+        return cls(np.sort(arrivals), np.sort(departures), is_lower_bound=False)
 
     @classmethod
     def of_events(cls, events: pd.DataFrame) -> "Changes":
@@ -53,7 +54,8 @@ class Changes:
             (seen["kind"] == "session_created").to_numpy(), seen["delta"].to_numpy(dtype=np.int64)
         )
         is_bound = bool((events["source"] != "redis").any()) or events.empty
-        return cls(times[is_arrival], times[~is_arrival], is_lower_bound=is_bound)
+        arrivals, departures = np.sort(times[is_arrival]), np.sort(times[~is_arrival])
+        return cls(arrivals, departures, is_lower_bound=is_bound)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,12 +146,12 @@ def count_changes(changes: Changes, window: Window, edges: Whole) -> Rates:
     edges
         In microseconds since 1970, rising; see `Window.edges`.
     """
-    counted = []
-    for times in (changes.arrivals, changes.departures):
-        seen = times[window.is_observed(times)]
-        counted.append(np.histogram(seen, edges)[0].astype(np.int64))
     return Rates(
-        edges[:-1], window.observed_seconds(edges), counted[0], counted[1], changes.is_lower_bound
+        edges[:-1],
+        window.observed_seconds(edges),
+        window.count_observed(changes.arrivals, edges),
+        window.count_observed(changes.departures, edges),
+        changes.is_lower_bound,
     )
 
 

@@ -6,7 +6,7 @@ observation at the age they had then. Both bias the plain mean, and neither bias
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -201,21 +201,11 @@ class Survival:
 
     def _entered_at(self, ages: Floats) -> Integers:
         """Count those who are under observation at ages: entered by then, and not out before."""
-        return self._count_entries(ages, "right") - self._count_exits(ages)
-
-    def at_risk_at(self, ages_seconds: Floats) -> Integers:
-        """Count those who are at risk at ages: entered before, and not out before."""
-        return self._count_entries(ages_seconds, "left") - self._count_exits(ages_seconds)
-
-    def _count_entries(self, ages: Floats, side: Literal["left", "right"]) -> Integers:
-        from_birth = self.sessions - len(self.late_seconds)
-        return from_birth + np.searchsorted(self.late_seconds, ages, side=side).astype(np.int64)
-
-    def _count_exits(self, ages: Floats) -> Integers:
-        """Count who ended or was seen last below ages."""
+        late = np.searchsorted(self.late_seconds, ages, side="right")
         ended = np.concatenate([[0], np.cumsum(self.ended)])
         ended_below = ended[np.searchsorted(self.ages_seconds, ages, side="left")]
-        counts: Integers = ended_below + np.searchsorted(self.open_seconds, ages, side="left")
+        open_below = np.searchsorted(self.open_seconds, ages, side="left")
+        counts: Integers = self.sessions - self.late_entries + late - ended_below - open_below
         return counts
 
 

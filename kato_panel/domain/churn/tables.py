@@ -205,6 +205,6 @@ def sum_up_hours(changes: Changes, window: Window, zone: str) -> Hours:
     observed = np.bincount(cells, looked, minlength=168).astype(np.float64)
     counted = []
     for times in (changes.arrivals, changes.departures):
-        counts = np.histogram(times[window.is_observed(times)], edges)[0]
+        counts = window.count_observed(times, edges)
         counted.append(np.bincount(cells, counts, minlength=168).astype(np.int64).reshape(7, 24))
     return Hours(zone, observed.reshape(7, 24), counted[0], counted[1])

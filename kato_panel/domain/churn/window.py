@@ -98,10 +98,10 @@ class Window:
         observed: NDArray[np.float64] = np.diff(edges - gaps) / SECOND
         return observed
 
-    def is_observed(self, times: Whole) -> NDArray[np.bool_]:
-        """Say which times are in it and outside its gaps."""
-        inside = (times >= self.since) & (times < self.until)
-        if len(self.gap_starts):
-            place = np.searchsorted(self.gap_starts, times, side="right") - 1
-            inside &= (place < 0) | (times >= self.gap_ends[place])
-        return inside
+    def count_observed(self, times: Whole, edges: Whole) -> NDArray[np.int64]:
+        """Count rising times, outside its gaps, from each edge to before the next."""
+        below = np.searchsorted(times, edges)
+        for start, end in zip(self.gap_starts, self.gap_ends, strict=True):
+            hidden = np.searchsorted(times, np.clip(edges, start, end))
+            below -= hidden - np.searchsorted(times, start)
+        return np.diff(below).astype(np.int64)

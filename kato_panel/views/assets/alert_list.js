@@ -2,7 +2,7 @@
 
 import { SENTENCE, clean, isDate, pluralize, writeCount, writeDay, writeLong } from "./words.js";
 import { ALERT_ROW } from "./alert_markup.js";
-import { findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
+import { arrange, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { Silencing } from "./silencing.js";
 
 const CHOICES = ["severity", "rule", "state"];
@@ -41,12 +41,12 @@ export class AlertList {
     const sorted = [...found.filter(STATES.firing), ...found.filter(STATES.resolved)];
     const wanted = new Set(sorted.map(({ id }) => id));
     for (const [id, { element }] of this.rows) if (!wanted.has(id)) this.rows.delete(id) && this.takeAway(element);
-    for (const [at, alert] of sorted.entries()) {
+    for (const alert of sorted) {
       const row = this.rows.get(alert.id) ?? this.makeRow(alert.id);
       row.alert = alert;
       this.paintRow(row);
-      if (refs.list.children[at] !== row.element) refs.list.insertBefore(row.element, refs.list.children[at] ?? null);
     }
+    arrange(refs.list, sorted.map(({ id }) => this.rows.get(id).element));
     setHidden(refs.list, sorted.length === 0);
     setHidden(refs.nothing, sorted.length > 0);
     setText(refs.nothingWhy, alerts.length ? "No alert matches." : "Nothing fires, and nothing did.");

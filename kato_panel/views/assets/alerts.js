@@ -2,7 +2,7 @@
 
 import { SENTENCE, clean, isDate, writeCount, writeTime } from "./words.js";
 import { ALERT_DRAWER, ALERT_LIST } from "./alert_markup.js";
-import { setAttribute, setHidden, setText } from "./markup.js";
+import { closeByEscape, setAttribute, setHidden, setText } from "./markup.js";
 import { NO_ANSWER, PATIENCE_SECONDS, secondsSince } from "./asking.js";
 import { addSilences } from "./silences.js";
 import { ReadMarks } from "./read_marks.js";
@@ -38,6 +38,7 @@ export class AlertDesk {
     const list = new AlertList(drawer, ALERT_DRAWER, this);
     this.lists.push(list);
     list.refs.close.addEventListener("click", () => drawer.close());
+    closeByEscape(drawer);
     drawer.addEventListener("pointerdown", ({ clientX }) => clientX < drawer.getBoundingClientRect().left && drawer.close());
     this.refs.bell.addEventListener("click", () => this.open());
   }

@@ -1,7 +1,7 @@
 /** The containers: the server tells each look by `model.payload`, ages count on here. */
 
 import { SENTENCE, clean, isNumber, pluralize, readFromAddress, setInAddress, writeAgo, writeCount, writeTime } from "./words.js";
-import { findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
+import { arrange, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { followHost, isHostDark } from "./theme.js";
 import { Box, CONTAINERS, Line, splitBytes, writeBytes, writeShare } from "./container_rows.js";
 
@@ -57,12 +57,12 @@ class ContainerView {
     for (const [known, parent, make] of [[this.boxes, refs.boxes, () => new Box()], [this.lines, refs.rows, () => new Line()]]) {
       const wanted = new Set(containers.map(({ container_id: id }) => id));
       for (const [id, { element }] of known) if (!wanted.has(id)) known.delete(id) && element.remove();
-      for (const [at, one] of containers.entries()) {
+      for (const one of containers) {
         if (!known.has(one.container_id)) known.set(one.container_id, make());
         const shown = known.get(one.container_id);
         shown.paint(one, Object.hasOwn(told.trends, one.name) ? told.trends[one.name] : null);
-        if (parent.children[at] !== shown.element) parent.insertBefore(shown.element, parent.children[at] ?? null);
       }
+      arrange(parent, containers.map(({ container_id: id }) => known.get(id).element));
     }
     this.paintSums(told);
     this.paintForm();

@@ -1,7 +1,7 @@
 /** Deleting sessions: asked back first, told afterwards, one result for each. */
 
 import { SENTENCE, clean, isDate, nameNode, pluralize, shortenId, writeCount, writeLong } from "./words.js";
-import { findRefs, make, setHidden, setText } from "./markup.js";
+import { closeByEscape, findRefs, make, setHidden, setText } from "./markup.js";
 import { NO_ANSWER, PATIENCE_SECONDS, secondsSince } from "./asking.js";
 
 const MOST = 20;
@@ -23,6 +23,7 @@ export class Deletion {
     question.innerHTML = QUESTION; // only ever the constant above
     this.refs = findRefs(question);
     this.refs.no.addEventListener("click", () => question.close());
+    closeByEscape(question);
     this.refs.yes.addEventListener("click", () => this.send());
     this.refs.number.addEventListener("input", () => this.paint());
     question.addEventListener("close", () => (this.shown = null));

@@ -2,7 +2,7 @@
 
 import { SENTENCE, clean, isDate, isNumber, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeDay, writeLong, writeTime } from "./words.js";
 import { icon } from "./pictogram.js";
-import { findRefs, make, setHidden, setText } from "./markup.js";
+import { closeByEscape, findRefs, make, setHidden, setText } from "./markup.js";
 import { NO_ANSWER, PATIENCE_SECONDS, REFRESH_SECONDS, secondsSince, serverTime } from "./asking.js";
 import { Tree } from "./tree.js";
 
@@ -35,6 +35,7 @@ export class Detail {
     this.refs = findRefs(drawer);
     this.trees = { stm: new Tree(this.refs.stm, 0), metadata: new Tree(this.refs.metadata, 1), rest: new Tree(this.refs.rest, 0) };
     this.refs.close.addEventListener("click", () => drawer.close());
+    closeByEscape(drawer);
     this.refs.touch.addEventListener("click", () => this.begin(true));
     this.refs.remove.addEventListener("click", () => this.found && confirm([this.row], this.found.actions, this.now()));
     drawer.addEventListener("pointerdown", ({ clientX }) => clientX < drawer.getBoundingClientRect().left && drawer.close());

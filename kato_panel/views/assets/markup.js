@@ -113,6 +113,26 @@ export function findRefs(root) {
   return Object.fromEntries([...root.querySelectorAll("[data-ref]")].map((element) => [element.dataset.ref, element]));
 }
 
+/** Put children into this order, each moved only if it has to; what has the keyboard keeps it. */
+export function arrange(parent, elements) {
+  const focused = parent.getRootNode().activeElement;
+  let next = parent.firstElementChild;
+  for (const element of elements) {
+    if (element === next) next = next.nextElementSibling;
+    else parent.insertBefore(element, next);
+  }
+  if (parent.contains(focused) && focused !== parent.getRootNode().activeElement) focused.focus({ preventScroll: true });
+}
+
 export function slideIn(element, from) {
   if (!isReduced() && !document.hidden) element.animate?.([{ opacity: 0, transform: from }, {}], { duration: 220, easing: "ease-out" });
+}
+
+/** The browser does so too, but Chromium passes over some: a second one soon after the first, for instance. */
+export function closeByEscape(dialog) {
+  dialog.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.defaultPrevented) return;
+    event.preventDefault();
+    dialog.close();
+  });
 }

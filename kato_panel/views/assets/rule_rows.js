@@ -2,7 +2,7 @@
 
 import { SENTENCE, clean, isNumber, pluralize, writeCount, writeDay, writeLong } from "./words.js";
 import { RULES, RULE_ROW, SILENCE_ROW } from "./alert_markup.js";
-import { findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
+import { arrange, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { addSilences } from "./silences.js";
 import { describeSilence } from "./alert_list.js";
 import { Silencing } from "./silencing.js";
@@ -56,9 +56,7 @@ export class RuleRows {
       const { element, refs: { silence } } = this.rows.get(keyOf(told));
       return this.silencing.asked?.button === silence ? [element, this.asking] : [element];
     });
-    for (const [at, element] of placed.entries()) {
-      if (refs.rows.children[at] !== element) refs.rows.insertBefore(element, refs.rows.children[at] ?? null);
-    }
+    arrange(refs.rows, placed);
     setHidden(refs.table, rows.length === 0);
     setHidden(refs.nothing, rows.length > 0);
   }

@@ -6,7 +6,7 @@
  */
 
 import { SENTENCE, clean, isDate, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeLong, writeTime } from "./words.js";
-import { findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
+import { arrange, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { followHost, isHostDark } from "./theme.js";
 import { NO_ANSWER, PATIENCE_SECONDS, REFRESH_SECONDS, secondsSince, serverTime } from "./asking.js";
 import { copyText } from "./copy.js";
@@ -162,7 +162,6 @@ class SessionList {
     const { refs } = this;
     const wanted = new Set(rows.map((row) => row.session_id));
     for (const [id, line] of this.lines) if (!wanted.has(id)) this.lines.delete(id) && line.element.remove();
-    let before = null;
     for (const row of rows) {
       const id = row.session_id;
       if (!this.lines.has(id)) this.lines.set(id, this.makeLine(id));
@@ -170,10 +169,8 @@ class SessionList {
       line.row = row;
       if (this.selected.has(id)) this.selected.set(id, row);
       for (const [name, write] of Object.entries(CELLS)) write(line.cells[name], row);
-      const place = before ? before.nextElementSibling : refs.rows.firstElementChild;
-      if (place !== line.element) refs.rows.insertBefore(line.element, place);
-      before = line.element;
     }
+    arrange(refs.rows, rows.map(({ session_id: id }) => this.lines.get(id).element));
     for (const id of this.selected.keys()) if (!wanted.has(id) && !this.mayKeep(id)) this.selected.delete(id);
     this.paintSelection();
   }

@@ -109,3 +109,11 @@ def test_unknown_grouping_is_refused():
     """With those there are."""
     with pytest.raises(ValueError, match="by is 'colour', must be one of node, day, reason, ttl"):
         lives([life("a", 1, 2)]).groups("colour", "UTC")
+
+
+def test_times_to_live_may_be_left_out():
+    """Nobody asks for them but who groups by them."""
+    rows = frame([life("a", 1, 2), life("b", 3)])
+    seen = Lives.of(rows.drop(columns="ttl_seconds"), window())
+    assert np.isnan(seen.ttl_seconds).all()
+    assert list(seen.began) == list(Lives.of(rows, window()).began)

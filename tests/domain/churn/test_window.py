@@ -28,8 +28,13 @@ def test_observed_time_leaves_out_gaps():
     assert list(found.observed_seconds(edges)) == [30, 30]
     times = found.since + 1_000_000 * np.array([-1, 0, 29, 30, 89, 90, 119, 120])
     expected = [False, True, True, False, False, True, True, False]
-    assert list(found.is_observed(times)) == expected
-    assert list(window(0, 120).is_observed(times)) == [False, *[True] * 6, False]
+    assert [observes(found, time) for time in times] == expected
+    assert [observes(window(0, 120), time) for time in times] == [False, *[True] * 6, False]
+    assert list(found.count_observed(times, edges)) == [2, 2]
+
+
+def observes(found, time):
+    return bool(found.count_observed(np.array([time]), found.edges(60)).sum())
 
 
 def test_empty_range_is_refused():
