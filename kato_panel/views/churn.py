@@ -6,14 +6,14 @@ import secrets
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import panel as pn
 import param
 from panel.custom import Child, JSComponent
 
 from kato_panel.churn_desk import ChurnDesk
-from kato_panel.churn_report import ALL, Report
+from kato_panel.churn_report import ALL, Report, make_report
 from kato_panel.churning import Frames
 from kato_panel.csv_text import write_line
 from kato_panel.domain.churn import Churn
@@ -135,14 +135,17 @@ class ChurnView(Still, pn.viewable.Viewer):
         """Write what was asked last; of what nobody asked yet, the first question is asked."""
         origin = getattr(self._source, "origin", None)
         is_demo = origin is not None and origin().is_demo
-        report = self._report
-        if report is None and self._desk is not None:
-            try:
-                report = self._desk.ask(self._first).result()
-            except KatoPanelError as error:
-                return write_refusal(str(error), is_demo=is_demo)
-        assert report is not None  # noqa: S101 - without a desk there was one from the start
+        try:
+            report = self._report or self._make()
+        except KatoPanelError as error:
+            return write_refusal(str(error), is_demo=is_demo)
         return write_churn(report, self.parts, is_demo=is_demo)
+
+    def _make(self) -> Report:
+        """Answer the first question here and now: a still leaves no thread of a desk behind."""
+        if isinstance(self._source, ChurnDesk):
+            return self._source.ask(self._first).result()
+        return make_report(cast("Frames", self._source), self._first)
 
     def _paint(self, change: Any) -> None:
         for plot in self._plots.values():
