@@ -12,8 +12,10 @@ import pandas as pd
 from kato_panel.churning import Frames, churn
 from kato_panel.domain.churn import Churn, Interval, LogRank, NaiveMean, Survival
 from kato_panel.domain.churn_questions import Question
+from kato_panel.errors import TooLittle
 from kato_panel.frames import Since
 
+ONE_LOOK: Final = "there was one look in this range"
 ALL: Final = "all"
 """Name of the curve of all sessions."""
 MAX_POINTS: Final = 400
@@ -204,17 +206,20 @@ def make_report(frames: Frames, question: Question) -> Report:
     Raises
     ------
     TooLittle
-        If nothing at all was observed.
+        If nothing at all was observed, or only once.
     HistoryError
         If the history cannot be read.
     """
     source = _Once(frames, question.node)
-    found = churn(
-        source,
-        since=question.since,
-        by="node" if question.by == ALL else question.by,
-        tz=question.zone,
-    )
+    try:
+        found = churn(
+            source,
+            since=question.since,
+            by="node" if question.by == ALL else question.by,
+            tz=question.zone,
+        )
+    except ValueError as error:  # of a question, only the range can still be empty
+        raise TooLittle(ONE_LOOK) from error
     return Report.of(found, question.by, source.nodes)
 
 

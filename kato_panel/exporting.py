@@ -6,16 +6,15 @@ CSV is what `kato_panel.write_frame` writes: a spreadsheet runs nothing of it, a
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import IO, Final, Literal
+from typing import IO, Any, Final, Literal
 
 import pandas as pd
 
 from kato_panel.frame_files import csv_head, csv_lines, write_columns
-from kato_panel.frames import empty_frame
 from kato_panel.history_frames import HistoryFrames
-from kato_panel.parts import read_parts
+from kato_panel.parts import FEW, read_parts
 
 Form = Literal["csv", "json"]
 _INSTANT: Final = timedelta(microseconds=1)
@@ -32,22 +31,7 @@ def write_export(
     file: IO[str],
 ) -> int:
     """
-    Write the rows of a frame, oldest first.
-
-    Parameters
-    ----------
-    frames
-        The history.
-    kind
-        ``sessions``, ``events``, ``counts``, ``alerts`` or ``containers``.
-    since, until
-        The range, UTC; to the newest look if it has no end.
-    node
-        Sessions and events of this node only.
-    form
-        See above.
-    file
-        Where to.
+    Write the rows of a frame, oldest first; parameters as for `export_parts`.
 
     Returns
     -------
@@ -60,21 +44,68 @@ def write_export(
         If the history cannot be read.
     """
     rows = 0
-    file.write(csv_head(kind) if form == "csv" else "[")
-    for part in _parts(frames, kind, since, until, node):
-        columns = write_columns(part)
-        if form == "csv":
-            file.writelines(csv_lines(columns))
-        else:
-            for values in zip(*columns.values(), strict=True):
-                row = json.dumps(dict(zip(columns, values, strict=True)), allow_nan=False)
-                file.write(f"{',' if rows else ''}\n{row}")
-                rows += 1
-            continue
-        rows += len(part)
-    if form == "json":
-        file.write("\n]\n")
+    for text, more in export_parts(frames, kind, since, until, node=node, form=form):
+        file.write(text)
+        rows += more
     return rows
+
+
+def export_parts(
+    frames: HistoryFrames,
+    kind: str,
+    since: datetime,
+    until: datetime | None,
+    *,
+    node: str | None,
+    form: Form,
+) -> Iterator[tuple[str, int]]:
+    """
+    Write the rows of a frame, oldest first, a part at a time.
+
+    Parameters
+    ----------
+    frames
+        The history; read when the next part is asked for, and not between two of them.
+    kind
+        ``sessions``, ``events``, ``counts``, ``alerts`` or ``containers``.
+    since, until
+        The range, UTC; to the newest look if it has no end.
+    node
+        Sessions and events of this node only.
+    form
+        See above.
+
+    Yields
+    ------
+    tuple of str and int
+        A part of the file, and how many rows it has.
+
+    Raises
+    ------
+    HistoryError
+        If the history cannot be read.
+    """
+    is_csv, is_first = form == "csv", True
+    yield csv_head(kind) if is_csv else "[", 0
+    for part in _parts(frames, kind, since, until, node):
+        for begin in range(0, len(part), FEW):
+            columns = write_columns(part.iloc[begin : begin + FEW])
+            if is_csv:
+                lines = [*csv_lines(columns)]
+            else:
+                values = zip(*columns.values(), strict=True)
+                texts = (_write_object(columns, row) for row in values)
+                lines = [
+                    f"{',' if at or not is_first else ''}\n{one}" for at, one in enumerate(texts)
+                ]
+            is_first = False
+            yield "".join(lines), len(lines)
+    if not is_csv:
+        yield "\n]\n", 0
+
+
+def _write_object(names: Iterable[str], row: Iterable[Any]) -> str:
+    return json.dumps(dict(zip(names, row, strict=True)), allow_nan=False)
 
 
 def _parts(
@@ -93,7 +124,6 @@ def _parts(
             yield frames.counts(since, end)
         case _:
             yield frames.alerts(since, end)
-    yield empty_frame(kind)
 
 
 def _born(

@@ -4,16 +4,15 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
+from kato_panel.domain.event_query import EXPORTED, USUAL_RANGE
 from kato_panel.errors import KatoPanelError
 from kato_panel.whole_files import writing_whole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-USUAL_RANGE: Final = "24h"
-KINDS: Final = ("sessions", "events", "counts", "alerts", "containers")
 
 
 def take_range(command: Command) -> Command:
@@ -98,7 +97,7 @@ def report(  # noqa: PLR0917 - as many as there are options
 
 
 @click.command()
-@click.argument("kinds", nargs=-1, required=True, type=click.Choice(KINDS))
+@click.argument("kinds", nargs=-1, required=True, type=click.Choice(EXPORTED))
 @take_range
 @click.option(
     "--format",

@@ -17,6 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kato_panel import churn_tables
+from kato_panel.churn_tables import Table, list_rows, plain
 from kato_panel.churning import Frames, churn
 from kato_panel.domain.churn import Churn
 from kato_panel.domain.churn.tables import AGES_SECONDS
@@ -56,26 +58,6 @@ class Reported(Frames, Protocol):
 
     def containers(self, since: Since = None, until: Since = None) -> pd.DataFrame:
         """List the figures of containers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """
-    One table of a report.
-
-    Parameters
-    ----------
-    columns
-        Names, each with its unit at its end.
-    rows
-        Values by column: texts, numbers, times in UTC; ``None`` for what is not known.
-    remark
-        What has to be known to read it, or why it is empty.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...] = ()
-    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -194,11 +176,7 @@ def gather(
     tables = {
         "summary": _summary(found, counts, alerts, gaps),
         "count": _count(counts, begin, end, width),
-        "rates": _rates(found, why, width),
-        "survival": _survival(found, why),
-        "nodes": _nodes(found, why),
-        "cohorts": _cohorts(found, why),
-        "reasons": _reasons(found, why),
+        **_churn_tables(found, why, width),
         "containers": containers,
         "alerts": _alerts(alerts),
         "gaps": _gaps(gaps, begin, end),
@@ -286,10 +264,10 @@ def _summary(
         ("created_sessions", None if found is None else found.total.arrivals[0]),
         ("ended_sessions", None if found is None else found.total.departures[0]),
     ):
-        rows.append((name, _plain(value), None, None))
+        rows.append((name, plain(value), None, None))
     if found is not None:
         main = found.frame()
-        rows += [(str(name), *map(_plain, values)) for name, values in _rows(main)]
+        rows += [(str(name), *map(plain, values)) for name, values in list_rows(main)]
         rows.append(("gap_seconds", found.window.gap_seconds, None, None))
     elif gaps is not None:
         rows.append(("gap_seconds", None, None, None))
@@ -317,71 +295,26 @@ def _count(counts: pd.DataFrame, begin: datetime, end: datetime, width: int) -> 
     return Table(names, tuple(rows), remark)
 
 
-def _rates(found: Churn | None, why: str, width: int) -> Table:
-    names = (
-        *("time", "observed_seconds", "arrivals", "departures"),
-        *("arrivals_per_minute", "arrivals_low_per_minute", "arrivals_high_per_minute"),
-        *("departures_per_minute", "departures_low_per_minute", "departures_high_per_minute"),
-    )
+def _churn_tables(found: Churn | None, why: str, width: int) -> dict[str, Table]:
+    """Lay out churn; where there is none, or no lifetimes, each table says why."""
+    tables = churn_tables.empty_tables(why)
     if found is None:
-        return Table(names, remark=why)
-    frame = found.rates(timedelta(seconds=width)).frame()[[*names[1:]]]
-    remark = "Lower bounds." if found.total.is_lower_bound else ""
-    return Table(names, tuple((at, *map(_plain, row)) for at, row in _rows(frame)), remark)
-
-
-def _survival(found: Churn | None, why: str) -> Table:
-    names = ("age_seconds", "survival_percent", "low_percent", "high_percent", "at_risk_sessions")
-    if found is None or found.refusal is not None:
-        return Table(names, remark=why)
-    ages = [age for age in (0, *AGES_SECONDS) if age <= found.survival.last_age_seconds]
-    rows = []
-    for age, row in zip(ages, found.survival.at([*map(float, ages)]).itertuples(), strict=True):
-        shares = (_percent(value) for value in (row.survival, row.lower, row.upper))
-        rows.append((age, *shares, int(row.at_risk)))
-    return Table(names, tuple(rows))
-
-
-def _nodes(found: Churn | None, why: str) -> Table:
-    names = (
-        *("node", "sessions", "ended_sessions", "still_open_sessions"),
-        *("median_seconds", "median_low_seconds", "median_high_seconds"),
+        return tables
+    is_bound = found.total.is_lower_bound
+    rates = found.rates(timedelta(seconds=width)).frame()
+    tables["rates"] = churn_tables.rate_table(rates, is_bound=is_bound)
+    tables["reasons"] = churn_tables.reason_table(
+        found.reasons.frame() if len(found.lives) else None, why
     )
-    if found is None or found.refusal is not None:
-        return Table(names, remark=why)
-    groups = found.groups
-    frame = groups.frame().drop(columns="expected_ends")
-    notes = [f"{note}." for note in groups.notes]
-    if groups.log_rank is not None:
-        notes.append(
-            "If all nodes' sessions lived equally long, a difference like this would come about "
-            f"with probability {groups.log_rank.p_value:.2g} (log-rank test)."
-        )
-    rows = tuple((str(name), *map(_plain, row)) for name, row in _rows(frame))
-    return Table(names, rows, " ".join(note[0].upper() + note[1:] for note in notes))
-
-
-def _cohorts(found: Churn | None, why: str) -> Table:
-    if found is None or found.refusal is not None:
-        return Table(("time", "members"), remark=why)
-    cohorts = found.cohorts
-    names = [f"survival_at_{age}_seconds_percent" for age in cohorts.ages_seconds]
-    rows = [
-        (at, int(members), *map(_percent, shares))
-        for at, (members, *shares) in _rows(cohorts.frame())
-    ]
-    remark = "Share of those born from this time on that reach an age; — where it is not known yet."
-    return Table(("time", "members", *names), tuple(rows), remark)
-
-
-def _reasons(found: Churn | None, why: str) -> Table:
-    names = ("reason", "ended", "low", "high", "share_percent")
-    if found is None or not len(found.lives):
-        return Table(names, remark=why or "No session is known one by one.")
-    frame = found.reasons.frame()
-    if not frame["ended"].sum():
-        return Table(names, remark="No session ended.")
-    return Table(names, tuple((str(name), *map(_plain, row)) for name, row in _rows(frame)))
+    if found.refusal is None:
+        ages = [age for age in (0, *AGES_SECONDS) if age <= found.survival.last_age_seconds]
+        groups = found.groups
+        tables |= {
+            "survival": churn_tables.survival_table(found.survival.at([*map(float, ages)])),
+            "nodes": churn_tables.group_table(groups.frame(), groups.notes, groups.log_rank),
+            "cohorts": churn_tables.cohort_table(found.cohorts.frame()),
+        }
+    return tables
 
 
 def _containers(frame: pd.DataFrame) -> tuple[Table, dict[str, pd.Series]]:
@@ -390,7 +323,7 @@ def _containers(frame: pd.DataFrame) -> tuple[Table, dict[str, pd.Series]]:
         return Table(names, remark=NO_CONTAINER), {}
     grouped = frame.groupby(["container", "metric"], observed=True, sort=True)["value"]
     sums = grouped.agg(["min", "mean", "max", "last"])
-    rows = tuple((*map(str, key), *map(_plain, row)) for key, row in _rows(sums))
+    rows = tuple((*map(str, key), *map(plain, row)) for key, row in list_rows(sums))
     cpu = frame[frame["metric"] == "container_cpu_percent"]
     uses = {
         str(name): part["value"]
@@ -409,7 +342,7 @@ def _alerts(frame: pd.DataFrame) -> Table:
     for at, one in zip(told.index, told.to_dict("records"), strict=True):
         lasted = one.pop("lasted")
         one |= {"lasted_seconds": None if lasted is pd.NaT else lasted.total_seconds()}
-        rows.append((at, *(_plain(one[name]) for name in names[1:])))
+        rows.append((at, *(plain(one[name]) for name in names[1:])))
     return Table(names, tuple(rows), _cut_remark(frame, "alerts") or ("" if rows else NO_ALERT))
 
 
@@ -453,21 +386,5 @@ def _time(micros: int) -> pd.Timestamp:
     return pd.Timestamp(micros, unit="us", tz="UTC")
 
 
-def _rows(frame: pd.DataFrame) -> list[tuple[Any, tuple[Any, ...]]]:
-    columns = [frame[name].tolist() for name in frame.columns]
-    return [*zip(frame.index, zip(*columns, strict=True), strict=True)]
-
-
-def _percent(share: float) -> float | None:
-    return None if np.isnan(share) else 100 * float(share)
-
-
 def _whole(value: float | None) -> int | None:
     return None if value is None or np.isnan(value) else int(value)
-
-
-def _plain(value: Any) -> Any:
-    """Write a value of a frame as Python has it; ``None`` where it is not known."""
-    if value is None or pd.isna(value):
-        return None
-    return value.item() if isinstance(value, np.generic) else value

@@ -5,7 +5,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from kato_panel import recording
@@ -245,8 +244,7 @@ class Runtime:
         )
         watcher.start()
         has_records = recording.reader.note(KEYS_SEEN) is not None
-        frames = partial(_frames_of, lambda: recording.reader)
-        self.churn = ChurnDesk(frames, has_records=has_records)
+        self.churn = ChurnDesk(self.frames, has_records=has_records)
         self.churn.start()
         logger.info("replaying %s, from %s to %s", self.upstream, recording.first, recording.last)
 
@@ -343,13 +341,20 @@ class Runtime:
     def _open_desk(self, *, has_records: bool) -> None:
         """Begin to answer questions of churn."""
         keeps = self.history is not None
-        self.churn = ChurnDesk(self._frames if keeps else None, has_records=has_records)
+        self.churn = ChurnDesk(self.frames if keeps else None, has_records=has_records)
         self.churn.start()
 
     def _median_seconds(self) -> float | None:
         return None if self.churn is None else self.churn.median.value_seconds
 
-    def _frames(self) -> "HistoryFrames | None":
+    def frames(self) -> "HistoryFrames | None":
+        """
+        Give the history as data frames; ``None`` where none is kept.
+
+        Loads pandas for who asks first: not to be called on a loop.
+        """
+        if (replay := self.replay) is not None:
+            return _frames_of(lambda: replay.recording.reader)
         history = self.history
         return None if history is None else _frames_of(lambda: history.reader)
 
@@ -368,7 +373,6 @@ class Runtime:
 
 
 def _frames_of(reader: Callable[[], Reader]) -> "HistoryFrames":
-    # Loads pandas, for who asks first.
     from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
 
     return HistoryFrames(reader)

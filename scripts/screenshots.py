@@ -24,6 +24,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from kato_panel import ChurnView, Report, demo_history
 from kato_panel.simulator import EmbeddedSimulator
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,8 @@ PHONE: dict[str, Any] = {
     "device_scale_factor": 2,
 }
 SMALL: dict[str, Any] = {"viewport": {"width": 1120, "height": 760}, "color_scheme": "light"}
+REPORT: dict[str, Any] = {"viewport": {"width": 1120, "height": 1500}, "color_scheme": "light"}
+SHEET: dict[str, Any] = {"width": 696, "height": 1000}
 PAPER: dict[str, Any] = {"width": 960, "height": 860}
 WATCHED_SECONDS = 150
 """Long enough for rates, a full feed and a chart with a shape."""
@@ -704,6 +707,50 @@ def no_engine(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+@contextlib.contextmanager
+def reading_week(browser: Browser, name: str, **how: Any) -> Iterator[Camera]:
+    """A saved report, or a saved view of churn, of the demo's week; without a network."""
+    with tempfile.TemporaryDirectory() as folder:
+        with demo_history() as opened:
+            Report(opened).save(Path(folder) / "report.html")
+            ChurnView(opened, since="7d", by="node").save(Path(folder) / "churn.html")
+        yield Camera(browser, (Path(folder) / f"{name}.html").as_uri(), offline=True, **how)
+
+
+def report(browser: Browser, path: Path) -> None:
+    """A report of a week: one file, without a script."""
+    with reading_week(browser, "report", **REPORT) as camera:
+        camera.shoot(path)
+
+
+def report_page(browser: Browser, path: Path) -> None:
+    """The same as it is printed on A4."""
+    with reading_week(browser, "report", **{**REPORT, "viewport": SHEET}) as camera:
+        camera.page.emulate_media(media="print")
+        camera.shoot(path)
+
+
+def report_phone(browser: Browser, path: Path) -> None:
+    """The same on a phone."""
+    with reading_week(browser, "report", **PHONE) as camera:
+        camera.shoot(path)
+
+
+def churn_saved(browser: Browser, path: Path) -> None:
+    """The view of churn as a file, in the dark."""
+    with reading_week(browser, "churn", **{**REPORT, "color_scheme": "dark"}) as camera:
+        camera.shoot(path)
+
+
+def export_menu(browser: Browser, path: Path) -> None:
+    """The menu of files: rows of the history for the range in view."""
+    with watching(browser, rate=1.0) as (camera, _):
+        camera.settle(8)
+        hide_toasts(camera)
+        camera.page.get_by_role("button", name="Export", exact=True).click()
+        camera.shoot(path)
+
+
 WIKI = """<meta name="viewport" content="width=device-width"><style>
   :root {{ color-scheme: light dark; --line: light-dark(#d8d3c8, #3d3a35); }}
   body {{ max-width: 880px; margin: 0 auto; padding: 28px 20px; font: 17px/1.6 Georgia, serif;
@@ -748,6 +795,7 @@ GALLERY = (
     *(churn, churn_dark, churn_phone, churn_refused, redis_away, sessions_incomplete),
     *(containers, containers_dark, containers_phone, containers_table, engine_hangs, no_engine),
     *(alerts, alerts_drawer, alerts_drawer_dark, alerts_phone, alert_in_chart, rules, rules_wrong),
+    *(report, report_page, report_phone, churn_saved, export_menu),
     *(widgets, widgets_phone),
 )
 

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from kato_panel import cli, open_history, parts, read_frame
+from kato_panel.domain.event_query import EXPORTED
 from kato_panel.errors import HistoryError
-from kato_panel.report_commands import KINDS
 from tests.history.making import at
 from tests.report_rig import SECONDS, keep, two_hours
 
@@ -28,7 +28,7 @@ def run(*args):
 
 
 @pytest.mark.parametrize("few", [parts.FEW, 5])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORTED)
 def test_csv_is_read_back_as_the_frame(path, tmp_path, monkeypatch, kind, few):
     """Also where it is written in many parts."""
     monkeypatch.setattr(parts, "FEW", few)
@@ -42,7 +42,7 @@ def test_csv_is_read_back_as_the_frame(path, tmp_path, monkeypatch, kind, few):
     pd.testing.assert_frame_equal(read_frame(tmp_path / "x.csv"), frame)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORTED)
 def test_json_has_an_object_for_each_row(path, kind):
     """The same values; what is not known is null."""
     rows = json.loads(run("--history", path, "--format", "json", kind).stdout)
@@ -53,7 +53,7 @@ def test_json_has_an_object_for_each_row(path, kind):
     assert [pd.Timestamp(row["time"]) for row in rows] == [*frame.index]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", EXPORTED)
 def test_ranges_and_nodes_are_those_of_the_frames(path, kind):
     """From a time on, and before another; sessions that lived in it."""
     more = ["--node", "+1"] if kind in {"sessions", "events"} else []

@@ -185,6 +185,9 @@ def test_report_notebook_runs_on_the_demo(tmp_path, monkeypatch):
     assert 10_000 < int(shown["save"][-1]["text/plain"]) < 5_000_000
     assert shown["figures"][-1]["text/plain"].startswith("(")
     assert shown["still"][-1]["text/plain"] == "['now.html', 'report.html']"
+    for part in ("part", "churn"):
+        assert "kato-doc" in shown[part][-1]["text/html"]
+        assert "<script" not in shown[part][-1]["text/html"]
     assert shown["rows"][-1]["text/plain"] == "['active']"
     assert shown["over"][-1]["text/plain"] == "[]"
 

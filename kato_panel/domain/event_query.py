@@ -20,6 +20,10 @@ MAX_NODE: Final = 256
 MAX_CURSOR: Final = 2**62
 MAX_AGO_SECONDS: Final = 100 * 365 * 86_400.0
 FIELDS: Final = ("since", "until", "type", "node", "limit", "cursor", "format")
+EXPORTED: Final = ("sessions", "events", "counts", "alerts", "containers")
+"""Which rows of a history can be had as a file."""
+USUAL_RANGE: Final = "24h"
+"""Of such a file."""
 TIME_FORM: Final = (
     "a time with its zone, as 2026-11-23T14:00:00Z, or how long ago it was, as 90s, 5m, 2h or 1d"
 )
@@ -80,10 +84,10 @@ class EventQuery:
             since=read_time("since", given.get("since"), now),
             until=read_time("until", given.get("until"), now),
             kind=read_word("type", given.get("type"), Kind),
-            node=_read_node(given.get("node")),
+            node=read_node(given.get("node")),
             limit=read_number("limit", given.get("limit"), 1, MAX_EVENTS),
             cursor=_read_cursor(given.get("cursor")),
-            form=_read_form(given.get("format")),
+            form=read_form(given.get("format"), "json"),
         )
 
 
@@ -125,7 +129,8 @@ def read_word(field: str, text: str | None, words: type[Word]) -> Word | None:
         raise QueryError(field, text, f"one of {', '.join(words)}") from error
 
 
-def _read_node(text: str | None) -> str | None:
+def read_node(text: str | None) -> str | None:
+    """Read the name of a node; ``None`` where none is given."""
     if text and len(text) > MAX_NODE:
         raise QueryError("node", text, f"a text of at most {MAX_NODE} characters")
     return text or None
@@ -151,9 +156,10 @@ def _read_cursor(text: str | None) -> str | None:
     return str(int(text))
 
 
-def _read_form(text: str | None) -> Form:
+def read_form(text: str | None, otherwise: Form) -> Form:
+    """Read how something is to be written."""
     if not text:
-        return "json"
+        return otherwise
     for form in get_args(Form):
         if text == form:
             return form  # type: ignore[no-any-return] # one of the literals

@@ -5,6 +5,7 @@ from typing import Any, Final
 from tornado.web import RequestHandler
 
 from kato_panel import bodies, messages
+from kato_panel.domain.event_query import EXPORTED
 from kato_panel.domain.events import SESSION_SOURCES
 from kato_panel.domain.upstream_figures import UpstreamFigures
 from kato_panel.runtime import Runtime
@@ -13,6 +14,7 @@ from kato_panel.server.answers import JsonRequest
 from kato_panel.server.containers import ContainersRequest
 from kato_panel.server.endpoint import Endpoint
 from kato_panel.server.events import Desk, EventsRequest
+from kato_panel.server.export import ExportRequest
 from kato_panel.server.feed import Feed
 from kato_panel.server.guard import guard_of, guarded
 from kato_panel.server.metrics import LoopLag, MetricsRequest
@@ -137,6 +139,7 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
         (r"/readyz", ReadyRequest, given),
         (r"/api/v1/openapi\.json", OpenApiRequest, given),
         (r"/api/v1/events", EventsRequest, {**given, "desk": desk}),
+        (rf"/api/v1/export/({'|'.join(EXPORTED)})", ExportRequest, {**given, "desk": desk}),
         *alert_routes,
         *replay_routes,
         (r"/api/v1/metrics", UpstreamMetricsRequest, given),

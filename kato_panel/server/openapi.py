@@ -147,6 +147,23 @@ _ID: Final = (
     },
 )
 
+_EXPORT: Final = (
+    {
+        "name": "kind",
+        "in": "path",
+        "required": True,
+        "description": "Which rows.",
+        "schema": {"type": "string", "enum": list(event_query.EXPORTED)},
+    },
+    _asked("since", f"The range begins there: {event_query.TIME_FORM}, which counts from the newest"
+           " look.", type="string", pattern=f"^({_AGO}|{_TIME})$", default=event_query.USUAL_RANGE),
+    _asked("until", "It ends before that, or with the newest look; written as `since` is.",
+           type="string", pattern=f"^({_AGO}|{_TIME})$"),
+    _asked("node", "Sessions and events of this node only.", type="string",
+           maxLength=event_query.MAX_NODE),
+    _asked("format", "How they are written.", **_one_of(get_args(event_query.Form), "csv")),
+)  # fmt: skip
+
 OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
     "/healthz": {
         "get": Operation(
@@ -184,6 +201,15 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
             _EVENTS,
             refusals=(422, 503),
             texts={"text/csv": {"type": "string"}},
+        )
+    },
+    "/api/v1/export/{kind}": {
+        "get": Operation(
+            "export",
+            "Give rows of the history as a file, oldest first, as `kato-panel export` writes it.",
+            parameters=_EXPORT,
+            refusals=(404, 422, 503),
+            texts={"text/csv": {"type": "string"}, JSON_TYPE: {"type": "array"}},
         )
     },
     "/api/v1/alerts": {

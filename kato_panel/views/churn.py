@@ -6,14 +6,14 @@ import secrets
 import weakref
 from collections.abc import Mapping
 from concurrent.futures import Future
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 import panel as pn
 import param
 from panel.custom import Child, JSComponent
 
 from kato_panel.churn_desk import ChurnDesk
-from kato_panel.churn_report import ALL, Report
+from kato_panel.churn_report import ALL, Report, make_report
 from kato_panel.churning import Frames
 from kato_panel.csv_text import write_line
 from kato_panel.domain.churn import Churn
@@ -21,6 +21,9 @@ from kato_panel.domain.churn_questions import Question
 from kato_panel.domain.times import iso
 from kato_panel.errors import KatoPanelError, QueryError
 from kato_panel.views.churn_charts import ChurnPlot, LifetimePlot, RatePlot, SurvivalPlot
+from kato_panel.views.churn_stills import write_churn, write_refusal
+from kato_panel.views.markup import Markup
+from kato_panel.views.stills import Still
 from kato_panel.views.theme import GROUPS_DARK, GROUPS_LIGHT, join_modules, stylesheet
 
 MODULES: Final = (
@@ -61,7 +64,7 @@ class ChurnBoard(JSComponent):
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
 
 
-class ChurnView(pn.viewable.Viewer):
+class ChurnView(Still, pn.viewable.Viewer):
     """
     How sessions come and go, and how long they live, with all cards and controls.
 
@@ -127,6 +130,22 @@ class ChurnView(pn.viewable.Viewer):
 
     def __panel__(self) -> ChurnBoard:
         return self._board
+
+    def _still(self) -> list[Markup]:
+        """Write what was asked last; of what nobody asked yet, the first question is asked."""
+        origin = getattr(self._source, "origin", None)
+        is_demo = origin is not None and origin().is_demo
+        try:
+            report = self._report or self._make()
+        except KatoPanelError as error:
+            return write_refusal(str(error), is_demo=is_demo)
+        return write_churn(report, self.parts, is_demo=is_demo)
+
+    def _make(self) -> Report:
+        """Answer the first question here and now: a still leaves no thread of a desk behind."""
+        if isinstance(self._source, ChurnDesk):
+            return self._source.ask(self._first).result()
+        return make_report(cast("Frames", self._source), self._first)
 
     def _paint(self, change: Any) -> None:
         for plot in self._plots.values():

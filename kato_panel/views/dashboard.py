@@ -175,7 +175,11 @@ class LivePage(ServedView):
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime
         can_log_out = runtime.settings.has_login and runtime.listens_on is not None
-        return {**super()._features(), "logout": can_log_out}
+        return {
+            **super()._features(),
+            "history": runtime.history is not None or runtime.replay is not None,
+            "logout": can_log_out,
+        }
 
 
 class Visit:

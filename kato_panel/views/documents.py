@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from kato_panel.report_figures import Table
+from kato_panel.churn_tables import Table
 from kato_panel.views.markup import Markup, element
-from kato_panel.views.theme import ASSETS, DARK, LIGHT, variables
+from kato_panel.views.theme import ASSETS, DARK, GROUPS_DARK, GROUPS_LIGHT, LIGHT, variables
 from kato_panel.views.wording import write_value
 from kato_panel.whole_files import writing_whole
 
@@ -21,16 +21,31 @@ TIMES: Final = frozenset({"time", "resolved", "ended", "since", "at"})
 WORDS: Final = frozenset(
     {
         *("figure", "item", "container", "metric", "rule", "subject", "severity", "reason"),
-        *("acknowledged_by", "node", "source", "state", "sessions_named", "image", "status"),
+        *(
+            "acknowledged_by",
+            "node",
+            "source",
+            "state",
+            "sessions_named",
+            "image",
+            "status",
+            "session",
+        ),
     }
 )
 
 
 def stylesheet() -> str:
     """Write the documents' stylesheet: light, dark where the reader's screen is, light on paper."""
-    dark = f"@media screen and (prefers-color-scheme: dark) {{ .kato-doc {{ {variables(DARK)} }} }}"
-    light = f".kato-doc {{ {variables(LIGHT)} color-scheme: light dark; }}"
+    dark = variables(DARK | _name(GROUPS_DARK))
+    dark = f"@media screen and (prefers-color-scheme: dark) {{ .kato-doc {{ {dark} }} }}"
+    light = variables(LIGHT | _name(GROUPS_LIGHT))
+    light = f".kato-doc {{ {light} color-scheme: light dark; }}"
     return "\n".join((light, dark, (ASSETS / "document.css").read_text(encoding="utf-8")))
+
+
+def _name(hues: Sequence[str]) -> dict[str, str]:
+    return {f"g{place}": hue for place, hue in enumerate(hues)}
 
 
 def write_part(body: Sequence[Markup]) -> str:
@@ -98,9 +113,9 @@ def write_key(entries: Iterable[tuple[str, str]]) -> Markup:
     return element("p", *(element("span", word, cls=name) for name, word in entries), cls="key")
 
 
-def write_details(table: Markup) -> Markup:
+def write_details(table: Markup, words: str = "Show as table") -> Markup:
     """Write the table of a chart, to be opened."""
-    return element("details", element("summary", "Show as table"), table)
+    return element("details", element("summary", words), table)
 
 
 def write_table(

@@ -59,6 +59,7 @@ MODULES: Final = (
         "alerts",
         "figures",
         "churn_words",
+        "exports",
         "visit",
     ),
 )

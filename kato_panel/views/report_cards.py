@@ -7,22 +7,19 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from kato_panel.churn_tables import Table
 from kato_panel.domain.metrics import METRICS
-from kato_panel.report_figures import Figures, Table
-from kato_panel.views import documents
-from kato_panel.views.markup import Markup, element
+from kato_panel.report_figures import Figures
+from kato_panel.views import churn_cards, documents
+from kato_panel.views.markup import Markup, element, join
 from kato_panel.views.vectors import (
-    SIDE,
-    age_ticks,
-    draw_area,
     draw_bars,
     draw_steps,
     level_ticks,
     plot,
-    spans_between,
     time_ticks,
 )
-from kato_panel.views.wording import UNKNOWN, write_number, write_span, write_time, write_value
+from kato_panel.views.wording import write_number, write_span, write_time, write_value
 
 MOST_CONTAINERS: Final = 8
 """That are drawn; all are in the table."""
@@ -162,97 +159,17 @@ def _write_count(figures: Figures, zone: ZoneInfo) -> Markup:
     return documents.write_card(title, documents.write_key(key), drawn, more, _remark(table))
 
 
-def _write_rates(figures: Figures, zone: ZoneInfo) -> Markup:
-    table, left, right = figures.tables["rates"], *_range(figures)
-    title = f"Created and ended per minute, {figures.zone}"
-    if not table.rows:
-        return documents.write_card(title, _remark(table))
-    came, went = (
-        [row[table.columns.index(name)] for row in table.rows]
-        for name in ("arrivals_per_minute", "departures_per_minute")
+def _write_churn(figures: Figures, zone: ZoneInfo) -> Markup:
+    tables, curve = figures.tables, figures.curves.survival
+    curves = {} if curve is None else {"": curve}
+    cards = (
+        churn_cards.write_rates(tables["rates"], figures.span, zone),
+        churn_cards.write_survival(tables["survival"], curves, zone),
+        churn_cards.write_groups(tables["nodes"], "Lifetimes by node", zone),
+        churn_cards.write_cohorts(tables["cohorts"], zone),
+        churn_cards.write_reasons(tables["reasons"], zone),
     )
-    high = max((value for value in [*came, *went] if value is not None), default=1.0)
-    top, levels = level_ticks(high)
-    edges = [*(row[0].timestamp() for row in table.rows), right]
-    spans = spans_between(edges, left, right)
-    layers = [
-        *draw_bars(
-            ((a, b, 0.5, 0.5 + value / top / 2) for (a, b), value in zip(spans, came, strict=True)
-             if value), "made"),
-        *draw_bars(
-            ((a, b, 0.5 - value / top / 2, 0.5) for (a, b), value in zip(spans, went, strict=True)
-             if value), "gone"),
-    ]  # fmt: skip
-    up = [(0.5 + place / 2, word) for place, word in levels]
-    up += [(0.5 - place / 2, word) for place, word in levels if place]
-    drawn = plot("Created and ended per minute", layers, _times(figures, zone), up[:: len(up) // 5])
-    key = documents.write_key([("k-made", "+ created"), ("k-gone", "\N{MINUS SIGN} ended")])
-    names = [name for name in table.columns if "_low_" not in name and "_high_" not in name]
-    more = documents.write_details(documents.write_columns(table, names, zone))
-    return documents.write_card(title, key, drawn, more, _remark(table))
-
-
-def _write_survival(figures: Figures, zone: ZoneInfo) -> Markup:
-    table, curve = figures.tables["survival"], figures.curves.survival
-    title = "How long sessions live"
-    if curve is None:
-        return documents.write_card(title, _remark(table))
-    ages = curve.index.total_seconds().to_numpy()
-    longest = max(float(ages[-1]), 1.0)
-    across = ages / longest
-    lower, upper = (np.nan_to_num(curve[name].to_numpy(), nan=0.0) for name in ("lower", "upper"))
-    layers = [
-        element("line", cls="half", x1="0", x2=SIDE, y1=SIDE / 2, y2=SIDE / 2),
-        draw_area(across, lower, upper, name="band"),
-        draw_steps(ages, curve["survival"].to_numpy(), 0.0, longest, 1.0),
-    ]
-    up = [(share / 4, f"{25 * share} %") for share in range(5)]
-    drawn = plot("Share of sessions that reach an age", layers, age_ticks(longest), up)
-    key = documents.write_key(
-        [("k-line", "share that reaches an age"), ("k-band", "its bounds of 95 %")]
-    )
-    more = documents.write_details(_all_columns(table, zone))
-    return documents.write_card(title, key, drawn, more, _remark(table))
-
-
-def _write_nodes(figures: Figures, zone: ZoneInfo) -> Markup:
-    table = figures.tables["nodes"]
-    return _plain_card("Lifetimes by node", table, zone, table.columns)
-
-
-def _write_cohorts(figures: Figures, zone: ZoneInfo) -> Markup:
-    table, title = figures.tables["cohorts"], f"Sessions by birth, {figures.zone}"
-    if not table.rows:
-        return documents.write_card(title, _remark(table))
-    ages = [int(name.split("_")[2]) for name in table.columns[2:]]
-    columns = [("time", "Born from"), ("members", "Sessions")]
-    columns += [(f"at_{age}", write_span(age)) for age in ages]
-    rows = [
-        [at.to_pydatetime(), members, *map(_heat, shares)] for at, members, *shares in table.rows
-    ]
-    written = documents.write_table(columns, rows, zone, cls="heat")
-    return documents.write_card(title, written, _remark(table), is_long=True)
-
-
-def _heat(share: float | None) -> Markup:
-    if share is None:
-        return element("td", UNKNOWN)
-    return element("td", f"{share:.0f} %", cls=f"h h{min(9, int(share // 10))}")
-
-
-def _write_reasons(figures: Figures, zone: ZoneInfo) -> Markup:
-    table, title = figures.tables["reasons"], "Why sessions ended"
-    if not table.rows:
-        return documents.write_card(title, _remark(table))
-    columns = [(name, documents.heading_of(name)) for name in table.columns]
-    rows = [[*row, element("td", _bar(row[-1]), cls="wide")] for row in table.rows]
-    written = documents.write_table([*columns, ("drawn", "")], rows, zone)
-    return documents.write_card(title, written, _remark(table))
-
-
-def _bar(percent: float | None) -> Markup:
-    share = element("rect", x="0", y="0", width=f"{percent or 0:.2f}%", height="10", rx="2")
-    return element("svg", share, cls="bar", aria_hidden="true", height="10")
+    return join(cards)
 
 
 def _write_containers(figures: Figures, zone: ZoneInfo) -> Markup:
@@ -300,8 +217,7 @@ def _write_gaps(figures: Figures, zone: ZoneInfo) -> Markup:
 
 
 CARDS: Final[tuple[Callable[[Figures, ZoneInfo], Markup], ...]] = (
-    *(_write_summary, _write_count, _write_rates, _write_survival, _write_nodes, _write_cohorts),
-    *(_write_reasons, _write_containers, _write_alerts, _write_gaps),
+    *(_write_summary, _write_count, _write_churn, _write_containers, _write_alerts, _write_gaps),
 )
 
 

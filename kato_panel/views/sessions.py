@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import asdict, replace
 from typing import Any, ClassVar, Final
+from zoneinfo import ZoneInfo
 
 import panel as pn
 import param
@@ -10,9 +11,11 @@ from panel.custom import JSComponent
 
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState
-from kato_panel.domain.listing import Query
+from kato_panel.domain.listing import Page, Query
 from kato_panel.errors import ActionRefused, KatoPanelError, ReadWouldTouch, SessionUnknown
 from kato_panel.views.answers import read_question, say_error, write_answer
+from kato_panel.views.markup import Markup
+from kato_panel.views.stills import Still, write_sessions
 from kato_panel.views.theme import join_modules, stylesheet
 
 MODULES: Final = (
@@ -49,7 +52,7 @@ class SessionBoard(JSComponent):
     _stylesheets: ClassVar[list[str]] = [stylesheet()]
 
 
-class SessionTable(pn.viewable.Viewer):
+class SessionTable(Still, pn.viewable.Viewer):
     """
     Every open session, a page at a time, with details and, where it is allowed, deletion.
 
@@ -74,6 +77,7 @@ class SessionTable(pn.viewable.Viewer):
         self._may_act = may_act
         self._directory = directory
         self._who = who
+        self._shown: Page | None = None
         self._board = SessionBoard(key=secrets.token_hex(8), sizing_mode="stretch_width")
         self._board.param.watch(self._list, "query")
         self._board.param.watch(self._find, "wanted")
@@ -81,6 +85,10 @@ class SessionTable(pn.viewable.Viewer):
 
     def __panel__(self) -> SessionBoard:
         return self._board
+
+    def _still(self) -> list[Markup]:
+        """Write the page of the list that was shown last."""
+        return write_sessions(self._shown, ZoneInfo("UTC"))
 
     @property
     def _actions(self) -> ActionsState:
@@ -100,6 +108,7 @@ class SessionTable(pn.viewable.Viewer):
         except (KatoPanelError, TypeError) as error:
             answer = {"error": say_error(error)}
         else:
+            self._shown = page
             answer = {**asdict(page), "nodes": nodes, "actions": asdict(self._actions)}
         # Whoever asked again in the meantime waits for the newer answer.
         if change.new == self._board.query:

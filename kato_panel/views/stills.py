@@ -8,17 +8,29 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from kato_panel.domain.series import Range
+from kato_panel.domain.listing import Page
+from kato_panel.domain.series import Range, Series
 from kato_panel.models import Models
-from kato_panel.views import documents
+from kato_panel.views import documents, spans
 from kato_panel.views.figures import LABELS, write_figures
 from kato_panel.views.markup import Markup, element
-from kato_panel.views.vectors import draw_steps, level_ticks, plot, time_ticks
+from kato_panel.views.vectors import (
+    Ticks,
+    draw_bars,
+    draw_steps,
+    level_ticks,
+    plot,
+    time_ticks,
+)
 from kato_panel.views.wording import write_number, write_span, write_time
 
 TITLE: Final = "KATO sessions"
 MOST_EVENTS: Final = 50
-SIGNS: Final = {"session_created": "+", "session_destroyed": "\N{MINUS SIGN}"}
+MINUS: Final = "\N{MINUS SIGN}"
+SIGNS: Final = {"session_created": "+", "session_destroyed": MINUS}
+EDGES: Final = ("left", "right", "colour")
+BAR_SHARE: Final = 0.76
+"""Of a slice that its bar takes."""
 NOTHING_YET: Final = "Nothing was observed yet."
 
 
@@ -111,6 +123,36 @@ def write_containers(models: Models, zone: ZoneInfo) -> list[Markup]:
     return [*write_head(models, zone), card]
 
 
+def write_sessions(page: Page | None, zone: ZoneInfo) -> list[Markup]:
+    """Write a page of the list of sessions as it was shown last; nothing was, if it is ``None``."""
+    columns = [
+        ("session", "Session"),
+        ("node", "Node"),
+        ("time", f"Created, {zone}"),
+        ("at", "Last accessed"),
+        ("ended", "Expires"),
+        ("ttl_remaining_seconds", "Lives on"),
+        ("stm_length", "Short-term memory"),
+        ("access_count", "Accesses"),
+    ]
+    rows = [
+        (
+            *(row.session_id, row.node_id, row.created_at, row.last_accessed, row.expires_at),
+            *(row.ttl_remaining_seconds, row.stm_length, row.access_count),
+        )
+        for row in (page.rows if page else ())
+    ]
+    said = NOTHING_YET
+    if page is not None:
+        shown = f"{write_number(len(rows))} of {write_number(page.total)} sessions"
+        part = "" if page.complete else "; the list is incomplete: only those that were named"
+        said = f"As of {write_time(page.at, zone)} {zone}: {shown}{part}"
+    nothing = NOTHING_YET if page is None else "No session is open."
+    head = element("header", element("h1", TITLE), cls="head")
+    card = _table_card("Sessions", columns, rows, zone, nothing)
+    return [head, element("p", said, cls="range"), card]
+
+
 def _write_count(models: Models) -> list[Markup]:
     summary = models.summary
     age: Any = summary.age_seconds
@@ -139,19 +181,57 @@ def _write_chart(models: Models, zone: ZoneInfo, span: Range) -> Markup:
     values = np.array([*series.active, series.active[-1]], dtype=float)
     known = values[~np.isnan(values)]
     top, levels = level_ticks(float(known.max()) if len(known) else 1.0)
-    drawn = plot(
-        "Active sessions over time",
-        [draw_steps(times, values, left, right, top)],
-        time_ticks(_moment(left, zone), _moment(right, zone), zone),
-        levels,
-    )
+    fired = _draw_alerts(models, left, right)
+    line = [*fired, draw_steps(times, values, left, right, top)]
+    ticks = time_ticks(_moment(left, zone), _moment(right, zone), zone)
+    drawn = plot("Active sessions over time", line, [], levels)
+    key = [("k-line", "active sessions"), ("k-made", "+ created"), ("k-gone", f"{MINUS} ended")]
+    key += [("k-alert", "an alert fired")] if fired else []
     columns = [("time", "From"), ("active", "Active sessions")]
     rows = [
         (_moment(at, zone), active) for at, active in zip(series.times, series.active, strict=True)
     ]
+    slices = series.slices()
+    sums = [(_moment(one.start, zone), one.created, one.ended) for one in slices]
+    heads = [("time", "From"), ("created", "Created"), ("ended", "Ended")]
     return documents.write_card(
-        title, drawn, documents.write_details(documents.write_table(columns, rows, zone))
+        title,
+        documents.write_key(key),
+        drawn,
+        _plot_sums(series, left, right, ticks),
+        documents.write_details(documents.write_table(columns, rows, zone)),
+        documents.write_details(documents.write_table(heads, sums, zone), "Created and ended"),
     )
+
+
+def _draw_alerts(models: Models, left: float, right: float) -> list[Markup]:
+    """Draw when alerts fired, as the live chart does: where several did, the worst."""
+    board = models.alert_log.board
+    classes = {role: f"alert {role}" for role in spans.ROLES.values()}
+    columns = spans.lay_out(board.recent if board else (), (left, right), classes, "")
+    length = right - left
+    return [
+        bar
+        for begin, end, name in zip(*(columns[of] for of in EDGES), strict=True)
+        for bar in draw_bars([((begin - left) / length, (end - left) / length, 0.0, 1.0)], name)
+    ]
+
+
+def _plot_sums(series: Series, left: float, right: float, ticks: Ticks) -> Markup:
+    """Draw what came, up, and what went, down, in each slice."""
+    most = max(1, *series.created, *series.ended)
+    layers = []
+    for name, counts, way in (("made", series.created, 1), ("gone", series.ended, -1)):
+        bars = []
+        for start, count in zip(series.starts, counts, strict=True):
+            begin = max(0.0, (start - left) / (right - left))
+            end = min(1.0, (start + BAR_SHARE * series.bucket_seconds - left) / (right - left))
+            low, high = sorted((0.5, 0.5 + way * count / most / 2))
+            if count and end > begin:
+                bars.append((begin, end, low, high))
+        layers += draw_bars(bars, name)
+    levels = [(1.0, write_number(most)), (0.5, "0")]
+    return plot("Created and ended over time", layers, ticks, levels, height=76)
 
 
 def _write_sources(models: Models, zone: ZoneInfo) -> Markup:

@@ -33,7 +33,8 @@ def served():
 
 
 def example(path):
-    return path.replace("{session_id}", "session-" + "ab" * 16 + "-1795381221106")
+    session_id = "session-" + "ab" * 16 + "-1795381221106"
+    return path.replace("{session_id}", session_id).replace("{kind}", "counts")
 
 
 def test_document_has_every_route_and_no_other():

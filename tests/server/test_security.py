@@ -183,6 +183,9 @@ TABLE = {
     "/api/v1/openapi\\.json$": Row("/api/v1/openapi.json", ASKED),
     "/api/v1/containers$": Row("/api/v1/containers", ASKED),
     "/api/v1/events$": Row("/api/v1/events", ASKED),
+    "/api/v1/export/(sessions|events|counts|alerts|containers)$": Row(
+        "/api/v1/export/counts", ASKED
+    ),
     "/api/v1/alerts$": Row("/api/v1/alerts", ASKED),
     "/api/v1/alerts/acknowledge$": Row("/api/v1/alerts/acknowledge", {"POST": 422, **TOLD}),
     "/api/v1/alerts/silences$": Row("/api/v1/alerts/silences", {"POST": 422, **TOLD}),

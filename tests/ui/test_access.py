@@ -67,14 +67,14 @@ def test_keyboard_reaches_everything_in_the_order_of_reading(serve, simulator, c
     watched = open_page(chromium, serve(KATO_API_URL=simulator.url).url)
     stops = []
     watched.page.locator(".bell").wait_for()
-    for _ in range(17):
+    for _ in range(18):
         watched.page.keyboard.press("Tab")
         stops.append(watched.page.evaluate(FOCUSED))
     names = [name for tag, name, _ in stops if tag in {"BUTTON", "A", "UL"}]
     assert names[0].startswith("Alerts: ")
     assert names[1].startswith("Theme: as the system")
     assert names[2:] == [
-        *("Live", "Sessions", "Churn", "Containers", "Alerts"),
+        *("Live", "Sessions", "Churn", "Containers", "Alerts", "Export"),
         *("5 m", "1 h", "24 h", "7 d", "All", "Created", "Ended"),
         *("Pause the event feed", ""),
     ]

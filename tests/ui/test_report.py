@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kato_panel import LiveView, Monitor, Report, open_history
+from kato_panel import Report, open_history
 from kato_panel.domain.recorded import AlertEntry, Figure
 from tests.history.making import alert, at
 from tests.report_rig import keep, two_hours
@@ -126,13 +126,24 @@ def test_hostile_names_stay_texts(reader, tmp_path):
     assert page.locator(".kato-doc img, .kato-doc script, .kato-doc iframe").count() == 0
 
 
-def test_saved_view_asks_for_nothing(reader, tmp_path):
-    """All live cards in one, as they were."""
-    with Monitor() as monitor:
-        assert monitor.wait()
-        active = monitor.summary.active
-        LiveView(monitor).save(tmp_path / "now.html")
-    reader.page.set_viewport_size({"width": 390, "height": 800})
-    page = reader.open(tmp_path / "now.html")
-    assert page.locator(".tile .value").first.text_content() == str(active)
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+def test_menu_gives_files_of_the_range_in_view(serve, watched):
+    """By links that follow the chart; without a history it says why there are none."""
+    page = watched.open(serve().url).page
+    page.get_by_role("button", name="24 h", exact=True).click()
+    page.locator(".plot canvas").first.wait_for()  # what is moved into the page closes menus
+    page.get_by_role("button", name="Export", exact=True).click()
+    menu = page.get_by_role("dialog", name="Export")
+    assert "the last 24 hours" in menu.inner_text()
+    link = menu.get_by_role("link", name="counts as JSON")
+    assert link.get_attribute("href") == "api/v1/export/counts?format=json&since=24h"
+    with page.expect_download() as saved:
+        link.click()
+    assert saved.value.suggested_filename == "kato-counts-demo.json"
+    rows = json.loads(saved.value.path().read_text(encoding="utf-8"))
+    assert {"time", "active"} == {*rows[0]}
+    page.goto(serve(KATO_PANEL_HISTORY_URL="off").url)
+    page.locator(".plot canvas").first.wait_for()
+    page.get_by_role("button", name="Export", exact=True).click()
+    assert "No history is kept here" in menu.inner_text()
+    assert menu.get_by_role("link").count() == 0
+    assert watched.complaints == []

@@ -12,11 +12,16 @@ export const THEMES = {
 
 const MARKS = `<span class="pill demo" data-ref="demo" hidden>demo<span class="wide"> data</span></span>
   <span class="pill" data-ref="pill"><span class="dot"></span><span class="full" data-ref="pillFull"></span><span class="brief" data-ref="pillBrief"></span></span>`;
+const buildFiles = (kind) => `<li><span>${kind}</span>${["csv", "json"].map((format) => `<a href="#" download data-kind="${kind}" data-format="${format}" aria-label="${kind} as ${format.toUpperCase()}">${format.toUpperCase()}</a>`).join("")}</li>`;
 const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</span><h1>KATO sessions</h1>
   ${MARKS}${BELL}<button class="icon" type="button" data-ref="theme"></button>
   <form method="post" action="logout" data-ref="logout" hidden><button class="icon" type="submit" title="Log out" aria-label="Log out">${icon("M14 4h5v16h-5M4 12h11M11 8l4 4-4 4")}</button></form></header>
   <section class="replay" aria-label="Replay" data-ref="replay" hidden></section>
-  <nav aria-label="Views" data-ref="tabs"></nav>`;
+  <div class="views"><nav aria-label="Views" data-ref="tabs"></nav>
+    <button class="icon" type="button" data-ref="export" popovertarget="exports" title="Export" aria-label="Export" hidden>${icon("M12 4v11M7 11l5 5 5-5M5 20h14")}</button></div>
+  <div class="exports" id="exports" popover data-ref="exports" role="dialog" aria-labelledby="h-exports"><h2 id="h-exports">Export</h2>
+    <p data-ref="exportRange"></p><p data-ref="noExport" hidden>No history is kept here, so there is nothing to export: KATO_PANEL_HISTORY_URL is off.</p>
+    <ul role="list" data-ref="exportFiles">${["sessions", "events", "counts", "alerts", "containers"].map(buildFiles).join("")}</ul></div>`;
 const buildRateCard = (name, title) => `<section class="card rate" data-part="rates" aria-labelledby="h-${name}">
   <div class="hd"><h2 id="h-${name}">${title}</h2></div>
   <div class="row"><span class="mid" data-figure="${name}" data-ref="${name}">—</span><span class="unit">/ min</span></div>

@@ -15,6 +15,7 @@ import { THEME_PARAMETER, followHost, isHostDark, keepTheme, prefersDark, readTh
 import { Tabs } from "./tabs.js";
 import { paintIcon } from "./icon.js";
 import { Feed } from "./feed.js";
+import { Exports } from "./exports.js";
 import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
@@ -41,6 +42,7 @@ class Visit {
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
     this.replay = this.refs.replay ? new ReplayBar(this.refs.replay) : null;
+    this.exports = new Exports(this.refs, () => ({ tab: this.tabs.chosen, range: this.range }));
     this.sourceRows = new Map();
     this.payload = null;
     this.text = "";
@@ -209,6 +211,7 @@ class Visit {
     setHidden(refs.demo, !payload.demo);
     this.replay?.paint(payload.replay);
     setHidden(refs.hint, !isPage || payload.features.api);
+    this.exports.paint(payload.features);
     if (refs.logout) setHidden(refs.logout, !payload.features.logout);
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
