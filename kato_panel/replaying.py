@@ -102,7 +102,7 @@ class Recording:
         newest = reader.events(limit=1).rows
         self.first = first
         # The last events may have been written without a look after them.
-        self.last = max([last, *(one.event.at for one in newest)]) + timedelta(seconds=1)
+        self.last = max([last, *(one.event.at for one in newest)]) + timedelta(microseconds=1)
         self.owner: Owner = reader.owner()
         self.alerts = tuple(sorted(_all_alerts(reader), key=_fired))
         self._active: int | None = None

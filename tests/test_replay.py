@@ -8,6 +8,7 @@ import pytest
 from kato_panel.config import Settings
 from kato_panel.demo_week import UNTIL, make_week
 from kato_panel.domain.playing import FASTEST
+from kato_panel.domain.series import Range
 from kato_panel.errors import HistoryError, QueryError
 from kato_panel.history import History, Reader
 from kato_panel.replaying import Replay
@@ -90,7 +91,7 @@ class Audience:
 
 
 def test_all_that_is_told_is_what_was_recorded(replay, week, size):
-    """An hour with a burst, a restart and alerts; the whole week at full size. Nothing is written."""
+    """An hour of the week, the whole of it at full size; and nothing is written."""
     span = size.n(3_600, 604_800)
     with Reader.open(week, leaves_no_trace=True) as reader:
         last = reader.last_seen()
@@ -164,13 +165,14 @@ def test_position_is_chosen_and_what_was_known_there_is_known(replay, week):
     player.order(is_paused=True)
     player.order(position=back)
     wait_until(lambda: player.playing.jumps == 1 and runtime.hub.snapshot.made_at.wall == back)
+    wait_until(lambda: runtime.hub.charts[Range.HOUR].times[-1] <= back.timestamp())
     _, update = runtime.hub.subscribe(lambda: None)
     assert [_as_told(one) for one in update.events[:-4:-1]] == [_as_told(one) for one in before]
     assert {one.at < back for one in update.events} == {True}
     assert runtime.trouble is None
     player.order(is_paused=False)
     wait_until(lambda: runtime.hub.snapshot.at.wall > back)
-    assert max(update.charts, key=len)
+    assert all(series.times[-1] <= back.timestamp() for series in update.charts.values())
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Final
 
 MAX_NAMES: Final = 20
 """Names that one event carries; the others are counted only."""
-SESSION_SOURCES: Final = frozenset({"http", "redis", "stream"})
+SESSION_SOURCES: Final = frozenset({"http", "redis", "replay", "stream"})
 """The sources that observe sessions, by name; others observe what is beside them."""
 
 

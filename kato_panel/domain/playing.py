@@ -93,7 +93,7 @@ class Player:
         self._aimed = clock()
         self.order(position=first if position is None else position, speed=speed)
         self.take_jump()
-        self._jumps = 0
+        self._jumps, self._before_seconds = 0, 0.0
 
     @property
     def playing(self) -> Playing:

@@ -170,7 +170,10 @@ class LivePage(ServedView):
 
     def _lifetime(self) -> dict[str, Any] | None:
         desk = self._runtime.churn
-        return None if desk is None else asdict(desk.median)
+        # In a replay the median would be that of the recording's end.
+        if desk is None or self._runtime.replay is not None:
+            return None
+        return asdict(desk.median)
 
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime

@@ -5,7 +5,7 @@ import { PAUSE_ICON, PLAY_ICON, findRefs, setAttribute, setHidden, setText } fro
 import { SENTENCE, clean, isDate, writeDay } from "./words.js";
 
 const REPLAY_URL = "api/v1/replay";
-const REQUEST_MS = 5_000;
+const ORDER_MS = 5_000;
 const SPEEDS = [1, 10, 60, 600];
 const BAR = `<button class="icon" type="button" data-ref="play"></button>
   <time class="at" data-ref="at"></time>
@@ -60,7 +60,7 @@ export class ReplayBar {
   paintPosition(at) {
     const { position } = this.refs;
     const first = new Date(this.told.first).getTime();
-    setAttribute(position, "max", String(Math.round((new Date(this.told.last).getTime() - first) / 1_000)));
+    setAttribute(position, "max", String(Math.floor((new Date(this.told.last).getTime() - first) / 1_000)));
     const value = String(Math.round((at.getTime() - first) / 1_000));
     if (position.value !== value) position.value = value;
     const words = writeDay(at);
@@ -75,7 +75,7 @@ export class ReplayBar {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify(order),
-        signal: AbortSignal.timeout(REQUEST_MS),
+        signal: AbortSignal.timeout(ORDER_MS),
       });
       const body = await answer.json();
       if (answer.ok) Object.assign(this.told, body);
@@ -90,8 +90,8 @@ export class ReplayBar {
   }
 }
 
-/** What stands in place of how the link is: the mark, in short and in full. */
+/** What stands in place of how the link is: its kind, in short and in full. */
 export function describeReplay({ paused, over, speed }) {
   const how = over ? "End of the recording" : paused ? "Paused" : `${speed}×`;
-  return ["replay", `Replay · ${how}`, `Replay · ${how}`];
+  return ["info", "Replay", `Replay · ${how}`];
 }

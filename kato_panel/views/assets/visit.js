@@ -216,6 +216,7 @@ class Visit {
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
+    if (payload.replay) refs.lifetimeCard?.remove();
     if (payload.lifetime) this.paintLifetime(payload.lifetime);
     this.paintSources(payload.sources, elapsed);
     this.figures.paint(payload.upstream, this.model?.labels ?? [], { elapsed, isLost: link.lostAt !== null || payload.over, now: payload.now });
