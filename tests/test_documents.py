@@ -428,6 +428,7 @@ def test_every_field_of_a_message_is_explained():
     fields |= {name for example in examples("WebSocket") for name in names_in(example)}
     alerts, acknowledge, silence, done = examples("Alerts")
     fields |= {name for one in (alerts, acknowledge, silence, done) for name in names_in(one)}
+    fields |= set(examples("Replay")[0])
     fields |= set(wire.Alert.model_fields)
     fields |= set(names_in(examples("Containers")[0]))
     fields -= {"type", "data"}
