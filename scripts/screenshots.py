@@ -781,7 +781,7 @@ def replaying_week(browser: Browser, **how: Any) -> Iterator[Camera]:
         with serving("kato_panel", *command) as url:
             camera = Camera(browser, url, **how)
             camera.page.get_by_role("button", name="Pause", exact=True).click()
-            camera.see("Replay · Paused")
+            camera.page.get_by_role("button", name="Play", exact=True).wait_for()
             hide_toasts(camera)
             camera.settle(7)  # the chart draws every few seconds
             yield camera
