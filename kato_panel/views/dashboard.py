@@ -84,7 +84,9 @@ class ServedView(LiveView):
         if replay is None:
             return None
         acts = self._may_act.allowed and self._runtime.judge_orders().allowed
-        return {**messages.replay(replay.player.playing).model_dump(), "acts": acts}
+        told = messages.replay(replay.player.playing).model_dump()
+        # A page hears nothing of what is as it was, and would take its link for lost.
+        return {**told, "acts": acts, "beat": self._models.revision}
 
     def _features(self) -> dict[str, bool]:
         return {**super()._features(), "api": self._runtime.has_routes}

@@ -34,7 +34,15 @@ def service(tmp_path_factory):
 
 
 @pytest.fixture
-def page(service, watched):
+def sockets(watched):
+    """The page's sockets, as they are opened."""
+    opened = []
+    watched.page.on("websocket", opened.append)
+    return opened
+
+
+@pytest.fixture
+def page(service, watched, sockets):
     """The page, while the replay goes on from its middle at speed 10."""
     _order(service, position="3h", speed=10, paused=False)
     page = watched.open(service.url).page
@@ -64,12 +72,14 @@ def test_page_says_that_it_is_a_replay_and_moves(service, page):
     assert page.get_by_role("link", name="Sessions").count() == 0
 
 
-def test_it_pauses_changes_speed_and_goes_on_elsewhere(service, page):
+def test_it_pauses_changes_speed_and_goes_on_elsewhere(service, page, sockets):
     """By its buttons and by the keyboard; for everybody, and the page then shows that time."""
     page.get_by_role("button", name="Pause", exact=True).click()
     page.get_by_text("Replay · Paused").first.wait_for()
     stands = _asked(service)
     assert stands["paused"]
+    for _ in range(2):  # or it would take its link for lost
+        sockets[-1].wait_for_event("framereceived", timeout=8_000)
     page.get_by_role("button", name="600\u00d7").click()
     page.locator('.playing [aria-pressed="true"]:text-is("600\u00d7")').wait_for()
     assert _asked(service)["position"] == stands["position"]

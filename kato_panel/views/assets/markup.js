@@ -58,7 +58,7 @@ const buildAll = (isPage, hasHeader) => `${hasHeader ? HEADER : `<div class="mar
       <button class="icon" type="button" data-ref="pause" aria-pressed="false" aria-label="Pause the event feed" title="Pause the event feed"></button></div>
     <div class="scroll"><ul role="list" tabindex="0" aria-labelledby="h-events" data-ref="feed"></ul>
       <div class="empty" data-ref="nothing">${icon("M2 12h6l2-4 4 8 2-4h6")}<p data-ref="empty"></p></div><button class="fresh" type="button" data-ref="fresh" hidden></button></div></section>
-  <section class="card upstream" data-part="upstream" aria-labelledby="h-upstream">
+  <section class="card upstream" data-part="upstream" data-ref="upstreamCard" aria-labelledby="h-upstream">
     <div class="hd"><h2 id="h-upstream">KATO</h2><span class="key" data-ref="upstreamState"></span></div>
     <dl data-ref="figures"></dl><p class="sub" data-ref="upstreamNote" hidden></p></section>
   <section class="card rules" data-part="rules" aria-labelledby="h-rules" data-ref="rules"></section>

@@ -202,7 +202,8 @@ class Visit {
     if (payload?.over) link.rest();
     if (!payload) return this.paintPill(["", "Connecting…", "Connecting to KATO…"]);
     this.desk.note(link.lostAt === null && !payload.over, payload.now);
-    const elapsed = (performance.now() - this.receivedAt) / 1_000;
+    // The time of a replay is not that of this clock.
+    const elapsed = payload.replay ? 0 : (performance.now() - this.receivedAt) / 1_000;
     const mark = describeLink(payload, link, elapsed);
     const isAway = payload.connection.state === "unreachable";
     const reason = isAway ? "KATO has not answered yet. It is asked again and again." : "Waiting for the first observation…";
@@ -216,7 +217,7 @@ class Visit {
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
-    if (payload.replay) refs.lifetimeCard?.remove();
+    if (payload.replay) for (const card of [refs.lifetimeCard, refs.upstreamCard]) card.remove(); // neither is recorded
     if (payload.lifetime) this.paintLifetime(payload.lifetime);
     this.paintSources(payload.sources, elapsed);
     this.figures.paint(payload.upstream, this.model?.labels ?? [], { elapsed, isLost: link.lostAt !== null || payload.over, now: payload.now });
