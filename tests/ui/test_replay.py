@@ -37,7 +37,7 @@ def service(tmp_path_factory):
 def sockets(watched):
     """The page's sockets, as they are opened."""
     opened = []
-    watched.page.on("websocket", opened.append)
+    watched.page.on("websocket", lambda one: opened.append(one))  # noqa: PLW0108 - Playwright asks
     return opened
 
 
