@@ -195,7 +195,9 @@ class Churn:
         closed = lives.exit_seconds[lives.is_ended & lives.is_watched]
         mean, whole = float(closed.mean()), self.mean_lifetime_seconds.value or 0.0
         bias = mean - whole
-        return NaiveMean(mean, len(closed), curve.still_open, bias, 100 * bias / whole)
+        # Where all ended at the moment of their birth, there is nothing to be off by.
+        percent = 100 * bias / whole if whole else 0.0
+        return NaiveMean(mean, len(closed), curve.still_open, bias, percent)
 
     @cached_property
     def groups(self) -> Comparison:
