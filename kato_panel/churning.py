@@ -12,6 +12,7 @@ from kato_panel.frames import Since, empty_frame, time_range
 NOTHING_OBSERVED: Final = "nothing was observed yet"
 ONE_LOOK: Final = "there was one look so far, must be at least two"
 KNOWN_SINCE: Final = "sessions are known one by one since"
+EVENTS_SINCE: Final = "without Redis, arrivals and departures are known from events, kept since"
 
 
 class Frames(Protocol):
@@ -19,6 +20,9 @@ class Frames(Protocol):
 
     def watched(self) -> tuple[datetime | None, datetime | None]:
         """Say from when to when sessions were watched one by one."""
+
+    def events_since(self) -> datetime | None:
+        """Say from when on every event is known."""
 
     def lives(
         self,
@@ -110,16 +114,19 @@ def churn(
     source: Any = _Given(frames) if isinstance(frames, pd.DataFrame) else frames
     begin, end = source.watched()
     has_records = begin is not None and end is not None
+    known = None
     if not has_records:
-        begin, end = _observed(source)
+        begin, end, known = _observed(source)
     if begin is None or end is None:
         raise TooLittle(NOTHING_OBSERVED)
     if begin >= end:
         raise TooLittle(ONE_LOOK)
     first, after = time_range(since, until, end)
     notes: tuple[str, ...] = ()
-    if has_records and first is not None and first < begin:
-        notes = (f"{KNOWN_SINCE} {begin:%Y-%m-%d %H:%M:%S} UTC: what was before is left out",)
+    wanted = first or known
+    if wanted is not None and wanted < begin:
+        told = KNOWN_SINCE if has_records else EVENTS_SINCE
+        notes = (f"{told} {begin:%Y-%m-%d %H:%M:%S} UTC: what was before is left out",)
     begin, end = max(begin, first or begin), min(end, after or end)
     gaps = source.gaps(begin, end)
     window = Window.of(begin, end, zip(gaps.index, gaps["ended"], strict=True))
@@ -156,7 +163,9 @@ class _Given:
         return empty_frame("gaps")
 
 
-def _observed(source: Frames) -> tuple[datetime | None, datetime | None]:
-    """Say from when to when the count was observed."""
+def _observed(source: Frames) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """Say from when to when events tell of the count, and since when it is known at all."""
     times = source.counts().index
-    return (times[0], times[-1]) if len(times) else (None, None)
+    if not len(times):
+        return None, None, None
+    return max(times[0], source.events_since() or times[0]), times[-1], times[0]

@@ -19,7 +19,7 @@ from kato_panel.history.parts import Corrupt
 from kato_panel.history.place import place_of
 from kato_panel.history.reader import event_ids, read_note
 from kato_panel.history.rows import maybe, micros, moment
-from kato_panel.history.writer import LOOKED, RECORDS_SINCE
+from kato_panel.history.writer import EVENTS_SINCE, LOOKED, RECORDS_SINCE
 from kato_panel.recording import KEYS_SEEN
 
 CONTAINER_METRICS: Final = "container_"
@@ -84,6 +84,19 @@ class HistoryFrames:
             maybe(moment, since),
             maybe(moment, until),
         )
+
+    def events_since(self) -> datetime | None:
+        """
+        Say from when on every event is in ``events()``; the count is known from longer ago.
+
+        Returns
+        -------
+        datetime or None
+            UTC; ``None`` if nothing was observed.
+        """
+        with self._reader().reading() as connection:
+            noted = read_note(connection, EVENTS_SINCE)
+            return maybe(moment, columns.first_single(connection) if noted is None else noted)
 
     def sessions(
         self, since: Since = None, until: Since = None, *, node: str | None = None

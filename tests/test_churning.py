@@ -1,6 +1,7 @@
 """One call from frames to churn; and the numbers that stand in the documents."""
 
 import re
+import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from kato_panel.domain.recorded import Gap, Looked, Note, Sample
 from kato_panel.domain.records import Witness
 from kato_panel.errors import TooLittle
 from kato_panel.frames import LAYOUTS, empty_frame
+from kato_panel.history.retention import Retention
 from kato_panel.history.rows import micros
 from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.recording import KEYS_SEEN
 from tests.history.making import at, event, record
 from tests.history.making import open_history as keep_history
+from tests.history.test_retention import MovingClock, keep_all
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "churn.md").read_text(encoding="utf-8")
 BY_KEY_EVENT = {"born_by": Witness.KEY_EVENT}
@@ -190,6 +193,32 @@ def test_without_redis_the_events_tell_rates_alone(history):
         assert (found.total.arrivals[0], found.total.departures[0]) == (3, 1)
         assert found.total.is_lower_bound
         assert "REDIS_URL" in found.refusal
+
+
+def test_range_without_redis_begins_where_events_are_still_kept(tmp_path):
+    """Of what was before the count alone is known: no arrivals are not the same as none known."""
+    clock = MovingClock()
+    keeper = keep_history(tmp_path / "h.db", clock=clock, retention=Retention(raw_days=1))
+    told = [event(n, n * 3_600, current=n + 5) for n in range(48)]
+    put(keeper, Sample(at(-7), 5), *told, Looked(at(48 * 3_600)))
+    with open_history(tmp_path / "h.db") as opened:
+        found = churn(opened)
+        assert (found.since, found.total.arrivals[0]) == (at(-7), 48)
+        assert not any("left out" in note for note in found.notes)
+    clock.advance(48 * 3_600)
+    keep_all(keeper)
+    with open_history(tmp_path / "h.db") as opened:
+        assert opened.counts().index[0] < at(3_600)
+        for since in (None, at(0)):
+            found = churn(opened, since=since)
+            assert found.since == at(23 * 3_600)
+            assert found.total.arrivals_per_minute[0][0] == pytest.approx(1 / 60, rel=0.05)
+            assert "kept since 2026-11-23 11:00:00 UTC: what was before is left" in found.notes[0]
+    with sqlite3.connect(tmp_path / "h.db") as file:
+        file.execute("DELETE FROM notes WHERE key = 'events since'")
+    with open_history(tmp_path / "h.db") as opened:
+        assert churn(opened).since == at(24 * 3_600)
+    keeper.close()
 
 
 def test_nothing_observed_is_refused(history):
