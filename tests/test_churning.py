@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kato_panel import churn, demo_history, open_history, read_frame, write_frame
+from kato_panel.churning import NO_RANGE
 from kato_panel.domain.churn.comparing import log_rank
 from kato_panel.domain.churn.survival import estimate
 from kato_panel.domain.events import Kind
@@ -121,9 +122,50 @@ def test_frame_of_sessions_answers_like_the_history_it_is_from(history, tmp_path
     with open_history(history.where) as opened:
         whole, sessions = churn(opened).frame(), opened.sessions()
     write_frame(sessions, tmp_path / "s.csv")
-    for frame in (sessions, read_frame(tmp_path / "s.csv")):
+    for frame, has_range in ((sessions, True), (read_frame(tmp_path / "s.csv"), False)):
         assert churn(frame).frame().equals(whole)
+        assert (NO_RANGE in churn(frame).notes) != has_range
     assert len(churn(sessions, node="node-1").lives) == 6
+
+
+def test_frame_of_a_range_answers_as_the_range_does(history, tmp_path):
+    """Though it holds none that ended before: its attributes say from when on, and the gaps."""
+    put(history, *tiny(), Gap(at(310), at(330)))
+    since, until = at(170), at(590)
+    with open_history(history.where) as opened:
+        asked = churn(opened, since=since, until=until)
+        for sessions in (opened.sessions(since, until), opened.lives(since, until)):
+            for frame in (sessions, sessions[sessions["node"] != "none"].copy()):
+                found = churn(frame)
+                assert (found.since, found.until, found.notes) == (since, until, asked.notes)
+                assert found.frame().equals(asked.frame())
+                assert (found.lives.entry_seconds == asked.lives.entry_seconds).all()
+        assert churn(opened.sessions(timedelta(seconds=60))).since == at(540)
+        write_frame(opened.sessions(since, until), tmp_path / "s.csv")
+        assert churn(opened.sessions(at(0), at(1), node="none")).notes == ()
+    found = churn(read_frame(tmp_path / "s.csv"), since=since)
+    assert NO_RANGE not in found.notes
+    assert (found.lives.entry_seconds == asked.lives.entry_seconds).all()
+
+
+@pytest.mark.parametrize("tz", ["Nope/Zone", "../etc", ""])
+def test_zone_that_is_none_is_refused_before_anything_is_read(tz):
+    """With its name."""
+    with pytest.raises(ValueError, match=r"tz is .*, must be the name of a time zone"):
+        churn(None, tz=tz)
+
+
+@pytest.mark.parametrize(
+    "since", ["6h", 5, np.datetime64("2026-11-20"), np.timedelta64(6, "h"), timedelta.max]
+)
+def test_bound_that_is_no_time_is_refused(history, since):
+    """By its name, with what it may be."""
+    put(history, *tiny())
+    with open_history(history.where) as opened:
+        with pytest.raises(ValueError, match=r"since is .*, must be "):
+            churn(opened, since=since)
+        with pytest.raises(ValueError, match=r"until is .*, must be "):
+            opened.events(until=since)
 
 
 def test_range_is_cut_to_what_was_watched_and_says_so(history):

@@ -168,7 +168,7 @@ class ChurnView(Still, pn.viewable.Viewer):
             if change.new == self._board.query:
                 asked = {"since": question.span, "by": question.by, "node": question.node}
                 self._take(report, {"id": number, "asked": asked})
-        except Exception as error:  # noqa: BLE001 - a page that waits has to hear of any
+        except Exception as error:  # a page that waits has to hear of any
             if not isinstance(error, KatoPanelError):
                 logger.exception("a question of churn cannot be answered")
             if change.new == self._board.query:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,14 @@ LOWER_BOUND: Final = (
     "without Redis, who comes and goes between two looks at the count is not seen: "
     "arrivals and departures are lower bounds"
 )
+
+
+def check_zone(name: str) -> None:
+    """Raise `ValueError` unless it is the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"tz is {name!r}, must be the name of a time zone") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ class Churn:
         self.window = window
         self.by = by
         self.zone = zone
-        ZoneInfo(zone)
+        check_zone(zone)
         self.lives = Lives.of(sessions, window)
         self.has_records = events is None
         self._changes = (
