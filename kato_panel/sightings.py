@@ -10,6 +10,7 @@ from kato_panel.domain.events import (
     ChangesMissed,
     ChangesNamed,
     CountObserved,
+    EventReplayed,
     LookFailed,
     Moment,
     Observation,
@@ -95,6 +96,7 @@ class Sightings:
             case (
                 SourceConnected(at=at)
                 | SourceHeard(at=at)
+                | EventReplayed(at=at)
                 | ScanBegan(at=at)
                 | KeysSeen(at=at)
                 | ScanEnded(at=at)

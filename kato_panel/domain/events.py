@@ -148,11 +148,6 @@ class ChangesMissed:
     at: Moment
 
 
-Observation = (
-    CountObserved | ChangesNamed | SourceConnected | SourceHeard | LookFailed | ChangesMissed
-)
-
-
 @dataclass(frozen=True, slots=True)
 class SessionEvent:
     """
@@ -199,3 +194,23 @@ class SessionEvent:
     def signed_delta(self) -> int:
         """The change of the count: positive for created, negative for destroyed."""
         return self.delta if self.kind is Kind.CREATED else -self.delta
+
+
+@dataclass(frozen=True, slots=True)
+class EventReplayed:
+    """A record tells an event again."""
+
+    source: str
+    event: SessionEvent
+    at: Moment
+
+
+Observation = (
+    CountObserved
+    | ChangesNamed
+    | SourceConnected
+    | SourceHeard
+    | LookFailed
+    | ChangesMissed
+    | EventReplayed
+)

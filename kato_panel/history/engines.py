@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Pool, QueuePool, StaticPool, create_engine, event
+from sqlalchemy import (
+    Connection,
+    Engine,
+    NullPool,
+    Pool,
+    QueuePool,
+    StaticPool,
+    create_engine,
+    event,
+)
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 BUSY_SECONDS: Final = 5.0
@@ -77,7 +86,9 @@ def words(error: BaseException) -> str:
 
 def memory() -> Engine:
     """Begin a history that ends with its process: one connection, to be used by turns."""
-    return _engine(lambda: _prepared(sqlite3.connect(":memory:", check_same_thread=False)), True)
+    return _engine(
+        lambda: _prepared(sqlite3.connect(":memory:", check_same_thread=False)), StaticPool
+    )
 
 
 def writing(path: Path, *, is_new: bool = False) -> Engine:
@@ -105,12 +116,26 @@ def writing(path: Path, *, is_new: bool = False) -> Engine:
             raise
         return connection
 
-    return _engine(connect, True)
+    return _engine(connect, StaticPool)
 
 
 def reading(path: Path) -> Engine:
     """Open a file to read, from any thread or process, while another writes it."""
-    return _engine(lambda: _connect(path, "ro"), False)
+    return _engine(lambda: _connect(path, "ro"), QueuePool)
+
+
+def resting(path: Path) -> Engine:
+    """
+    Open a file to read without leaving anything beside it, which SQLite else does.
+
+    Whether somebody writes it is seen anew for each read, by the log that is there meanwhile.
+    """
+
+    def connect() -> sqlite3.Connection:
+        is_at_rest = not path.with_name(f"{path.name}-wal").exists()
+        return _connect(path, "ro&immutable=1" if is_at_rest else "ro")
+
+    return _engine(connect, NullPool)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -136,10 +161,9 @@ def _decode(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _engine(connect: Any, writes: bool) -> Engine:  # noqa: FBT001 - two callers, both above
-    pool: type[Pool] = StaticPool if writes else QueuePool
+def _engine(connect: Any, pool: type[Pool]) -> Engine:
     engine = create_engine("sqlite://", creator=connect, poolclass=pool)
-    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    begin = "BEGIN IMMEDIATE" if pool is StaticPool else "BEGIN"  # one connection is to write
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -72,7 +72,9 @@ class Reader:
         self._lock = lock or nullcontext()
 
     @classmethod
-    def open(cls, path: Path, owner: file.Owner | None = None) -> Self:
+    def open(
+        cls, path: Path, owner: file.Owner | None = None, *, leaves_no_trace: bool = False
+    ) -> Self:
         """
         Open a file that another process may be writing.
 
@@ -82,6 +84,8 @@ class Reader:
             Where it is.
         owner
             Whose record it has to be, if that matters.
+        leaves_no_trace
+            Whether nothing may be left beside it; takes a little longer.
 
         Raises
         ------
@@ -92,7 +96,7 @@ class Reader:
             file.judge(path)
         except OSError as error:
             raise HistoryError(f"{path} cannot be read: {engines.words(error)}") from error
-        reader = cls(engines.reading(path))
+        reader = cls(engines.resting(path) if leaves_no_trace else engines.reading(path))
         try:
             with reader.reading() as connection:
                 file.check_readable(connection, path, owner)
