@@ -160,6 +160,14 @@ def check_origins(text: str) -> str:
     return text
 
 
+def check_framers(text: str) -> str:
+    """Refuse what is no list of origins that a browser finds in a policy."""
+    check_origins(text)
+    if "[" in text:
+        raise ValueError("must be names or IPv4 addresses: policies cannot say an IPv6 address")
+    return text
+
+
 def check_networks(text: str) -> str:
     """Refuse what is no list of networks."""
     for network in split(text):

@@ -226,6 +226,9 @@ class Settings(BaseSettings):
     allowed_origins: Annotated[str, AfterValidator(allowed.check_origins)] = _named(
         "KATO_PANEL_ALLOWED_ORIGINS", "", "Other sites whose pages may open its sockets."
     )
+    widget_origins: Annotated[str, AfterValidator(allowed.check_framers)] = _named(
+        "KATO_PANEL_WIDGET_ORIGINS", "", "Other sites whose pages may frame its widgets."
+    )
     trusted_proxies: Annotated[str, AfterValidator(allowed.check_networks)] = _named(
         "KATO_PANEL_TRUSTED_PROXIES", "", "Proxies whose X-Forwarded-For and -Proto are believed."
     )
@@ -335,6 +338,11 @@ class Settings(BaseSettings):
     def origins(self) -> frozenset[str]:
         """Origins of other sites whose pages may open sockets here."""
         return frozenset(origin.lower() for origin in allowed.split(self.allowed_origins))
+
+    @property
+    def framers(self) -> frozenset[str]:
+        """Origins of other sites whose pages may frame widgets."""
+        return frozenset(origin.lower() for origin in allowed.split(self.widget_origins))
 
     @property
     def proxies(self) -> tuple[Network, ...]:

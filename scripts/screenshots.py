@@ -27,7 +27,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from kato_panel.simulator import EmbeddedSimulator
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # the tests' Redis
+sys.path.insert(0, str(ROOT))  # the tests' Redis and foreign page
+from tests.foreign_site import ForeignSite  # noqa: E402 - see above
 from tests.redis_server import RedisServer  # noqa: E402 - see above
 from tests.week import lives_until, watch  # noqa: E402 - see above
 
@@ -40,6 +41,7 @@ PHONE: dict[str, Any] = {
     "device_scale_factor": 2,
 }
 SMALL: dict[str, Any] = {"viewport": {"width": 1120, "height": 760}, "color_scheme": "light"}
+PAPER: dict[str, Any] = {"width": 960, "height": 860}
 WATCHED_SECONDS = 150
 """Long enough for rates, a full feed and a chart with a shape."""
 HOW: dict[str, Any] = {"?tab=sessions&theme=dark": {"color_scheme": "dark"}}
@@ -702,6 +704,42 @@ def no_engine(browser: Browser, path: Path) -> None:
         camera.shoot(path)
 
 
+WIKI = """<meta name="viewport" content="width=device-width"><style>
+  :root {{ color-scheme: light dark; --line: light-dark(#d8d3c8, #3d3a35); }}
+  body {{ max-width: 880px; margin: 0 auto; padding: 28px 20px; font: 17px/1.6 Georgia, serif;
+    background: light-dark(#fbf9f4, #1d1b18); color: light-dark(#33302a, #d9d4ca); }}
+  h1 {{ margin: 0 0 4px; font-size: 30px; }} p {{ margin: 0 0 18px; }}
+  div {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 16px; }}
+  iframe {{ width: 100%; height: 210px; border: 1px solid var(--line); border-radius: 12px; }}
+  .wide {{ grid-column: 1 / -1; height: 350px; }}
+</style><h1>Agents in production</h1><p>How many of our agents are at work right now.</p><div>
+<iframe src="{base}/widget/count" title="Active sessions"></iframe>
+<iframe src="{base}/widget/rates" title="Sessions created and ended"></iframe>
+<iframe class="wide" src="{base}/widget/chart?since=5m" title="Sessions over time"></iframe></div>
+<p></p><p>Ask the platform team before you start a batch of more than a hundred.</p>"""
+
+
+def widgets(browser: Browser, path: Path, **how: Any) -> None:
+    """Three widgets in another team's page."""
+    with (
+        EmbeddedSimulator(seed=1, initial=120, rate=0.5) as simulator,
+        ForeignSite().running() as site,
+        serving(KATO_API_URL=simulator.url, KATO_PANEL_WIDGET_ORIGINS=site.origin) as url,
+    ):
+        time.sleep(WATCHED_SECONDS)
+        site.body = WIKI.format(base=url.removesuffix("/app"))
+        camera = Camera(browser, site.origin, **(how or {**SMALL, "viewport": PAPER}))
+        for frame in camera.page.locator("iframe").all():
+            frame.content_frame.locator(".pill.ok").wait_for()
+        camera.settle(3)
+        camera.shoot(path)
+
+
+def widgets_phone(browser: Browser, path: Path) -> None:
+    """The same on a phone, and in the dark: they follow the reader's system."""
+    widgets(browser, path, **{**PHONE, "color_scheme": "dark"})
+
+
 GALLERY = (
     *(connecting, never_reached, empty, polling, stale, unreachable, suspect, gap),
     *(over_http, disconnected, reading, burst, hover, events_off, page_alone, wrong_settings),
@@ -710,6 +748,7 @@ GALLERY = (
     *(churn, churn_dark, churn_phone, churn_refused, redis_away, sessions_incomplete),
     *(containers, containers_dark, containers_phone, containers_table, engine_hangs, no_engine),
     *(alerts, alerts_drawer, alerts_drawer_dark, alerts_phone, alert_in_chart, rules, rules_wrong),
+    *(widgets, widgets_phone),
 )
 
 

@@ -284,6 +284,9 @@ def test_containers_are_those_of_katos_compose_file():
         ("ALLOWED_HOSTS", "*", "names or addresses without port"),
         ("ALLOWED_HOSTS", "kato:80", "names or addresses without port"),
         ("ALLOWED_ORIGINS", "kato.example", "addresses as https://name:port"),
+        ("WIDGET_ORIGINS", "https://a.example; script-src *", "addresses as https://name:port"),
+        ("WIDGET_ORIGINS", "*", "addresses as https://name:port"),
+        ("WIDGET_ORIGINS", "http://[::1]:80", "policies cannot say an IPv6 address"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "addresses or networks as 10.0.0.0/8"),
     ],
 )
@@ -299,11 +302,13 @@ def test_lists_of_the_doors_are_read():
         {
             "KATO_PANEL_ALLOWED_HOSTS": "Kato.Example, [::1]",
             "KATO_PANEL_ALLOWED_ORIGINS": "https://Other.example:8443",
+            "KATO_PANEL_WIDGET_ORIGINS": "https://Wiki.example, http://10.0.0.7:8080",
             "KATO_PANEL_TRUSTED_PROXIES": "10.0.0.0/8,::1",
         }
     )
     assert settings.hosts == {"kato.example", "::1"}
     assert settings.origins == {"https://other.example:8443"}
+    assert settings.framers == {"https://wiki.example", "http://10.0.0.7:8080"}
     assert [str(network) for network in settings.proxies] == ["10.0.0.0/8", "::1/128"]
 
 

@@ -53,9 +53,9 @@ class Question:
             raise QueryError("since", self.span, f"one of {', '.join(SPANS)}")
         if self.by not in GROUPS:
             raise QueryError("by", self.by, f"one of {', '.join(GROUPS)}")
-        if self.node is not None and not _is_name(self.node):
+        if self.node is not None and not is_name(self.node):
             raise QueryError("node", self.node, f"a name of at most {MAX_NAME} characters")
-        if not _is_zone(self.zone):
+        if not is_zone(self.zone):
             raise QueryError("zone", self.zone, "the IANA name of a time zone")
 
     @property
@@ -80,11 +80,13 @@ class Question:
         return cls(**{known[name]: value for name, value in asked.items()})
 
 
-def _is_name(name: object) -> bool:
+def is_name(name: object) -> bool:
+    """Say whether a node may be called so."""
     return isinstance(name, str) and len(name) <= MAX_NAME
 
 
-def _is_zone(name: object) -> bool:
+def is_zone(name: object) -> bool:
+    """Say whether a time zone is called so."""
     if not isinstance(name, str):
         return False
     try:

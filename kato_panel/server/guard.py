@@ -6,8 +6,7 @@ ours, and whatever somebody adds. Our own routes bring it along wherever they ar
 """
 
 import secrets
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
@@ -15,7 +14,6 @@ from weakref import WeakKeyDictionary
 from tornado.httputil import HTTPServerRequest
 from tornado.web import RequestHandler
 
-from kato_panel import messages
 from kato_panel.domain.actions import VISITOR, comes_by_proxy, is_loopback, judge_request
 from kato_panel.errors import ActionRefused
 from kato_panel.providers import CALLBACK
@@ -23,7 +21,9 @@ from kato_panel.runtime import Runtime
 from kato_panel.server.addresses import find_client, is_from_here, is_in, is_own_name, name_in
 from kato_panel.server.credentials import Credentials
 from kato_panel.server.discretion import Discreet
+from kato_panel.server.headers import WIDGETS
 from kato_panel.server.limits import Bucket, Throttle
+from kato_panel.server.refusals import Refusal, Refused
 from kato_panel.server.secret import derive, keep_secret, usual_place
 
 OPEN: Final = frozenset({"/healthz"})
@@ -50,38 +50,6 @@ PAGES_PER_SECOND: Final = 4.0
 PAGES_AT_ONCE: Final = 8
 LOGIN_TRIES: Final = 10
 LOGIN_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """
-    Why a request is not answered.
-
-    Parameters
-    ----------
-    status
-        Of HTTP.
-    code
-        The same for programs.
-    message
-        The same in words.
-    headers
-        What else the answer says.
-    """
-
-    status: int
-    code: str
-    message: str
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def answer(self, request: RequestHandler) -> None:
-        """Answer a request with it."""
-        request.set_status(self.status)
-        request.set_header("Content-Type", "application/json; charset=utf-8")
-        request.set_header("Cache-Control", "no-store")
-        for name, value in self.headers.items():
-            request.set_header(name, value)
-        request.finish(messages.error(self.code, self.message))
 
 
 class Guard:
@@ -200,10 +168,13 @@ class Guard:
             again = {"Retry-After": str(wait)}
             message = f"too many wrong tokens: come back in {wait} s, with the right one"
             return Refusal(429, "too_many_tries", message, again)
+        advice = "log in, or send Authorization: Bearer with the token"
+        if path.startswith(WIDGETS):  # may be framed, and a login must not be
+            advice = "nobody is logged in here: do so at the dashboard itself, then load this again"
         return Refusal(
             401,
             "unauthorized",
-            "log in, or send Authorization: Bearer with the token",
+            advice,
             {"WWW-Authenticate": 'Bearer realm="kato-panel"'},
         )
 
@@ -232,7 +203,13 @@ class Guard:
         if not judged.allowed:
             raise ActionRefused(judged.reason)
 
-    def install(self, application: Any, *, pages_per_second: float = PAGES_PER_SECOND) -> None:
+    def install(
+        self,
+        application: Any,
+        *,
+        pages_per_second: float = PAGES_PER_SECOND,
+        check_widget: Callable[[HTTPServerRequest, str], Refusal | None],
+    ) -> None:
         """
         Stand before an application's router.
 
@@ -242,6 +219,8 @@ class Guard:
             Panel's; every request to it is judged from now on, whatever its route.
         pages_per_second
             How many pages may be built in the long run.
+        check_widget
+            Says of a request, and its path, why there is no such widget.
         """
         route = application.find_handler
         pages = Bucket(pages_per_second, max(PAGES_AT_ONCE, int(pages_per_second)))
@@ -249,7 +228,14 @@ class Guard:
         def find_handler(request: HTTPServerRequest, **options: Any) -> Any:
             refusal = self.judge(request, application.prefix)
             path = request.path.removeprefix(application.prefix)
-            is_costly = path in COSTLY or (path == SCRIPT and ELEMENT in request.query_arguments)
+            is_widget = path.startswith(WIDGETS)
+            if refusal is None and is_widget:
+                refusal = check_widget(request, path)
+            is_costly = (
+                path in COSTLY
+                or (is_widget and not path.endswith("/ws"))
+                or (path == SCRIPT and ELEMENT in request.query_arguments)
+            )
             if refusal is None and is_costly and not pages.take():
                 refusal = _busy()
             if refusal is None:
@@ -257,28 +243,6 @@ class Guard:
             return application.get_handler_delegate(request, Refused, {"refusal": refusal})
 
         application.find_handler = find_handler
-
-
-class Refused(RequestHandler):
-    """Answers what the guard has refused, whatever the method."""
-
-    def initialize(self, refusal: Refusal) -> None:
-        """Take what the guard said."""
-        self._refusal = refusal
-
-    def check_trusted_origin(self, origin: str) -> bool:
-        """Let Tornado leave the refusing to the guard."""
-        del origin
-        return True
-
-    def prepare(self) -> None:
-        """Answer."""
-        self._refusal.answer(self)
-
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer, where Tornado has refused it before."""
-        del status_code, kwargs
-        self._refusal.answer(self)
 
 
 class _Guarded(Discreet):

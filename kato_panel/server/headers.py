@@ -17,11 +17,14 @@ ALWAYS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-INERT: Final = "default-src 'none'; frame-ancestors 'none'"
+NOBODY: Final = "'none'"
+INERT: Final = "default-src 'none'"
 """For whatever is no page."""
+WIDGETS: Final = "/widget/"
+"""Below it is what others may frame, if the settings name them."""
 
 
-def page_policy(host: str, nonce: str) -> str:
+def page_policy(host: str, nonce: str, framers: str = NOBODY) -> str:
     """
     Write the policy of a page: scripts from this service or marked by it, nothing from elsewhere.
 
@@ -35,6 +38,8 @@ def page_policy(host: str, nonce: str) -> str:
         Of the request, already judged: not every browser takes a socket to it for ``'self'``.
     nonce
         Of this answer.
+    framers
+        Origins whose pages may frame it, as policies write them.
     """
     sockets = f" ws://{host} wss://{host}" if name_in(host) else ""
     return "; ".join(
@@ -50,7 +55,7 @@ def page_policy(host: str, nonce: str) -> str:
             "object-src 'none'",
             "base-uri 'none'",
             "form-action 'self'",
-            "frame-ancestors 'none'",
+            f"frame-ancestors {framers}",
         )
     )
 
@@ -63,13 +68,21 @@ class SafeHeaders(OutputTransform):
     ----------
     has_policy
         Whether pages have a content security policy; without one, the marks come to nothing.
+    prefix
+        Below which path everything is mounted.
+    framers
+        Origins whose pages may frame widgets.
     """
 
     has_policy: bool = True
+    prefix: str = ""
+    framers: frozenset[str] = frozenset()
 
     def __init__(self, request: HTTPServerRequest) -> None:
         super().__init__(request)
         self._host = request.host
+        is_widget = request.path.removeprefix(self.prefix).startswith(WIDGETS)
+        self._framers = " ".join(sorted(self.framers)) if is_widget else ""
 
     def transform_first_chunk(
         self,
@@ -82,22 +95,26 @@ class SafeHeaders(OutputTransform):
         del finishing
         for name, value in ALWAYS.items():
             headers[name] = value
+        if self._framers:
+            del headers["X-Frame-Options"]  # it can name nobody, and old browsers obey it first
         if "Last-Modified" not in headers:  # as files have, which are no secret
             headers.setdefault("Cache-Control", "no-store")
         for name in [name for name in headers if name.startswith("Access-Control-")]:
             del headers[name]  # Bokeh lets every site read a page's token
         headers.pop("Server", None)
+        framers = self._framers or NOBODY
         if not headers.get("Content-Type", "").startswith("text/html"):
-            headers["Content-Security-Policy"] = INERT
+            headers["Content-Security-Policy"] = f"{INERT}; frame-ancestors {framers}"
             return status_code, headers, chunk
         nonce = secrets.token_hex(len(MARK) // 2)  # as long as the mark, so the length holds
         if self.has_policy:
-            headers["Content-Security-Policy"] = page_policy(self._host, nonce)
+            headers["Content-Security-Policy"] = page_policy(self._host, nonce, framers)
         chunk = chunk.replace(MARK.encode(), nonce.encode())
         headers.pop("Etag", None)  # of the page with its marks
         return status_code, headers, chunk
 
 
-def transform(*, has_policy: bool) -> Any:
-    """Give the transform that an application adds."""
-    return type("SafeHeaders", (SafeHeaders,), {"has_policy": has_policy})
+def transform(*, has_policy: bool, prefix: str, framers: frozenset[str]) -> Any:
+    """Give the transform that an application adds; see `SafeHeaders`."""
+    given = {"has_policy": has_policy, "prefix": prefix, "framers": framers}
+    return type("SafeHeaders", (SafeHeaders,), given)

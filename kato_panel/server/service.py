@@ -27,10 +27,13 @@ from kato_panel.server.login import login_routes
 from kato_panel.server.oauth import oauth_routes
 from kato_panel.server.sockets import SOCKET_LIMITS, Sockets, allow_many_files
 from kato_panel.server.static import static_routes
+from kato_panel.server.widgets import check_widget
+from kato_panel.views.widgets import show_widget
 
 logger = logging.getLogger(__name__)
 
 PAGE = "app"
+WIDGET = "widget/{name}"
 TOKEN_SECONDS = 86_400
 """A page that was asleep for a day may still come back."""
 UNUSED_SECONDS = 15.0
@@ -87,7 +90,7 @@ class Service:
         port, addresses = find_place(runtime.settings)
         try:
             self._server = get_server(
-                {PAGE: page},
+                {PAGE: page, WIDGET: show_widget},
                 port=port,
                 address=host,
                 title="KATO sessions",
@@ -125,8 +128,15 @@ class Service:
         except OSError as error:
             raise ConfigError([say_taken(host, port, error)]) from error
         application = self._server._tornado  # noqa: SLF001 - Bokeh has no other way to it
-        application.add_transform(transform(has_policy=has_policy))
-        guard.install(application, pages_per_second=pages_per_second)
+        settings = runtime.settings
+        application.add_transform(
+            transform(has_policy=has_policy, prefix=application.prefix, framers=settings.framers)
+        )
+        guard.install(
+            application,
+            pages_per_second=pages_per_second,
+            check_widget=partial(check_widget, runtime),
+        )
         discretion.install(application)
         Sockets(runtime.settings.proxies).install(self._server._http)  # noqa: SLF001 - the same
         runtime.listens_on = addresses

@@ -45,9 +45,9 @@ class AlertsTab(LiveView):
     is_within = True
 
 
-class LivePage(LiveView):
+class ServedView(LiveView):
     """
-    The whole page: header, tabs and all cards. What another tab shows is built when it is chosen.
+    What our service shows as a page: it heals its link, and asks our routes meanwhile.
 
     Parameters
     ----------
@@ -56,14 +56,42 @@ class LivePage(LiveView):
     runtime
         What the models follow; says how long things stay, and whether our routes are there to
         be asked while the page's socket is down.
+    orders
+        As for `LiveView`.
+    """
+
+    is_page = True
+
+    def __init__(self, models: Models, runtime: Runtime, orders: Orders | None = None) -> None:
+        self._runtime = runtime
+        super().__init__(models, orders=orders)
+
+    def _features(self) -> dict[str, bool]:
+        return {**super()._features(), "api": self._runtime.has_routes}
+
+    def _settings(self) -> dict[str, float]:
+        settings = self._runtime.settings
+        return {
+            "toast_seconds": settings.toast_seconds,
+            "fallback_interval_seconds": settings.fallback_interval_seconds,
+        }
+
+
+class LivePage(ServedView):
+    """
+    The whole page: header, tabs and all cards. What another tab shows is built when it is chosen.
+
+    Parameters
+    ----------
+    models, runtime
+        As for `ServedView`.
     may_act
         Whether this visit may change anything upstream, if the service may.
     who
         In whose name it does so.
     """
 
-    is_page = True
-    parts = (*LiveView.parts, "lifetime")
+    parts = ("header", *LiveView.parts, "lifetime")
 
     def __init__(
         self, models: Models, runtime: Runtime, may_act: ActionsState, who: str = "page"
@@ -72,7 +100,7 @@ class LivePage(LiveView):
         self._may_act = may_act
         self._who = who
         self._bodies: dict[str, pn.viewable.Viewer] = {}
-        super().__init__(models, orders=_find_orders(runtime, may_act, who))
+        super().__init__(models, runtime, _find_orders(runtime, may_act, who))
         self._board.param.watch(self._choose, "tab")
 
     @property
@@ -131,14 +159,7 @@ class LivePage(LiveView):
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime
         can_log_out = runtime.settings.has_login and runtime.listens_on is not None
-        return {**super()._features(), "api": runtime.has_routes, "logout": can_log_out}
-
-    def _settings(self) -> dict[str, float]:
-        settings = self._runtime.settings
-        return {
-            "toast_seconds": settings.toast_seconds,
-            "fallback_interval_seconds": settings.fallback_interval_seconds,
-        }
+        return {**super()._features(), "logout": can_log_out}
 
 
 class Visit:
@@ -151,6 +172,8 @@ class Visit:
         What is followed.
     doc
         The visit's document.
+    build
+        Makes of the visit's models what it shows.
 
     Attributes
     ----------
@@ -158,12 +181,10 @@ class Visit:
         What the visit shows.
     """
 
-    def __init__(self, runtime: Runtime, doc: Any) -> None:
+    def __init__(self, runtime: Runtime, doc: Any, build: Callable[[Models], ServedView]) -> None:
         self._models = Models()
         self._subscription = self._models.follow(runtime, in_turns_of(doc, self._apply))
-        self.view = LivePage(
-            self._models, runtime, _judge_visit(runtime, doc), _name_visitor(runtime, doc)
-        )
+        self.view = build(self._models)
         doc.on_session_destroyed(self._end)
         pn.state.onload(self.view.show_chart)
 
@@ -211,16 +232,7 @@ def page() -> Any:
     LiveView
         To be served; where the settings are wrong, what is wrong with them.
     """
-    doc = pn.state.curdoc
-    doc.title = TITLE
-    doc.template = TEMPLATE
-    doc.template_variables["colours"] = {"light": LIGHT, "dark": DARK}
-    doc.template_variables["mark"] = MARK
-    doc.template_variables["mark_scripts"] = mark_scripts
-    # Panel takes this from the request of the page; a visit that a browser brings back after the
-    # server's restart has none, and would ask Panel's content network for its stylesheets.
-    doc.template_variables["dist_url"] = get_dist_path()
-    pn.config.reconnect = True
+    doc = dress(pn.state.curdoc)
     try:
         runtime = runtimes.current()
     except ConfigError as error:
@@ -231,7 +243,32 @@ def page() -> Any:
         return _refusal(f"{noun} wrong", error.problems, end)
     if _is_locked(runtime):
         return _refusal("This dashboard is locked", LOCKED, "Nothing is shown here until then.")
-    return Visit(runtime, doc).view
+    may_act, who = _judge_visit(runtime, doc), _name_visitor(runtime, doc)
+    return Visit(runtime, doc, lambda models: LivePage(models, runtime, may_act, who)).view
+
+
+def dress(doc: Any, *, is_widget: bool = False) -> Any:
+    """
+    Give a visit's document our template, and what that needs.
+
+    Parameters
+    ----------
+    doc
+        The visit's document.
+    is_widget
+        Whether it is one level below the dashboard, and may stand in another's page.
+    """
+    doc.title = TITLE
+    doc.template = TEMPLATE
+    doc.template_variables["colours"] = {"light": LIGHT, "dark": DARK}
+    doc.template_variables["is_widget"] = is_widget
+    doc.template_variables["mark"] = MARK
+    doc.template_variables["mark_scripts"] = mark_scripts
+    # Panel takes this from the request of the page; a visit that a browser brings back after the
+    # server's restart has none, and would ask Panel's content network for its stylesheets.
+    doc.template_variables["dist_url"] = ("../" if is_widget else "") + get_dist_path()
+    pn.config.reconnect = True
+    return doc
 
 
 def _is_locked(runtime: Runtime) -> bool:

@@ -162,6 +162,7 @@ LED = {"GET": 302, "HEAD": 302}
 TOLD = {"OPTIONS": 204}
 ASKED = {**READ, **TOLD}
 ANY = dict.fromkeys(VERBS, 404)
+ABSENT = {**ANY, "OPTIONS": 405}
 # One row for each route of the live router, Panel's among them.
 TABLE = {
     "/favicon.ico$": Row("/favicon.ico", {"GET": 200}),
@@ -196,8 +197,13 @@ TABLE = {
     "/static/extensions/(.*)$": Row("/static/extensions/panel/panel.min.js", STATIC),
     "/static/(.*)$": Row("/static/js/bokeh.min.js", STATIC),
     "/components/(.*)$": Row("/components/x", {"GET": 400, "HEAD": 400}),
+    "/widget/(?P<name>[^/]+)/ws$": Row("/widget/count/ws", {"GET": 400}),
+    "/widget/(?P<name>[^/]+)/metadata$": Row("/widget/count/metadata", ABSENT),
+    "/widget/(?P<name>[^/]+)/autoload.js$": Row("/widget/count/autoload.js", ABSENT),
+    "/widget/(?P<name>[^/]+)/?$": Row("/widget/count", {"GET": 200}),
+    "/widget/(?:[^/]+)/static/(.*)$": Row("/widget/count/static/js/bokeh.min.js", ABSENT),
     "/?$": Row("/", LED, is_page=True),
-    None: Row("/nothing/at/all", {**ANY, "OPTIONS": 405}),
+    None: Row("/nothing/at/all", ABSENT),
 }
 
 
@@ -527,8 +533,11 @@ def test_pages_are_opened_at_a_bounded_rate(simulator):
             element = {"bokeh-autoload-element": "x"}
             answers = [client.get(script, params=element).status_code for _ in range(10)]
             busy = client.get("/app")
+            widget = client.get("/widget/count", headers={"Upgrade": "websocket"})
+            absent = [client.get(f"/widget/{name}").status_code for name in ("x", "count?x=1")]
         assert door.ask("GET", "/healthz").status_code == 200
         assert door.ask("GET", "/api/v1/sessions/count").status_code == 200
+    assert (widget.status_code, absent) == (503, [404, 422])
     assert vain == [400] * 20
     assert answers == [200] * 8 + [503] * 2
     assert busy.status_code == 503

@@ -164,7 +164,7 @@ export class AlertDesk {
 
   canJump({ since: at }) {
     const isNear = this.now() - new Date(at).getTime() < RANGES.at(-1)[1] * 1_000;
-    return isNear && Boolean(this.model?.page || this.model?.within);
+    return isNear && Boolean(this.refs.drawer || this.model?.within);
   }
 
   /** Show an alert's time in the page's chart; a part of the page asks the page. */

@@ -107,7 +107,9 @@ export class PageLink {
   }
 }
 
-const askServer = (url, method, signal) => fetch(new URL(url, document.baseURI), { method, cache: "no-store", signal });
+/** A widget is one level below the dashboard, and says so itself. */
+const locate = (url) => new URL((document.documentElement.dataset.up ?? "") + url, document.baseURI);
+const askServer = (url, method, signal) => fetch(locate(url), { method, cache: "no-store", signal });
 
 function readReloadTime() {
   try {

@@ -21,7 +21,7 @@ const buildRateCard = (name, title) => `<section class="card rate" data-part="ra
   <div class="row"><span class="mid" data-figure="${name}" data-ref="${name}">—</span><span class="unit">/ min</span></div>
   <svg class="bars ${name === "created" ? "made" : "gone"}" viewBox="0 0 170 30" preserveAspectRatio="none" data-ref="${name}Bars" aria-hidden="true"></svg>
   <p class="sub" data-ref="${name}Window"></p></section>`;
-const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</div>`}
+const buildAll = (isPage, hasHeader) => `${hasHeader ? HEADER : `<div class="marks">${MARKS}</div>`}
 <${isPage ? "main" : 'div role="group" aria-label="KATO sessions"'}><div class="frame" data-ref="frame"><div class="grid">
   <section class="card active" data-part="count" aria-labelledby="h-active">
     <div class="hd"><h2 id="h-active">Active sessions</h2><span class="key" data-ref="age"></span></div>
@@ -60,16 +60,17 @@ const buildAll = (isPage) => `${isPage ? HEADER : `<div class="marks">${MARKS}</
 </div></div><div class="body" data-ref="body" hidden></div></${isPage ? "main" : "div"}>
 <p class="hint" data-ref="hint" hidden>This is the page alone: <code>kato-panel serve</code> adds the HTTP API, and with it the count while the page is cut off.</p>
 <p class="quiet" role="status" data-ref="said"></p>
-${isPage ? `<dialog class="drawer alerts" data-ref="drawer" aria-labelledby="h-drawer"></dialog>` : ""}
+${hasHeader ? `<dialog class="drawer alerts" data-ref="drawer" aria-labelledby="h-drawer"></dialog>` : ""}
 <div class="stack" data-part="toasts"><div class="alarms" role="status" aria-live="assertive" data-ref="alarms"></div>
   <div class="toasts" role="status" aria-live="polite" data-ref="toasts"></div></div>`;
 
 /**
- * Build the cards that are wanted, and references to all of them: what is not wanted is painted
+ * Build the cards that are wanted, on a page of its own with or without its header, and references to all of them: what is not wanted is painted
  * too, and shown nowhere.
  */
 export function build(parts, isPage) {
-  const root = make("div", isPage ? "kato page" : "kato", buildAll(isPage));
+  const hasHeader = parts.includes("header");
+  const root = make("div", hasHeader ? "kato page" : isPage ? "kato page widget" : "kato", buildAll(isPage, hasHeader));
   const refs = findRefs(root);
   for (const card of root.querySelectorAll("[data-part]")) if (!parts.includes(card.dataset.part)) card.remove();
   root.classList.toggle("single", root.querySelectorAll("section").length === 1);

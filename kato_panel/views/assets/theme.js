@@ -6,12 +6,12 @@ import { THEMES } from "./markup.js";
 const THEME_KEY = "kato-panel-theme";
 export const THEME_PARAMETER = "theme";
 
-/** Say which theme was chosen: the address may name one for this visit, else what was kept. */
-export function readTheme() {
+/** Say which theme was chosen: the address may name one for this visit, else what was kept, if that counts. */
+export function readTheme(isKept) {
   const named = readFromAddress(THEME_PARAMETER);
   if (Object.hasOwn(THEMES, named ?? "")) return named;
   try {
-    const theme = localStorage.getItem(THEME_KEY);
+    const theme = isKept ? localStorage.getItem(THEME_KEY) : null;
     return Object.hasOwn(THEMES, theme) ? theme : "system";
   } catch {
     return "system";

@@ -35,7 +35,8 @@ class Visit {
     this.feed = new Feed(this.refs, isPage, (seq) => (this.model.before = seq));
     this.toasts = new Toasts(this.refs.toasts);
     this.desk = new AlertDesk(this.refs, parts, (range) => this.jump(range));
-    this.tabs = isPage ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
+    this.isWidget = isPage && !parts.includes("header");
+    this.tabs = isPage && !this.isWidget ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
     this.sourceRows = new Map();
@@ -158,6 +159,13 @@ class Visit {
   placeBody(model) {
     const child = model.body ? model.get_child("body") : null;
     if (child) this.refs.body.replaceChildren(child);
+    if (this.isWidget) this.placeOnly(child);
+  }
+
+  /** A widget shows either its one live card, or what is no live card. */
+  placeOnly(child) {
+    setHidden(this.refs.body, !child);
+    setHidden(this.refs.frame, Boolean(child) || this.model.parts.length === 0);
   }
 
   chooseRange(range) {
@@ -317,12 +325,13 @@ class Visit {
   }
 
   paintTheme() {
-    this.theme ??= readTheme();
+    this.theme ??= readTheme(!this.isWidget);
     const isDark = this.isPage ? this.theme === "dark" || (this.theme === "system" && prefersDark()) : isHostDark();
     this.root.dataset.theme = isDark ? "dark" : "light";
     if (this.model && this.model.dark !== isDark) this.model.dark = isDark;
     if (!this.isPage) return;
     document.documentElement.dataset.theme = this.root.dataset.theme;
+    if (this.isWidget) return;
     const [words, picture] = THEMES[this.theme];
     this.refs.theme.innerHTML = picture;
     this.refs.theme.title = `Theme: ${words}`;
