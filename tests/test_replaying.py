@@ -8,7 +8,7 @@ import pytest
 
 from kato_panel.demo_week import make_week
 from kato_panel.domain.playback import Playback
-from kato_panel.domain.recorded import Looked
+from kato_panel.domain.recorded import Note
 from kato_panel.errors import HistoryError
 from kato_panel.history import History, Reader
 from kato_panel.history.rows import micros, moment
@@ -155,8 +155,8 @@ def test_what_is_being_written_is_read_with_its_log(tmp_path):
     history = History.open(f"sqlite:///{path}", "http://kato", is_demo=False)
     try:
         with Reader.open(path, leaves_no_trace=True) as reader:
-            history.record([Looked(NOON)])
+            history.record([Note("seen", 7)])
             assert history.flush()
-            assert reader.last_seen() == NOON
+            assert reader.note("seen") == 7
     finally:
         history.close()
