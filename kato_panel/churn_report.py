@@ -261,6 +261,11 @@ class Reading:
         watched: tuple[datetime | None, datetime | None] = self._read("watched")
         return watched
 
+    def events_since(self) -> datetime | None:
+        """Say from when on every event is known, at the moment of the reading."""
+        since: datetime | None = self._read("events_since")
+        return since
+
     def lives(
         self,
         since: Since = None,
@@ -299,6 +304,7 @@ class _Once:
         self._node = node
         self.nodes: tuple[tuple[str, int], ...] = ()
         self.watched = frames.watched
+        self.events_since = frames.events_since
         self.counts = frames.counts
         self.gaps = frames.gaps
 

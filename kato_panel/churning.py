@@ -5,13 +5,20 @@ from typing import Any, Final, Protocol
 
 import pandas as pd
 
-from kato_panel.domain.churn import Churn, Window
+from kato_panel.domain.churn import Churn, Window, check_zone
 from kato_panel.errors import TooLittle
-from kato_panel.frames import Since, empty_frame, time_range
+from kato_panel.frames import Since, empty_frame, lay_out, marked_range, time_range
 
 NOTHING_OBSERVED: Final = "nothing was observed yet"
 ONE_LOOK: Final = "there was one look so far, must be at least two"
 KNOWN_SINCE: Final = "sessions are known one by one since"
+EVENTS_SINCE: Final = "without Redis, arrivals and departures are known from events, kept since"
+
+
+NO_RANGE: Final = (
+    "the frame does not say of what range it is: if it holds those alone who were alive from some "
+    "time on, lifetimes are too long unless since is that time"
+)
 
 
 class Frames(Protocol):
@@ -19,6 +26,9 @@ class Frames(Protocol):
 
     def watched(self) -> tuple[datetime | None, datetime | None]:
         """Say from when to when sessions were watched one by one."""
+
+    def events_since(self) -> datetime | None:
+        """Say from when on every event is known."""
 
     def lives(
         self,
@@ -59,7 +69,8 @@ def churn(
     frames
         A `Monitor`, what `open_history` returns, or a frame of sessions that one of them gave.
     since, until
-        Times with a zone, or how long before the newest look; without them, all that was watched.
+        Times with a zone, or how long before the newest look; without them, all that was watched,
+        or what a frame is of.
     node
         Only sessions of this node.
     by
@@ -107,19 +118,25 @@ def churn(
     >>> round(found.groups.log_rank.p_value, 2)
     0.9
     """
+    check_zone(tz)
     source: Any = _Given(frames) if isinstance(frames, pd.DataFrame) else frames
     begin, end = source.watched()
     has_records = begin is not None and end is not None
+    known = None
     if not has_records:
-        begin, end = _observed(source)
+        begin, end, known = _observed(source)
     if begin is None or end is None:
         raise TooLittle(NOTHING_OBSERVED)
     if begin >= end:
         raise TooLittle(ONE_LOOK)
     first, after = time_range(since, until, end)
     notes: tuple[str, ...] = ()
-    if has_records and first is not None and first < begin:
-        notes = (f"{KNOWN_SINCE} {begin:%Y-%m-%d %H:%M:%S} UTC: what was before is left out",)
+    wanted = first or known
+    if wanted is not None and wanted < begin:
+        told = KNOWN_SINCE if has_records else EVENTS_SINCE
+        notes = (f"{told} {begin:%Y-%m-%d %H:%M:%S} UTC: what was before is left out",)
+    if isinstance(source, _Given) and since is None:
+        notes += source.notes
     begin, end = max(begin, first or begin), min(end, after or end)
     gaps = source.gaps(begin, end)
     window = Window.of(begin, end, zip(gaps.index, gaps["ended"], strict=True))
@@ -135,9 +152,17 @@ class _Given:
 
     def __init__(self, sessions: pd.DataFrame) -> None:
         self._sessions = sessions
+        self._marked = marked_range(sessions)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What has to be known of a frame that does not say of what range it is."""
+        return (NO_RANGE,) if self._marked is None else ()
 
     def watched(self) -> tuple[datetime | None, datetime | None]:
         """Say from when to when it was watched, as far as it tells."""
+        if self._marked is not None:
+            return self._marked[:2]
         if self._sessions.empty:
             return None, None
         seen = self._sessions[["last_seen", "ended_latest"]].max()
@@ -152,11 +177,14 @@ class _Given:
         return self._sessions if node is None else self._sessions[self._sessions["node"] == node]
 
     def gaps(self, *_: Since) -> pd.DataFrame:
-        """Give none: they are in the column `entered` already."""
-        return empty_frame("gaps")
+        """Give those that it tells of; who was born in one is entered at its end already."""
+        gaps = [] if self._marked is None else self._marked[2]
+        return lay_out("gaps", [began for began, _ in gaps], {"ended": [end for _, end in gaps]})
 
 
-def _observed(source: Frames) -> tuple[datetime | None, datetime | None]:
-    """Say from when to when the count was observed."""
+def _observed(source: Frames) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """Say from when to when events tell of the count, and since when it is known at all."""
     times = source.counts().index
-    return (times[0], times[-1]) if len(times) else (None, None)
+    if not len(times):
+        return None, None, None
+    return max(times[0], source.events_since() or times[0]), times[-1], times[0]

@@ -2,7 +2,8 @@
 Frames as CSV and JSON, out and back without loss.
 
 Times are written in ISO 8601, UTC, to the microsecond; spans as seconds; lists as JSON; what is
-not known is an empty cell, or ``null``. A text that a spreadsheet would take for a formula is
+not known is an empty cell, or ``null``. Attributes are not written, nor are categories that no
+row has. A text that a spreadsheet would take for a formula is
 guarded in CSV, and read back as it was.
 """
 
@@ -32,6 +33,7 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
     ----------
     frame
         As ``sessions()``, ``events()`` and their like give it; rows may be left out, columns not.
+        Names that stand in none of the rows are no categories any more when it is read.
     path
         Ends in ``.csv`` or ``.json``.
 

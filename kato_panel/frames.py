@@ -4,7 +4,7 @@ Data frames of what is known; their columns have the same types when they are em
 `LAYOUTS` says what is in which frame; ``docs/churn.md`` explains each column.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -81,6 +81,9 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
 
 Since = datetime | timedelta | None
 """A time with a zone, or how long ago."""
+WATCHED: Final = "watched"
+"""Attribute of a frame of sessions: the range it is of, as ISO 8601 has it."""
+GAPS: Final = "gaps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,7 @@ def _column(values: Any, type_: str | tuple[str, ...]) -> Any:
     if isinstance(type_, tuple) and isinstance(values, np.ndarray) and values.dtype.kind == "i":
         return pd.Categorical.from_codes(values, list(type_))
     if isinstance(type_, tuple) or type_ == NAMES:
-        known = list(type_) if isinstance(type_, tuple) else None
-        return pd.Categorical(np.asarray(values, dtype=object), known)
+        return _category(values, list(type_) if isinstance(type_, tuple) else None)
     is_whole = isinstance(values, np.ndarray) and values.dtype == np.int64
     if type_ == TIME:
         given = values.astype("datetime64[us]") if is_whole else values
@@ -152,6 +154,14 @@ def _column(values: Any, type_: str | tuple[str, ...]) -> Any:
         given = values.astype("timedelta64[us]") if is_whole else values
         return pd.TimedeltaIndex(pd.to_timedelta(given)).as_unit("us").array
     return pd.array(values, dtype=type_)
+
+
+def _category(values: Any, known: list[str] | None) -> pd.Categorical:
+    category = pd.Categorical(np.asarray(values, dtype=object), known)
+    if len(category.categories):
+        return category
+    # Of no names, pandas cannot tell that they are texts.
+    return pd.Categorical.from_codes(category.codes, pd.Index([], dtype="str"))
 
 
 def event_frame(
@@ -233,7 +243,7 @@ def session_frame(records: Sequence[Record], entered: datetime, now: datetime) -
     began = {id(record): record.created or record.seen for record in records}
     ordered = sorted(records, key=lambda record: began[id(record)])
     endings = [record.ending for record in ordered]
-    return complete_sessions(
+    frame = complete_sessions(
         _micros([began[id(record)] for record in ordered]),
         {
             "session_id": [record.session_id for record in ordered],
@@ -251,6 +261,7 @@ def session_frame(records: Sequence[Record], entered: datetime, now: datetime) -
             "ended_by": [ending and ending.witness.value for ending in endings],
         },
     )
+    return mark_range(frame, entered, now)
 
 
 def complete_sessions(began: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
@@ -277,6 +288,51 @@ def complete_sessions(began: Any, columns: Mapping[str, Any]) -> pd.DataFrame:
     return lay_out("sessions", began, {**columns, **more})
 
 
+def mark_range(
+    frame: pd.DataFrame,
+    since: datetime,
+    until: datetime,
+    gaps: Iterable[tuple[datetime, datetime]] = (),
+) -> pd.DataFrame:
+    """
+    Note in the attributes of a frame of sessions what range it is of.
+
+    Rows do not tell: who was there before is in it, and who ended before is not. pandas takes
+    attributes along where rows are left out.
+
+    Parameters
+    ----------
+    frame
+        Is changed.
+    since, until
+        Everybody who was watched between these is in it.
+    gaps
+        When nobody could look.
+    """
+    frame.attrs[WATCHED] = _write_span(since, until)
+    frame.attrs[GAPS] = ",".join(_write_span(*gap) for gap in gaps)
+    return frame
+
+
+def marked_range(
+    frame: pd.DataFrame,
+) -> tuple[datetime, datetime, list[tuple[datetime, datetime]]] | None:
+    """Read what `mark_range` noted; ``None`` where a frame does not say of what range it is."""
+    if WATCHED not in frame.attrs:
+        return None
+    gaps = [_read_span(text) for text in frame.attrs.get(GAPS, "").split(",") if text]
+    return *_read_span(frame.attrs[WATCHED]), gaps
+
+
+def _write_span(began: datetime, ended: datetime) -> str:
+    return f"{began.isoformat()}/{ended.isoformat()}"
+
+
+def _read_span(text: str) -> tuple[datetime, datetime]:
+    began, _, ended = text.partition("/")
+    return datetime.fromisoformat(began), datetime.fromisoformat(ended)
+
+
 def time_range(
     since: Since, until: Since, now: datetime | None = None
 ) -> tuple[pd.Timestamp | None, pd.Timestamp | None]:
@@ -293,7 +349,7 @@ def time_range(
     Raises
     ------
     ValueError
-        If one is a time without a zone.
+        If one is a time without a zone, too far away, or no time at all.
     """
     present = now or datetime.now(UTC)
     after = _time("until", until, present)
@@ -304,7 +360,14 @@ def _time(name: str, given: Since, present: datetime) -> pd.Timestamp | None:
     if given is None:
         return None
     if isinstance(given, timedelta):
-        return pd.Timestamp(present) - given
+        try:
+            return pd.Timestamp(present) - given
+        except (OverflowError, ValueError) as error:
+            raise ValueError(f"{name} is {given!r}, must be no longer ago than year 1") from error
+    if not isinstance(given, datetime):
+        raise ValueError(  # noqa: TRY004 - as of any other wrong bound
+            f"{name} is {given!r}, must be a datetime with a time zone, or a timedelta"
+        )
     if given.tzinfo is None:
         raise ValueError(f"{name} is {given!r}, must have a time zone")
     return pd.Timestamp(given).tz_convert("UTC")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -12,14 +13,22 @@ from sqlalchemy import Connection
 
 from kato_panel.domain.rules import Alert
 from kato_panel.errors import HistoryError
-from kato_panel.frames import Origin, Since, complete_sessions, cut, lay_out, time_range
+from kato_panel.frames import (
+    Origin,
+    Since,
+    complete_sessions,
+    cut,
+    lay_out,
+    mark_range,
+    time_range,
+)
 from kato_panel.history import Reader, columns
 from kato_panel.history.bulk import bulk_columns, change_columns
 from kato_panel.history.parts import Corrupt
 from kato_panel.history.place import place_of
 from kato_panel.history.reader import event_ids, read_note
 from kato_panel.history.rows import maybe, micros, moment
-from kato_panel.history.writer import LOOKED, RECORDS_SINCE
+from kato_panel.history.writer import EVENTS_SINCE, LOOKED, RECORDS_SINCE
 from kato_panel.recording import KEYS_SEEN
 
 CONTAINER_METRICS: Final = "container_"
@@ -85,6 +94,19 @@ class HistoryFrames:
             maybe(moment, until),
         )
 
+    def events_since(self) -> datetime | None:
+        """
+        Say from when on every event is in ``events()``; the count is known from longer ago.
+
+        Returns
+        -------
+        datetime or None
+            UTC; ``None`` if nothing was observed.
+        """
+        with self._reader().reading() as connection:
+            noted = read_note(connection, EVENTS_SINCE)
+            return maybe(moment, columns.first_single(connection) if noted is None else noted)
+
     def sessions(
         self, since: Since = None, until: Since = None, *, node: str | None = None
     ) -> pd.DataFrame:
@@ -111,11 +133,10 @@ class HistoryFrames:
             these), `lifetime_width` (timedelta, between these), `reason` (category),
             `ttl_seconds` (Float64), `born_by`, `ended_by` (category: how that is known).
         """
-        return complete_sessions(
-            *self._watched(
-                since, until, lambda held, span: columns.session_columns(held, span, node)
-            )
+        began, found, mark = self._watched(
+            since, until, lambda held, span: columns.session_columns(held, span, node)
         )
+        return mark(complete_sessions(began, found))
 
     def lives(
         self,
@@ -141,13 +162,13 @@ class HistoryFrames:
             As of `sessions`, in a fraction of the time; without `session_id`, `lifetime`,
             `lifetime_width` and `ended_by`. `last_seen` of those that ended is their end.
         """
-        began, found = self._watched(
+        began, found, mark = self._watched(
             since, until, lambda held, span: bulk_columns(held, span, with_ttl=with_ttl)
         )
-        names = pd.Categorical(found.pop("nodes"))
+        names = pd.Categorical(pd.Index(found.pop("nodes"), dtype="str"))
         places = np.append(names.codes, -1)[found["node"]]
         found["node"] = pd.Categorical.from_codes(places, names.categories)
-        lives = lay_out("sessions", began, found)
+        lives = mark(lay_out("sessions", began, found))
         return lives if node is None else lives[lives["node"] == node]
 
     def _watched(
@@ -155,8 +176,8 @@ class HistoryFrames:
         since: Since,
         until: Since,
         read: Callable[[Connection, columns.Range], columns.Columns],
-    ) -> tuple[Any, dict[str, Any]]:
-        """Read sessions, and say how each of them was watched."""
+    ) -> tuple[Any, dict[str, Any], Callable[[pd.DataFrame], pd.DataFrame]]:
+        """Read sessions, say how each of them was watched, and how to mark a frame of them."""
         reader = self._reader()
         with self._range(since, until) as (connection, span):
             found: dict[str, Any] = read(connection, span)
@@ -169,7 +190,8 @@ class HistoryFrames:
         found["last_seen"] = (
             seen if looked is None else np.where(is_open, np.maximum(seen, looked), seen)
         )
-        return began, found
+        mark: Callable[[pd.DataFrame], pd.DataFrame] = partial(_mark, (first, looked), span, gaps)
+        return began, found, mark
 
     def events(
         self, since: Since = None, until: Since = None, *, node: str | None = None
@@ -282,7 +304,7 @@ class HistoryFrames:
             {
                 "alert_id": [alert.id for alert in alerts],
                 "rule": [alert.rule.name for alert in alerts],
-                "subject": [alert.subject for alert in alerts],
+                "subject": [alert.subject or None for alert in alerts],
                 "severity": [alert.rule.severity.value for alert in alerts],
                 "metric": [alert.rule.metric for alert in alerts],
                 "value": [alert.value for alert in alerts],
@@ -394,6 +416,21 @@ def _entered(began: Any, first: int | None, gaps: columns.Columns) -> Any:
     place = np.searchsorted(gaps["began"], began, side="right") - 1
     is_inside = (place >= 0) & (began < ends[place])
     return np.where(is_inside, np.maximum(entered, ends[place]), entered)
+
+
+def _mark(
+    watched: columns.Range, span: columns.Range, gaps: columns.Columns, frame: pd.DataFrame
+) -> pd.DataFrame:
+    """Note what range a frame of sessions is of, if any was watched."""
+    if watched[0] is None or watched[1] is None:
+        return frame
+    since = max(watched[0], watched[0] if span[0] is None else span[0])
+    until = min(watched[1], watched[1] if span[1] is None else span[1])
+    spans = zip(gaps["began"].tolist(), gaps["ended"].tolist(), strict=True)
+    inside = [(a, b) for a, b in spans if a < until and b > since]
+    return mark_range(
+        frame, moment(since), moment(until), [(moment(a), moment(b)) for a, b in inside]
+    )
 
 
 def _cut_gaps(

@@ -13,6 +13,7 @@ from kato_panel.errors import HistoryError
 from kato_panel.frames import Origin, Since, count_frame, empty_frame, event_frame
 from kato_panel.history import History
 from kato_panel.history_frames import HistoryFrames
+from kato_panel.hub import MAX_KEPT_EVENTS
 from kato_panel.models import EventLog, SessionSeries
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,21 @@ class MonitorFrames(ABC):
             See `kato_panel.history_frames.HistoryFrames.watched`; without a history, nothing.
         """
         return self._ask(HistoryFrames.watched, lambda: (None, None))
+
+    def events_since(self) -> datetime | None:
+        """
+        Say from when on every event is in ``events()``.
+
+        Returns
+        -------
+        datetime or None
+            UTC; ``None`` if nothing was observed, or, without a history, if no event was given up.
+        """
+        return self._ask(HistoryFrames.events_since, self._remembered_since)
+
+    def _remembered_since(self) -> datetime | None:
+        events = self.event_log.events
+        return events[0].at if len(events) >= MAX_KEPT_EVENTS else None
 
     def sessions(
         self, since: Since = None, until: Since = None, *, node: str | None = None

@@ -11,7 +11,6 @@ from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from typing import Any, Final, Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from kato_panel import churn_tables
 from kato_panel.churn_tables import Table, list_rows, plain
 from kato_panel.churning import Frames, churn
-from kato_panel.domain.churn import Churn
+from kato_panel.domain.churn import Churn, check_zone
 from kato_panel.domain.churn.tables import AGES_SECONDS
 from kato_panel.domain.churn.window import to_micros
 from kato_panel.errors import TooLittle
@@ -151,7 +150,7 @@ def gather(
     HistoryError
         If the history cannot be read.
     """
-    _check_zone(tz)
+    check_zone(tz)
     origin = frames.origin()
     first, after = time_range(since, until, origin.looked)
     if first is not None and after is not None and first >= after:
@@ -195,6 +194,7 @@ class _Lean:
     def __init__(self, frames: Reported, counts: pd.DataFrame) -> None:
         self._frames, self._counts = frames, counts
         self.watched = frames.watched
+        self.events_since = frames.events_since
         self.lives = frames.lives
         self.gaps = frames.gaps
 
@@ -210,13 +210,6 @@ class _Lean:
         if node is None:
             return self._frames.changes(since, until)
         return self._frames.events(since, until, node=node)
-
-
-def _check_zone(tz: str) -> None:
-    try:
-        ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueError(f"tz is {tz!r}, must be the name of a time zone") from error
 
 
 def _begin(

@@ -1,6 +1,7 @@
 """One call from frames to churn; and the numbers that stand in the documents."""
 
 import re
+import sqlite3
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from kato_panel import churn, demo_history, open_history, read_frame, write_frame
+from kato_panel.churning import NO_RANGE
 from kato_panel.domain.churn.comparing import log_rank
 from kato_panel.domain.churn.survival import estimate
 from kato_panel.domain.events import Kind
@@ -15,11 +17,13 @@ from kato_panel.domain.recorded import Gap, Looked, Note, Sample
 from kato_panel.domain.records import Witness
 from kato_panel.errors import TooLittle
 from kato_panel.frames import LAYOUTS, empty_frame
+from kato_panel.history.retention import Retention
 from kato_panel.history.rows import micros
 from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.recording import KEYS_SEEN
 from tests.history.making import at, event, record
 from tests.history.making import open_history as keep_history
+from tests.history.test_retention import MovingClock, keep_all
 
 DOCUMENT = (Path(__file__).parents[1] / "docs" / "churn.md").read_text(encoding="utf-8")
 BY_KEY_EVENT = {"born_by": Witness.KEY_EVENT}
@@ -118,9 +122,50 @@ def test_frame_of_sessions_answers_like_the_history_it_is_from(history, tmp_path
     with open_history(history.where) as opened:
         whole, sessions = churn(opened).frame(), opened.sessions()
     write_frame(sessions, tmp_path / "s.csv")
-    for frame in (sessions, read_frame(tmp_path / "s.csv")):
+    for frame, has_range in ((sessions, True), (read_frame(tmp_path / "s.csv"), False)):
         assert churn(frame).frame().equals(whole)
+        assert (NO_RANGE in churn(frame).notes) != has_range
     assert len(churn(sessions, node="node-1").lives) == 6
+
+
+def test_frame_of_a_range_answers_as_the_range_does(history, tmp_path):
+    """Though it holds none that ended before: its attributes say from when on, and the gaps."""
+    put(history, *tiny(), Gap(at(310), at(330)))
+    since, until = at(170), at(590)
+    with open_history(history.where) as opened:
+        asked = churn(opened, since=since, until=until)
+        for sessions in (opened.sessions(since, until), opened.lives(since, until)):
+            for frame in (sessions, sessions[sessions["node"] != "none"].copy()):
+                found = churn(frame)
+                assert (found.since, found.until, found.notes) == (since, until, asked.notes)
+                assert found.frame().equals(asked.frame())
+                assert (found.lives.entry_seconds == asked.lives.entry_seconds).all()
+        assert churn(opened.sessions(timedelta(seconds=60))).since == at(540)
+        write_frame(opened.sessions(since, until), tmp_path / "s.csv")
+        assert churn(opened.sessions(at(0), at(1), node="none")).notes == ()
+    found = churn(read_frame(tmp_path / "s.csv"), since=since)
+    assert NO_RANGE not in found.notes
+    assert (found.lives.entry_seconds == asked.lives.entry_seconds).all()
+
+
+@pytest.mark.parametrize("tz", ["Nope/Zone", "../etc", ""])
+def test_zone_that_is_none_is_refused_before_anything_is_read(tz):
+    """With its name."""
+    with pytest.raises(ValueError, match=r"tz is .*, must be the name of a time zone"):
+        churn(None, tz=tz)
+
+
+@pytest.mark.parametrize(
+    "since", ["6h", 5, np.datetime64("2026-11-20"), np.timedelta64(6, "h"), timedelta.max]
+)
+def test_bound_that_is_no_time_is_refused(history, since):
+    """By its name, with what it may be."""
+    put(history, *tiny())
+    with open_history(history.where) as opened:
+        with pytest.raises(ValueError, match=r"since is .*, must be "):
+            churn(opened, since=since)
+        with pytest.raises(ValueError, match=r"until is .*, must be "):
+            opened.events(until=since)
 
 
 def test_range_is_cut_to_what_was_watched_and_says_so(history):
@@ -190,6 +235,32 @@ def test_without_redis_the_events_tell_rates_alone(history):
         assert (found.total.arrivals[0], found.total.departures[0]) == (3, 1)
         assert found.total.is_lower_bound
         assert "REDIS_URL" in found.refusal
+
+
+def test_range_without_redis_begins_where_events_are_still_kept(tmp_path):
+    """Of what was before the count alone is known: no arrivals are not the same as none known."""
+    clock = MovingClock()
+    keeper = keep_history(tmp_path / "h.db", clock=clock, retention=Retention(raw_days=1))
+    told = [event(n, n * 3_600, current=n + 5) for n in range(48)]
+    put(keeper, Sample(at(-7), 5), *told, Looked(at(48 * 3_600)))
+    with open_history(tmp_path / "h.db") as opened:
+        found = churn(opened)
+        assert (found.since, found.total.arrivals[0]) == (at(-7), 48)
+        assert not any("left out" in note for note in found.notes)
+    clock.advance(48 * 3_600)
+    keep_all(keeper)
+    with open_history(tmp_path / "h.db") as opened:
+        assert opened.counts().index[0] < at(3_600)
+        for since in (None, at(0)):
+            found = churn(opened, since=since)
+            assert found.since == at(23 * 3_600)
+            assert found.total.arrivals_per_minute[0][0] == pytest.approx(1 / 60, rel=0.05)
+            assert "kept since 2026-11-23 11:00:00 UTC: what was before is left" in found.notes[0]
+    with sqlite3.connect(tmp_path / "h.db") as file:
+        file.execute("DELETE FROM notes WHERE key = 'events since'")
+    with open_history(tmp_path / "h.db") as opened:
+        assert churn(opened).since == at(24 * 3_600)
+    keeper.close()
 
 
 def test_nothing_observed_is_refused(history):

@@ -59,6 +59,18 @@ def test_frames_come_back_as_they_were(made, suffix, tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_part_of_a_frame_comes_back_without_the_names_it_does_not_hold(suffix, tmp_path):
+    """Whatever else; with no row, with no name, the categories are texts still."""
+    whole, path = containers(), tmp_path / f"x.{suffix}"
+    for part in (whole[:1], whole[:0]):
+        write_frame(part, path)
+        read = read_frame(path)
+        assert list(read["container"].cat.categories) == list(part["container"])
+        assert read["container"].cat.categories.dtype == whole["container"].cat.categories.dtype
+        assert read.astype(str).equals(part.astype(str))
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
 @pytest.mark.parametrize("kind", LAYOUTS)
 def test_empty_frames_come_back_as_they_were(kind, suffix, tmp_path):
     """With their columns and types."""

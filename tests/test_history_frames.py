@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import kato_panel
-from kato_panel import open_history
+from kato_panel import open_history, read_frame, write_frame
 from kato_panel.domain.events import Kind, Name
 from kato_panel.domain.recorded import AlertEntry, Figure, Gap, Looked, Note, Sample
 from kato_panel.domain.records import Ending, Reason, Record, Witness
@@ -188,6 +188,16 @@ def test_alerts_are_told_oldest_first(history):
     assert told["metric"].iloc[0] == "container_cpu_percent"
     assert told["severity"].iloc[0] == "error"
     assert told["threshold"].iloc[0] == 80.0
+
+
+def test_subject_that_an_alert_does_not_have_is_not_known(history, tmp_path):
+    """A file has no other empty cell."""
+    put(history, AlertEntry(alert(10, subject="")), AlertEntry(alert(20, subject="http")))
+    with open_history(history.where) as opened:
+        told = opened.alerts()
+    assert list(told["subject"].cat.categories) == ["http"]
+    write_frame(told, tmp_path / "a.csv")
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "a.csv"), told, check_freq=False)
 
 
 def test_many_alerts_are_read_page_by_page(history):

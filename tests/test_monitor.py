@@ -18,8 +18,10 @@ from kato_panel import runtime as runtimes
 from kato_panel.config import load
 from kato_panel.errors import ConfigError
 from kato_panel.history import Reader
+from kato_panel.hub import MAX_KEPT_EVENTS
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
+from tests.history.making import at, event
 
 
 @pytest.fixture
@@ -114,6 +116,14 @@ def test_frames_of_a_monitor_are_those_of_its_history(simulator, tmp_path):
         # What is heard after the newest look is of the next range.
         until(monitor, lambda: churn(monitor).total.arrivals[0] == 1)
         assert churn(monitor).total.is_lower_bound
+
+
+def test_events_in_memory_are_complete_from_the_oldest_once_some_were_given_up():
+    """The count is known from before."""
+    monitor = Monitor("http://127.0.0.1:1")
+    for kept, since in ((MAX_KEPT_EVENTS - 1, None), (MAX_KEPT_EVENTS, at(1))):
+        monitor.event_log.begin(tuple(event(n, n) for n in range(1, kept + 1)))
+        assert monitor.events_since() == since
 
 
 def test_without_a_history_memory_is_all_there_is(simulator, caplog):

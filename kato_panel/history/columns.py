@@ -246,6 +246,15 @@ def first_birth(connection: Connection) -> int | None:
     return began if type(began) is int else None
 
 
+def first_single(connection: Connection) -> int | None:
+    """Return when the first of the single observations that are kept was made, in microseconds."""
+    first = [
+        connection.scalar(select(table.c.at).order_by(table.c.id).limit(1))
+        for table in (schema.samples, schema.events)
+    ]
+    return min((at for at in first if type(at) is int), default=None)
+
+
 def _read(
     connection: Connection,
     wanted: Mapping[str, tuple[Any, str]],

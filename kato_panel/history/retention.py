@@ -1,15 +1,15 @@
 """What is kept: in small turns, so that no commit waits long for one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, Table, delete, func, select
+from sqlalchemy import Column, Connection, Table, delete, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.sql.elements import ColumnElement
 
 from kato_panel.history import schema
-from kato_panel.history.writer import MINUTE, RECORDS_SINCE
+from kato_panel.history.writer import EVENTS_SINCE, MINUTE, RECORDS_SINCE
 
 ROWS_PER_TURN: Final = 2_000
 PAGES_PER_TURN: Final = 500
@@ -147,7 +147,9 @@ def _give_up(connection: Connection, table: Table, condition: ColumnElement[bool
     for first in range(0, len(keys), ROWS_PER_TURN // 4):
         some = keys[first : first + ROWS_PER_TURN // 4]
         if table is schema.records:
-            _note_loss(connection, some)
+            _note_loss(connection, RECORDS_SINCE, table.c.ended_latest, key.in_(some))
+        if table is schema.events:
+            _note_loss(connection, EVENTS_SINCE, table.c.at, key.in_(some))
         connection.execute(delete(table).where(key.in_(some)))
         if table is schema.events:
             nodes = schema.event_nodes
@@ -155,10 +157,11 @@ def _give_up(connection: Connection, table: Table, condition: ColumnElement[bool
     return len(keys)
 
 
-def _note_loss(connection: Connection, keys: Sequence[int]) -> None:
-    """Note that records are complete only from the end of what is given up."""
-    records = schema.records.c
-    latest = connection.scalar(select(func.max(records.ended_latest)).where(records.id.in_(keys)))
-    note = upsert(schema.notes).values(key=RECORDS_SINCE, value=latest)
+def _note_loss(
+    connection: Connection, key: str, ended: Column[Any], condition: ColumnElement[bool]
+) -> None:
+    """Note that rows are complete only from the end of what is given up."""
+    latest = connection.scalar(select(func.max(ended)).where(condition))
+    note = upsert(schema.notes).values(key=key, value=latest)
     kept = func.max(schema.notes.c.value, note.excluded.value)
     connection.execute(note.on_conflict_do_update(set_={"value": kept}))

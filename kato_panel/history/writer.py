@@ -51,6 +51,8 @@ HOUR: Final = 60 * MINUTE
 LOOKED: Final = "looked"
 RECORDS_SINCE: Final = "records since"
 """From then on, in microseconds since 1970, no session is missing among the records."""
+EVENTS_SINCE: Final = "events since"
+"""Likewise of events; noted once some were given up."""
 SETBACK: Final = "setback"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import secrets
 import weakref
 from collections.abc import Mapping
@@ -26,12 +27,15 @@ from kato_panel.views.markup import Markup
 from kato_panel.views.stills import Still
 from kato_panel.views.theme import GROUPS_DARK, GROUPS_LIGHT, join_modules, stylesheet
 
+logger = logging.getLogger(__name__)
+
 MODULES: Final = (
     *("words", "pictogram", "alert_markup", "markup", "theme", "asking"),
     *("churn_markup", "churn_heat", "churn_words", "churn"),
 )
 MAX_ROWS: Final = 500
 """Of a table on the page; the file has all of them."""
+UNEXPECTED: Final = "Churn cannot be computed; the log of the service says why."
 PARTS: Final = (
     *("controls", "figures", "survival", "groups", "rates", "reasons"),
     *("lifetimes", "cohorts", "hours"),
@@ -160,14 +164,15 @@ class ChurnView(Still, pn.viewable.Viewer):
         try:
             question = Question.read({**given, **asked})
             report = await _wait(self._desk.ask(question, anew=anew))
-        except KatoPanelError as error:
             # Whoever asked again in the meantime waits for the newer answer.
-            if change.new == self._board.query:
-                self._board.answer = json.dumps({"id": number, "error": _sentence(error)})
-        else:
             if change.new == self._board.query:
                 asked = {"since": question.span, "by": question.by, "node": question.node}
                 self._take(report, {"id": number, "asked": asked})
+        except Exception as error:  # a page that waits has to hear of any
+            if not isinstance(error, KatoPanelError):
+                logger.exception("a question of churn cannot be answered")
+            if change.new == self._board.query:
+                self._board.answer = json.dumps({"id": number, "error": _sentence(error)})
 
     def _take(self, report: Report, head: Mapping[str, Any]) -> None:
         self._report = report
@@ -308,6 +313,8 @@ def _rows(frame: Any) -> list[dict[str, Any]] | None:
 
 
 def _sentence(error: Exception) -> str:
+    if not isinstance(error, KatoPanelError):
+        return UNEXPECTED
     text = str(error)
     return f"{text[:1].upper()}{text[1:]}."
 

@@ -19,7 +19,7 @@ from kato_panel.domain.recorded import (
 )
 from kato_panel.history import Retention, history, retention
 from kato_panel.history.rows import micros
-from kato_panel.history.writer import RECORDS_SINCE
+from kato_panel.history.writer import EVENTS_SINCE, RECORDS_SINCE
 from tests.conftest import NOON
 from tests.history.making import alert, at, event, open_history, record, wait_until
 
@@ -258,6 +258,19 @@ def test_retention_runs_by_itself(tmp_path, monkeypatch):
     assert recording.flush()
     clock.advance(30 * DAY)
     wait_until(lambda: len(recording.reader.events().rows) == 1)
+    recording.close()
+
+
+def test_events_are_complete_from_the_newest_that_was_given_up(clock, tmp_path):
+    """Which is noted, as the buckets that sum them up stay for longer."""
+    recording = open_history(tmp_path / "h.db", clock=clock, retention=Retention(raw_days=1))
+    recording.record([event(1, 0), event(2, 100), event(3, 1.2 * DAY), event(4, 1.4 * DAY)])
+    assert recording.flush()
+    keep_all(recording)
+    assert recording.reader.note(EVENTS_SINCE) is None
+    clock.advance(1.5 * DAY)
+    keep_all(recording)
+    assert recording.reader.note(EVENTS_SINCE) == micros(at(100))
     recording.close()
 
 

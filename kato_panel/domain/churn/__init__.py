@@ -4,7 +4,7 @@ Churn: how sessions come and go, and how long they live; each figure with its un
 Pure: frames in, figures out. See ``docs/churn.md`` and ``docs/decisions/0022-churn.md``.
 """
 
-from kato_panel.domain.churn.analysis import Churn, NaiveMean
+from kato_panel.domain.churn.analysis import Churn, NaiveMean, check_zone
 from kato_panel.domain.churn.comparing import Comparison, LogRank
 from kato_panel.domain.churn.histogram import Lifetimes
 from kato_panel.domain.churn.lives import BY, MIN_ENDS, Lives
@@ -31,5 +31,6 @@ __all__ = [
     "Reasons",
     "Survival",
     "Window",
+    "check_zone",
     "estimate",
 ]

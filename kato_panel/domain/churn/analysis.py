@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -41,6 +41,14 @@ LOWER_BOUND: Final = (
     "without Redis, who comes and goes between two looks at the count is not seen: "
     "arrivals and departures are lower bounds"
 )
+
+
+def check_zone(name: str) -> None:
+    """Raise `ValueError` unless it is the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"tz is {name!r}, must be the name of a time zone") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,7 @@ class Churn:
         self.window = window
         self.by = by
         self.zone = zone
-        ZoneInfo(zone)
+        check_zone(zone)
         self.lives = Lives.of(sessions, window)
         self.has_records = events is None
         self._changes = (
@@ -195,7 +203,9 @@ class Churn:
         closed = lives.exit_seconds[lives.is_ended & lives.is_watched]
         mean, whole = float(closed.mean()), self.mean_lifetime_seconds.value or 0.0
         bias = mean - whole
-        return NaiveMean(mean, len(closed), curve.still_open, bias, 100 * bias / whole)
+        # Where all ended at the moment of their birth, there is nothing to be off by.
+        percent = 100 * bias / whole if whole else 0.0
+        return NaiveMean(mean, len(closed), curve.still_open, bias, percent)
 
     @cached_property
     def groups(self) -> Comparison:

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kato_panel.domain.churn.chances import Floats, chi_square_tail
-from kato_panel.domain.churn.lives import MIN_ENDS, OTHERS, Lives, check_ends
+from kato_panel.domain.churn.lives import MIN_ENDS, Lives, check_ends
 from kato_panel.domain.churn.survival import Survival
 from kato_panel.errors import TooLittle
 
@@ -100,7 +100,7 @@ def compare(lives: Lives, by: str, zone: str) -> Comparison:
         If fewer than 10 lives ended.
     """
     check_ends(lives.ends)
-    groups = lives.groups(by, zone)
+    groups, others = lives.groups(by, zone)
     curves: dict[str, Survival] = {}
     refused: dict[str, str] = {}
     order = np.argsort(groups.codes, kind="stable")
@@ -116,8 +116,8 @@ def compare(lives: Lives, by: str, zone: str) -> Comparison:
             "sessions that live on have no reason yet and are left out: by reason, lifetimes are "
             "too short, and the groups are not to be held against the curve of all"
         )
-    if OTHERS in groups.categories:
-        notes.append("the smaller groups stand together as others")
+    if others is not None:
+        notes.append(f"the smaller groups stand together as {others}")
     if refused:
         notes.append(f"{len(refused)} groups have fewer than {MIN_ENDS} ends, and no curve")
     test = log_rank(curves) if len(curves) > 1 else None

@@ -1,5 +1,6 @@
 """Lives as they were seen in a range: from the frame of sessions to ages."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -41,7 +42,8 @@ class Lives:
     width_seconds
         Of the interval in which it ended; 0 for who lives on.
     is_watched
-        Whether these ages can be used: its birth is known, and it was watched for some time.
+        Whether these ages can be used: its birth is known, and it was watched for some time, or
+        else from its birth to an end at the same moment.
     node, reason
         Of each; ``NaN`` where not known.
     ttl_seconds
@@ -91,6 +93,10 @@ class Lives:
             if "ttl_seconds" in sessions
             else np.full(len(began), np.nan)
         )
+        is_seen = (left > entered) & (left > born)
+        # Who ended at the moment of birth was watched all the same: in a clock of whole
+        # milliseconds that is how the shortest look.
+        is_momentary = is_ended & (left == born) & (entered == born)
         return cls(
             began=began[is_alive],
             left=left[is_alive],
@@ -99,7 +105,7 @@ class Lives:
             entry_seconds=np.maximum(entered - born, 0)[is_alive] / SECOND,
             exit_seconds=(left - born)[is_alive] / SECOND,
             width_seconds=np.where(is_ended, latest - earliest, 0)[is_alive] / SECOND,
-            is_watched=(is_known & (left > entered) & (left > born))[is_alive],
+            is_watched=(is_known & (is_seen | is_momentary))[is_alive],
             node=sessions["node"].array[is_alive],
             reason=sessions["reason"].array[is_alive],
             ttl_seconds=ttl_seconds[is_alive],
@@ -127,7 +133,7 @@ class Lives:
         check_ends(int(is_ended.sum()))
         return estimate(self.exit_seconds[used], is_ended, self.entry_seconds[used])
 
-    def groups(self, by: str, zone: str) -> pd.Categorical:
+    def groups(self, by: str, zone: str) -> tuple[pd.Categorical, str | None]:
         """
         Say to which group each session belongs.
 
@@ -140,15 +146,20 @@ class Lives:
 
         Returns
         -------
-        pandas.Categorical
+        tuple of pandas.Categorical and str or None
             At most `MAX_GROUPS` of the greatest groups by name, then *others*; who has no reason
-            because they live on is in none.
+            because they live on is in none. And the name of the others, if there are any.
+
+        Notes
+        -----
+        A node may be called what is made up here: the made-up name is put into brackets then.
         """
         if by not in BY:
             raise ValueError(f"by is {by!r}, must be one of {', '.join(BY)}")
         match by:
             case "node":
-                labels = self.node.add_categories([NOT_KNOWN]).fillna(NOT_KNOWN)
+                unknown = _apart(NOT_KNOWN, self.node.categories)
+                labels = self.node.add_categories([unknown]).fillna(unknown)
             case "reason":
                 codes = np.where(self.is_ended, self.reason.codes, -1)
                 labels = pd.Categorical.from_codes(codes, self.reason.categories)
@@ -180,14 +191,23 @@ def _ttl_classes(ttl_seconds: Floats) -> pd.Categorical:
     return pd.Categorical.from_codes(codes, names)
 
 
-def _greatest(labels: pd.Categorical) -> pd.Categorical:
+def _apart(made_up: str, names: Iterable[str]) -> str:
+    """Keep a made-up name apart from real ones."""
+    taken = set(names)
+    while made_up in taken:
+        made_up = f"({made_up})"
+    return made_up
+
+
+def _greatest(labels: pd.Categorical) -> tuple[pd.Categorical, str | None]:
     """Keep the greatest groups, and put the others into one."""
     sizes = np.bincount(labels.codes[labels.codes >= 0], minlength=len(labels.categories))
     by_size = np.argsort(-sizes, kind="stable")
     kept = np.sort(by_size[:MAX_GROUPS][sizes[by_size[:MAX_GROUPS]] > 0])
     names = [str(labels.categories[place]) for place in kept]
-    has_others = bool(sizes.sum() > sizes[kept].sum())
+    others = _apart(OTHERS, names) if sizes.sum() > sizes[kept].sum() else None
     codes = np.full(len(labels.categories) + 1, len(kept))
     codes[kept] = np.arange(len(kept))
     codes[-1] = -1  # where a code is -1 already
-    return pd.Categorical.from_codes(codes[labels.codes], [*names, OTHERS] if has_others else names)
+    shown = names if others is None else [*names, others]
+    return pd.Categorical.from_codes(codes[labels.codes], shown), others

@@ -91,7 +91,21 @@ class Survival:
         return self.quantile_seconds(0.5)
 
     def quantile_seconds(self, share: float) -> Interval:
-        """Give the age that a share of the sessions, 0 to 1, does not outlive."""
+        """
+        Give the age that a share of the sessions, 0 to 1, does not outlive.
+
+        Parameters
+        ----------
+        share
+            Of the sessions.
+
+        Returns
+        -------
+        Interval
+            The first age at which the curve, and each of its bounds, is at most what is left. A
+            bound need not fall with the curve: where it rises again, the first age counts, as in
+            lifelines.
+        """
         left = 1 - share
         return Interval(
             self._age_at(self.survival, left),
@@ -100,8 +114,8 @@ class Survival:
         )
 
     def _age_at(self, curve: Floats, left: float) -> float | None:
-        place = int(np.searchsorted(-curve, -left))
-        return float(self.ages_seconds[place]) if place < len(curve) else None
+        is_below = curve <= left
+        return float(self.ages_seconds[np.argmax(is_below)]) if is_below.any() else None
 
     def at(self, ages_seconds: NDArray[np.float64] | list[float]) -> pd.DataFrame:
         """
@@ -148,9 +162,9 @@ class Survival:
         Returns
         -------
         pandas.DataFrame
-            One row per age at which sessions ended, after one for the age 0; index `age`:
-            timedelta; columns: `survival`, `lower`, `upper` (float64, share), `at_risk`, `ended`
-            (int64, sessions).
+            One row per age at which sessions ended, after one for the age 0 unless some ended
+            at that; index `age`: timedelta; columns: `survival`, `lower`, `upper` (float64,
+            share), `at_risk`, `ended` (int64, sessions).
         """
         place = np.arange(len(self.ages_seconds))
         if most is not None and len(place) >= most:
@@ -158,7 +172,7 @@ class Survival:
             place = np.unique(np.searchsorted(-self.survival, -wanted).clip(max=place[-1]))
         first = np.array([self._entered_at(np.zeros(1))[0]])
         one, none = np.ones(1), np.zeros(1, dtype=np.int64)
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "survival": np.concatenate([one, self.survival[place]]),
                 "lower": np.concatenate([one, self.lower[place]]),
@@ -168,6 +182,7 @@ class Survival:
             },
             index=_age_index(np.concatenate([np.zeros(1), self.ages_seconds[place]])),
         )
+        return frame[1:] if self.ages_seconds[0] == 0 else frame
 
     def restricted_mean_seconds(self, until_age_seconds: float | None = None) -> Interval:
         """
@@ -222,7 +237,8 @@ def estimate(
     is_ended
         Whether it ended then; else it lived on.
     entries_seconds
-        The age at which it came under observation; 0 if at birth. It counts for ages above.
+        The age at which it came under observation; 0 if at birth. It counts for ages above, and
+        who is watched from birth for the age 0, too.
     """
     at_end = np.sort(exits_seconds[is_ended])
     censored = np.sort(exits_seconds[~is_ended])
@@ -237,6 +253,8 @@ def estimate(
     entered = len(exits_seconds) - len(late) + np.searchsorted(late, ages, side="left")
     at_risk = entered - ended_before - np.searchsorted(censored, ages, side="left")
     curve, lower, upper = _curve(at_risk, ended)
+    from_birth = len(exits_seconds) - len(late)
+    unwatched = _first_unwatched(from_birth, late, censored, at_end)
     return Survival(
         ages_seconds=ages,
         survival=curve,
@@ -248,7 +266,7 @@ def estimate(
         ends=len(at_end),
         late_entries=len(late),
         last_age_seconds=float(exits_seconds.max(initial=0.0)),
-        notes=tuple(_read_notes(ages, at_risk, ended, curve)),
+        notes=(*_note_unwatched(unwatched), *_read_notes(ages, at_risk, ended, curve)),
         late_seconds=late,
         open_seconds=censored,
     )
@@ -275,6 +293,35 @@ def _curve(at_risk: Integers, ended: Integers) -> tuple[Floats, Floats, Floats]:
 def _age_index(ages_seconds: Floats) -> pd.TimedeltaIndex:
     micros = np.rint(ages_seconds * MICROSECONDS).astype("timedelta64[us]")
     return pd.TimedeltaIndex(micros, name="age")
+
+
+def _first_unwatched(
+    from_birth: int, late: Floats, censored: Floats, at_end: Floats
+) -> tuple[float, float] | None:
+    """Find the first ages at which nobody was watched though nobody's end had emptied them."""
+    if not len(late):
+        return None
+    if not from_birth:
+        return 0.0, float(late[0])
+    entered = from_birth + np.searchsorted(late, censored, side="right")
+    left = np.searchsorted(at_end, censored, side="right")
+    left += np.searchsorted(censored, censored, side="right")
+    emptied = censored[(entered == left) & (censored < late[-1])]
+    if not len(emptied):
+        return None
+    return float(emptied[0]), float(late[np.searchsorted(late, emptied[0], side="right")])
+
+
+def _note_unwatched(ages_seconds: tuple[float, float] | None) -> list[str]:
+    if ages_seconds is None:
+        return []
+    begin, end = ages_seconds
+    where = f"from age {begin:.6g} s to {end:.6g} s" if begin else f"below age {end:.6g} s"
+    note = (
+        f"nobody was under observation {where}: figures hold for sessions that reach that age, "
+        "and are too long for all"
+    )
+    return [note]
 
 
 def _read_notes(ages: Floats, at_risk: Integers, ended: Integers, curve: Floats) -> list[str]:

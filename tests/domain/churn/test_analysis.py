@@ -137,3 +137,13 @@ def test_unknown_zone_is_refused_at_once():
     """Not when a table is asked for."""
     with pytest.raises(Exception, match="Nowhere"):
         churn([], zone="Nowhere/Land")
+
+
+def test_who_all_ended_at_birth_have_lifetimes_of_0():
+    """And nothing to be off by."""
+    found = churn([life(f"s{n}", n, n) for n in range(30)])
+    assert (found.median_lifetime_seconds.value, found.notes) == (0, ())
+    assert (found.naive.bias_seconds, found.naive.bias_percent) == (0, 0)
+    assert found.lifetimes.ended.sum() == 30
+    assert found.cohorts.members.sum() == 30
+    assert found.littles_law.expected_active == 0

@@ -52,6 +52,7 @@ def test_by_reason_it_says_that_open_sessions_are_left_out():
     many = [row for n in range(14) for row in rows(f"n{n:02d}", 12, 100)]
     notes = comparing.compare(lives(many), "node", "UTC").notes
     assert notes == ("the smaller groups stand together as others",)
+    assert comparing.compare(lives(rows("others", 20, 100)), "node", "UTC").notes == ()
 
 
 def test_test_is_the_same_in_chunks(monkeypatch):

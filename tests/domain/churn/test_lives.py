@@ -53,6 +53,14 @@ def test_session_of_unknown_age_is_counted_and_has_no_lifetime():
     assert found.ends == 1
 
 
+def test_who_ended_at_the_moment_of_birth_lived_for_no_time():
+    """Which is a lifetime, if they were watched then; who was only seen then has none."""
+    rows = [life("a", 10, 10), life("b", 10, 60), life("c", -5, -5), life("d", 20)]
+    found = lives(rows, seen=20)
+    assert list(found.exit_seconds) == [0, 50, 0]
+    assert list(found.is_watched) == [True, True, False]
+
+
 def test_who_left_before_they_were_watched_has_no_lifetime():
     """As one that ended while the first scan ran."""
     found = lives([life("a", -50, 5), life("b", -50, 15)], entered=10)
@@ -69,7 +77,8 @@ def test_fewer_than_ten_ends_are_refused():
 
 
 def groups(rows, by, zone="UTC", **more):
-    found = lives(rows, **more).groups(by, zone)
+    found, others = lives(rows, **more).groups(by, zone)
+    assert others in {None, *found.categories[-1:]}
     return list(found.categories), list(found.codes)
 
 
@@ -81,6 +90,17 @@ def test_sessions_are_grouped_by_node():
     names, codes = groups(many, "node")
     assert names == [*(f"n{n:02d}" for n in range(MAX_GROUPS)), OTHERS]
     assert np.bincount(codes)[-1] == 8 + 7 + 6
+
+
+def test_node_that_is_called_like_what_is_made_up_is_a_group_of_its_own():
+    """Names come from outside; the made-up one goes into brackets."""
+    rows = [life("a", 1, node="not known"), life("b", 1, node=None), life("c", 1, node="others")]
+    assert groups(rows, "node") == (["not known", "others", "(not known)"], [0, 2, 1])
+    many = [life(f"s{n}-{m}", 1, node=f"n{n:02d}") for n in range(14) for m in range(2)]
+    many += [life(f"o{n}", 1, node="others") for n in range(5)]
+    names, codes = groups(many, "node")
+    assert names[-2:] == ["others", "(others)"]
+    assert list(np.bincount(codes)[-2:]) == [5, 2 * (14 - MAX_GROUPS + 1)]
 
 
 def test_sessions_are_grouped_by_the_day_of_their_birth_in_a_zone():

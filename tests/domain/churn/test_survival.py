@@ -89,3 +89,41 @@ def test_curve_that_dies_out_early_says_so():
     assert "ended at age 1 s, and others came" in found.notes[0]
     assert "only 1 sessions were under observation at the median" in found.notes[1]
     assert curve(range(1, 41)).notes == ()
+
+
+def test_curve_of_which_nobody_was_watched_from_birth_says_so():
+    """It holds for those that reach the age from which on somebody was watched."""
+    found = curve([11, 12, 13], entries=[5, 6, 7])
+    assert found.notes[0].startswith("nobody was under observation below age 5 s")
+    assert found.at([0])["at_risk"].item() == 0
+    late = curve(range(1, 41), entries=[0] * 30 + [5] * 10)
+    assert late.notes == ()
+
+
+def test_ages_between_at_which_nobody_was_watched_are_told():
+    """Who was open is out of sight, and the next are older already."""
+    found = curve([3, 4, 9, 10], [1, 0, 1, 1], entries=[0, 0, 8, 7])
+    assert found.notes[0].startswith("nobody was under observation from age 4 s to 7 s")
+    for entries in ([0, 0, 8, 4], [0, 0, 3, 3]):
+        notes = curve([3, 4, 9, 10], [1, 0, 1, 1], entries=entries).notes
+        assert not any("nobody was" in note for note in notes)
+
+
+def test_bound_is_the_first_age_at_which_the_band_is_low_enough():
+    """With late entries the band may rise again; who was there first counts."""
+    late = 10 + np.random.default_rng(1).exponential(300, 3_000)
+    found = curve([1, *range(50, 59), *late], entries=[0] * 10 + [2] * 3_000)
+    assert found.lower[0] <= 0.5 < found.lower.max()
+    assert found.median_seconds.low == 1
+
+
+def test_lifetime_of_no_length_is_an_end_at_age_0():
+    """Among all that were watched from birth; the curve begins with it."""
+    found = curve([0, 0, 2, 3, 4], entries=[0, 0, 0, 0, 1])
+    assert list(found.at_risk) == [4, 3, 2, 1]
+    assert list(found.ended) == [2, 1, 1, 1]
+    assert found.survival[0] == 0.5
+    frame = found.frame()
+    assert list(frame.index.total_seconds()) == [0, 2, 3, 4]
+    assert frame["at_risk"].iloc[0] == 4
+    assert found.restricted_mean_seconds().value == pytest.approx(0.5 * (2 + 2 / 3 + 1 / 3))
