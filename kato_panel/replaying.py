@@ -153,23 +153,29 @@ class Recording:
         Moments carry no ticks: who tells them knows those.
         """
         gaps = self.reader.gaps(since, until)
-        told: list[Replayed | ContainersSeen] = []
+        looks: list[datetime] = []
+        after_gap: dict[datetime, int | None] = {}
         for begin, end in _watched(since, until, gaps):
             if any(gap.ended == begin for gap in gaps):
-                self._active = self._active_at(begin)
-            told += self._tell_watched(begin, end)
+                after_gap[begin] = self._active_at(begin)
+            looks += _looks(begin, end)
+        told: list[Replayed | ContainersSeen] = []
+        for event in self._events(since, until):
+            told += self._look(looks, after_gap, event.at)
+            self._active = event.current
+            told.append(Replayed(NAME, Moment(event.at, 0.0), self._active, event))
+        told += self._look(looks, after_gap, until)
         told += self._tell_containers(since, until)
         return sorted(told, key=lambda one: one.at.wall)  # stable: events keep their order
 
-    def _tell_watched(self, since: datetime, until: datetime) -> Iterator[Replayed]:
-        looks = _looks(since, until)
-        for event in self._events(since, until):
-            for look in _up_to(looks, event.at):
-                yield Replayed(NAME, Moment(look, 0.0), self._active)
-            self._active = event.current
-            yield Replayed(NAME, Moment(event.at, 0.0), self._active, event)
-        for look in looks:
-            yield Replayed(NAME, Moment(look, 0.0), self._active)
+    def _look(
+        self, looks: list[datetime], after_gap: dict[datetime, int | None], until: datetime
+    ) -> Iterator[Replayed]:
+        """Take the looks before a moment out of those that are left."""
+        while looks and looks[0] < until:
+            at = looks.pop(0)
+            self._active = after_gap.get(at, self._active)
+            yield Replayed(NAME, Moment(at, 0.0), self._active)
 
     def _events(self, since: datetime, until: datetime) -> Iterator[SessionEvent]:
         cursor: str | None = None
@@ -254,7 +260,7 @@ class Replay:
         """
         recording = Recording.open(path)
         try:
-            position = read_time("from", since, recording.last)
+            position = _find(recording, since)
             player = Player(
                 recording.first, recording.last, position=position, speed=speed, clock=monotonic
             )
@@ -295,10 +301,10 @@ class ReplaySource:
         while True:
             wanted = player.take_jump()
             if wanted is not None or not self._has_begun:
-                at = player.playing.position
+                at = player.now().wall
                 self._begin(await asyncio.to_thread(self._recording.begin, at))
                 self._has_begun = True
-            position, until = player.playing.position, player.aim()
+            position, until = player.now().wall, player.aim()
             if until > position:
                 for one in await asyncio.to_thread(self._recording.read, position, until):
                     tell(replace(one, at=player.reach(one.at.wall)))
@@ -401,6 +407,14 @@ class RecordedSurroundings:
         await asyncio.Event().wait()
 
 
+def _find(recording: Recording, since: str | None) -> datetime | None:
+    position = read_time("from", since, recording.last)
+    if position is not None and not recording.first <= position <= recording.last:
+        bounds = f"{recording.first.isoformat()} to {recording.last.isoformat()}"
+        raise QueryError("from", since, f"within the recording: {bounds}")
+    return position
+
+
 def _watched(
     since: datetime, until: datetime, gaps: Iterable[Gap]
 ) -> Iterator[tuple[datetime, datetime]]:
@@ -418,12 +432,6 @@ def _looks(since: datetime, until: datetime) -> list[datetime]:
     seconds = (until - since).total_seconds()
     steps = int(seconds // LOOK_SECONDS)
     return [since + timedelta(seconds=LOOK_SECONDS * step) for step in range(steps + 1)]
-
-
-def _up_to(looks: list[datetime], at: datetime) -> Iterator[datetime]:
-    """Take the looks that come before a moment out of those that are left."""
-    while looks and looks[0] < at:
-        yield looks.pop(0)
 
 
 def _figures(name: str, at: datetime, values: dict[str, float]) -> ContainerFigures:

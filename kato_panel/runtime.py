@@ -5,6 +5,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from kato_panel import recording
@@ -121,6 +122,17 @@ class Runtime:
     def trouble(self) -> str | None:
         """Why nothing is watched; ``None`` while all is well."""
         return "the watcher is not running" if self.watcher is None else self.watcher.trouble
+
+    @property
+    def history_reader(self) -> Reader | None:
+        """What reads the record, of which there may be none."""
+        if self.replay is not None:
+            return self.replay.recording.reader
+        return None if self.history is None else self.history.reader
+
+    def now(self) -> datetime:
+        """Give the time of what is shown; UTC."""
+        return (now() if self.replay is None else self.replay.player.now()).wall
 
     def start(self) -> None:
         """Begin to watch; in the demo, start what is watched first. What fails leaves nothing."""
@@ -353,10 +365,8 @@ class Runtime:
 
         Loads pandas for who asks first: not to be called on a loop.
         """
-        if (replay := self.replay) is not None:
-            return _frames_of(lambda: replay.recording.reader)
-        history = self.history
-        return None if history is None else _frames_of(lambda: history.reader)
+        reader = self.history_reader
+        return None if reader is None else _frames_of(lambda: self.history_reader or reader)
 
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""

@@ -24,7 +24,7 @@ class ServiceProcess:
         told, telling = _WARM.Pipe(duplex=False)
         self._process = _WARM.Process(
             target=_serve,
-            args=(folder, self.log, environment, telling, [*command, *flags]),
+            args=(folder, self.log, environment, telling, [*command, "--port", "0", *flags]),
             daemon=True,
         )
         self._process.start()
@@ -60,4 +60,4 @@ def _serve(folder, log, environment, telling, words):
     time.tzset()
     os.dup2(telling.fileno(), 1)
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 2)
-    main([*words, "--port", "0"], prog_name="kato-panel")
+    main(words, prog_name="kato-panel")

@@ -8,13 +8,14 @@ import pytest
 from kato_panel.config import Settings
 from kato_panel.demo_week import UNTIL, make_week
 from kato_panel.domain.playing import FASTEST
+from kato_panel.domain.recorded import Gap, Looked
 from kato_panel.domain.series import Range
 from kato_panel.errors import HistoryError, QueryError
 from kato_panel.history import History, Reader
 from kato_panel.replaying import Replay
 from kato_panel.runtime import Runtime
 from tests.following import Reader as Follower
-from tests.history.making import open_history, wait_until
+from tests.history.making import at, event, open_history, wait_until
 
 WEEK = timedelta(days=7)
 HOUR = timedelta(hours=1)
@@ -181,10 +182,26 @@ def test_position_is_chosen_and_what_was_known_there_is_known(replay, week):
     assert all(series.times[-1] <= back.timestamp() for series in update.charts.values())
 
 
+def test_events_at_the_edges_of_a_gap_and_within_it_are_told(tmp_path):
+    """A gap begins with the last good look, which may have brought an event."""
+    path = tmp_path / "gap.db"
+    history = open_history(path)
+    events = [event(seq, seconds) for seq, seconds in enumerate((50, 100, 150, 200, 300), 1)]
+    history.record([*events, Gap(at(100), at(200)), Looked(at(300))])
+    assert history.flush()
+    history.close()
+    recording = Replay.open(path).recording
+    recording.begin(recording.first)
+    told = recording.read(recording.first, recording.last)
+    assert [one.event.seq for one in told if one.event] == [1, 2, 3, 4, 5]
+    assert not [one for one in told if at(100) < one.at.wall < at(200) and not one.event]
+    recording.close()
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        ({"since": "2020-01-01T00:00:00Z"}, "within the recording"),
+        ({"since": "2020-01-01T00:00:00Z"}, "from is .*within the recording"),
         ({"since": "noon"}, "from is 'noon'"),
         ({"speed": 0.0}, "speed is 0.0, must be 0.1 to 3600"),
     ],

@@ -29,7 +29,7 @@ class Playing:
     first, last
         Bounds of the recording; UTC.
     position
-        All before it was told.
+        All before it was told, or will be in a moment.
     speed
         Seconds of the recording in one of the clock.
     is_paused
@@ -102,7 +102,7 @@ class Player:
             return Playing(
                 self._first,
                 self._last,
-                self._position,
+                self._position if self._wanted is None else self._wanted,
                 self._speed,
                 self._is_paused,
                 self._jumps,
@@ -141,7 +141,8 @@ class Player:
                 f"within the recording: {self._first.isoformat()} to {self._last.isoformat()}",
             )
         with self._lock:
-            if is_paused is False and position is None and self._position >= self._last:
+            is_at_end = (self._wanted or self._position) >= self._last
+            if is_paused is False and position is None and is_at_end:
                 position = self._first
             if is_paused is not None:
                 self._is_paused = is_paused

@@ -44,7 +44,7 @@ class AlertsRequest(_AlertsRequest):
     async def get(self) -> None:
         """Answer."""
         try:
-            query = AlertQuery.read(read_question(self.request), now().wall)
+            query = AlertQuery.read(read_question(self.request), self.runtime.now())
             surroundings = self.runtime.hub.surroundings
             board = None if surroundings is None else surroundings.alerts
             if board is None:
@@ -55,9 +55,9 @@ class AlertsRequest(_AlertsRequest):
 
     def _answer(self, query: AlertQuery, board: AlertBoard) -> str:
         """Answer from the history where one is kept, else from what is known."""
-        history = self.runtime.history
+        history, replay = self.runtime.history, self.runtime.replay
         is_demo = self.runtime.settings.is_demo
-        if history is None or history.status.trouble is not None:
+        if replay is not None or history is None or history.status.trouble is not None:
             fitting = list(filter(query.fits, board.recent))[: query.limit]
             body = messages.alerts(board, fitting, None, is_demo=is_demo)
         else:

@@ -119,10 +119,10 @@ class EventsRequest(JsonRequest):
         return _Part(body.model_dump_json(), page.next)
 
     def _find(self, query: EventQuery, limit: int) -> Page[RecordedEvent]:
-        history = self.runtime.history
-        if history is None:
+        reader = self.runtime.history_reader
+        if reader is None:
             raise HistoryError("no history is kept here")
-        return history.reader.events(
+        return reader.events(
             query.since,
             query.until,
             kind=query.kind,

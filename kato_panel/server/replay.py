@@ -52,6 +52,6 @@ class ReplayRequest(JsonRequest):
             raise QueryError("body", "nothing", FIELDS)
         self._player.order(
             is_paused=paused,
-            speed=None if speed is None else float(speed),
+            speed=speed,
             position=read_time("position", position, self._player.playing.last),
         )

@@ -18,6 +18,8 @@ class _DirectoryRequest(JsonRequest):
     def directory(self) -> SessionDirectory:
         """What is asked."""
         directory: SessionDirectory | None = self.runtime.sessions
+        if directory is None and self.runtime.replay is not None:
+            raise SourceUnavailable("a replay lists no sessions")
         if directory is None:
             raise SourceUnavailable("the watcher is not running")
         return directory

@@ -71,6 +71,8 @@ OFFERED: Final[Mapping[str, Widget]] = MappingProxyType(
 def why_off(widget: Widget, runtime: Runtime) -> str:
     """Say why a service has not got a widget that others have; empty if it has it."""
     settings = runtime.settings
+    if widget.part == "upstream" and runtime.replay is not None:
+        return "it is not recorded"
     if widget.part == "events" and not settings.session_events:
         return "WEBSOCKET_SESSION_EVENTS is off"
     if widget.part in {"alerts", "rules"} and not settings.system_alerts:

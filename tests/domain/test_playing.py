@@ -64,13 +64,22 @@ def test_it_ends_with_the_recording_and_begins_anew_on_request(clock):
     assert not player.playing.is_over
 
 
+def test_position_that_is_waited_for_is_told_and_stays(clock):
+    """Whoever goes elsewhere from the end and plays on goes on there."""
+    player = play(clock, position=FIRST + HOUR)
+    player.order(position=FIRST + HOUR / 2)
+    assert player.playing.position == FIRST + HOUR / 2
+    player.order(is_paused=False)
+    assert player.take_jump() == FIRST + HOUR / 2
+
+
 def test_position_is_taken_when_it_is_asked_for_and_time_never_goes_back(clock):
     """On the calendar it may go back; by the ticks a long time has passed."""
     player = play(clock, position=FIRST + HOUR / 2)
     assert (player.playing.jumps, player.take_jump()) == (0, None)
     before = player.now()
     player.order(position=FIRST)
-    assert player.playing.position == FIRST + HOUR / 2
+    assert player.now().wall == FIRST + HOUR / 2
     assert player.take_jump() == FIRST
     after = player.now()
     assert (after.wall, after.tick) == (FIRST, before.tick + JUMP_SECONDS)

@@ -85,7 +85,7 @@ def test_keyboard_reaches_everything_in_the_order_of_reading(serve, simulator, c
 def test_keyboard_chooses_a_range(demo, watched):
     """As a click does, and the address remembers."""
     watched.open(demo)
-    watched.page.get_by_role("button", name="5 m").press("Enter")
+    watched.page.get_by_role("button", name="5 m", exact=True).press("Enter")
     watched.page.wait_for_url("**/app?since=5m")
 
 

@@ -44,7 +44,7 @@ def test_normal_use_breaks_no_policy_and_asks_nobody_else(serve, page, watched):
     page.get_by_role("link", name="Live").click()
     page.locator(".plot canvas").first.wait_for()
     page.locator(".toasts .toast").first.wait_for()
-    page.get_by_role("button", name="5 m").click()
+    page.get_by_role("button", name="5 m", exact=True).click()
     page.get_by_role("button", name="Theme").click()
     blocked += page.evaluate("window.__blocked")
     page.get_by_role("button", name="Log out").click()

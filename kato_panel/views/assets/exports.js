@@ -16,7 +16,7 @@ export class Exports {
 
   /** Let the links lead to the range in view, and to the node that it is about. */
   aim() {
-    const { tab, range } = this.readView();
+    const { tab, range, isReplay } = this.readView();
     const asked = tab === "churn" ? readFromAddress("since") ?? "24h" : range;
     const since = asked === "all" ? ALL : asked;
     const node = tab === "churn" || tab === "sessions" ? readFromAddress("node") : null;
@@ -26,7 +26,7 @@ export class Exports {
       if (node && OF_NODES.includes(kind)) question.set("node", node);
       link.href = `api/v1/export/${kind}?${question}`;
     }
-    setText(this.refs.exportRange, `Of ${WORDS[since] ?? since}, up to the newest look${node ? "; sessions and events of one node" : ""}`);
+    setText(this.refs.exportRange, `Of ${WORDS[since] ?? since}, up to ${isReplay ? "the recording's end" : "the newest look"}${node ? "; sessions and events of one node" : ""}`);
   }
 
   paint({ api, history }) {

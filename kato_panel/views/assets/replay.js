@@ -20,7 +20,6 @@ export class ReplayBar {
     bar.innerHTML = BAR; // only ever the constant above
     this.refs = findRefs(bar);
     this.told = null;
-    this.jumps = null;
     this.isDragged = false;
     const { play, position, speeds } = this.refs;
     play.addEventListener("click", () => this.told && this.order({ paused: !(this.told.paused || this.told.over) }));
@@ -40,9 +39,6 @@ export class ReplayBar {
     setHidden(this.bar, !told);
     if (!told || !isDate(told.position)) return;
     this.told = told;
-    // What was shown is of another time: begin with what was known at this one.
-    if (this.jumps !== null && told.jumps !== this.jumps) window.location.reload();
-    this.jumps = told.jumps;
     const { refs } = this;
     const stands = told.paused || told.over;
     const words = told.over ? "Play from the beginning" : stands ? "Play" : "Pause";

@@ -42,7 +42,7 @@ class Visit {
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
     this.replay = this.refs.replay ? new ReplayBar(this.refs.replay) : null;
-    this.exports = new Exports(this.refs, () => ({ tab: this.tabs.chosen, range: this.range }));
+    this.exports = new Exports(this.refs, () => ({ tab: this.tabs.chosen, range: this.range, isReplay: Boolean(this.payload?.replay) }));
     this.sourceRows = new Map();
     this.payload = null;
     this.text = "";
@@ -211,6 +211,10 @@ class Visit {
     this.shown = { isBad: mark[0] === "bad" };
     setHidden(refs.demo, !payload.demo);
     this.replay?.paint(payload.replay);
+    // What was shown is of another time: begin with what was known at this one.
+    const jumps = payload.replay?.jumps;
+    if (isPage && this.jumps !== undefined && jumps !== this.jumps) window.location.reload();
+    this.jumps = jumps;
     setHidden(refs.hint, !isPage || payload.features.api);
     this.exports.paint(payload.features);
     if (refs.logout) setHidden(refs.logout, !payload.features.logout);
