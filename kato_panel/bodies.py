@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kato_panel.domain.actions import ID_PATTERN, MAX_DELETED, Result
 from kato_panel.domain.containers import ContainerHealth, ContainerState, Of
 from kato_panel.domain.events import Kind
+from kato_panel.domain.playing import FASTEST, SLOWEST
 from kato_panel.domain.rules import Turn
 from kato_panel.domain.upstream_figures import Part
 
@@ -246,6 +247,28 @@ class SilenceOrder(BaseModel):
     subject: str | None = Field(None, description="Of whom; without it, of all.")
     until: str = Field(
         description="A time with its zone, or from now on, as 30m or 2h; one that is past ends it."
+    )
+
+
+class Replay(BaseModel):
+    """How a replay goes."""
+
+    first: Time = Field(description="The recording's beginning.")
+    last: Time = Field(description="Its end.")
+    position: Time = Field(description="All before it was told.")
+    speed: float = Field(description="Seconds of the recording in one of ours.")
+    paused: bool
+    over: bool = Field(description="Whether all was told.")
+    jumps: int = Field(description="How often the position was chosen; what went before is past.")
+
+
+class ReplayOrder(BaseModel):
+    """What ``POST /api/v1/replay`` is sent: what is not given stays."""
+
+    paused: bool | None = Field(None, description="To go on at the end begins anew.")
+    speed: float | None = Field(None, ge=SLOWEST, le=FASTEST)
+    position: str | None = Field(
+        None, description="A time with its zone, or how long before the end, as 30m or 2h."
     )
 
 

@@ -12,7 +12,7 @@ import click
 from kato_panel import checking, config, resolved
 from kato_panel.alerting import rule_files
 from kato_panel.domain.rule_texts import write_rule
-from kato_panel.errors import ConfigError
+from kato_panel.errors import ConfigError, HistoryError, QueryError
 from kato_panel.flags import take_settings
 from kato_panel.report_commands import export, report
 from kato_panel.rule_commands import test_rules
@@ -20,6 +20,7 @@ from kato_panel.runtime import Runtime
 
 if TYPE_CHECKING:
     from kato_panel.demo_week import DemoWeek
+    from kato_panel.replaying import Replay
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,6 +39,7 @@ def serve(**flags: Any) -> None:
 def _serve(
     flags: Mapping[str, Any],
     make_week: "Callable[[float], DemoWeek] | None" = None,
+    replay: "Replay | None" = None,
 ) -> None:
     # Panel takes its time to import; `--help` and a wrong setting should not wait for it.
     from kato_panel.server.service import Service  # noqa: PLC0415
@@ -47,12 +49,17 @@ def _serve(
         settings = config.load(flags)
         if make_week is not None:  # whatever the environment has others watch
             settings = settings.model_copy(update={"kato_api_url": None, "redis_url": None})
+        if replay is not None:  # of whom it is the record; nobody is asked
+            owner = replay.recording.owner
+            settings = settings.model_copy(
+                update={"kato_api_url": None if owner.is_demo else owner.upstream}
+            )
         logging.basicConfig(
             level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
         )
         for chatty in ("httpx", "httpcore", "websockets", "bokeh", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        service = Service(Runtime(settings, make_week), page)
+        service = Service(Runtime(settings, make_week, replay), page)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     service.run(partial(click.echo, f"KATO sessions at {service.url}"))
@@ -121,6 +128,31 @@ def demo(**flags: Any) -> None:
     with tempfile.TemporaryDirectory(prefix="kato-panel-demo-") as folder:
         places = {"KATO_PANEL_HISTORY_URL": f"sqlite:///{folder}/demo.db"}
         _serve(flags | places, make_week)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--speed", default=1.0, show_default=True, help="Its seconds in one of ours.")
+@click.option("--from", "since", help="Where to begin: a time with its zone, or 2h before its end.")
+@click.option("--port", "KATO_PANEL_PORT", metavar="…", help="Port to listen on.")
+def replay(*, file: Path, speed: float, since: str | None, **flags: Any) -> None:
+    """
+    Serve the dashboard of a recorded history, as it went.
+
+    FILE is what a service has kept; it is only read. Events, counts, containers and alerts are
+    those of the record: nothing is judged anew, and nobody is told. Other settings are read from
+    the environment.
+    """
+    from kato_panel.replaying import Replay  # noqa: PLC0415 - the same
+
+    try:
+        told = Replay.open(file, since=since, speed=speed)
+    except QueryError as error:
+        raise click.BadParameter(str(error), param_hint=f"--{error.field}") from error
+    except HistoryError as error:
+        raise click.ClickException(str(error)) from error
+    logging.getLogger("kato_panel.watcher").setLevel(logging.ERROR)  # it would tell each event
+    _serve(flags, replay=told)
 
 
 @main.command(cls=_Check)

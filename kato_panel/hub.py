@@ -195,6 +195,11 @@ class Hub:
                 if wake is not None:
                     all_are_woken.callback(wake)
 
+    def forget_events(self) -> None:
+        """Forget those that are kept for who begins to read: they are not of the present."""
+        with self.lock:
+            self._events.clear()
+
     def subscribe(
         self, wake: Callable[[], None], max_events: int | None = None
     ) -> tuple[Subscription, Update]:

@@ -24,6 +24,7 @@ from kato_panel.bodies import (
     LifeMark,
     RecordedEvent,
     RecordedEvents,
+    Replay,
     RuleRow,
     RuleStateRow,
     SessionCount,
@@ -44,6 +45,7 @@ from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.health import SourceState
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.metrics import METRICS
+from kato_panel.domain.playing import Playing
 from kato_panel.domain.recorded import AlertEntry
 from kato_panel.domain.rules import Rule, RuleState, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
@@ -305,6 +307,19 @@ def alerts(
         ],
         problems=[sayable(problem) for problem in board.problems],
         demo=is_demo,
+    )
+
+
+def replay(playing: Playing) -> Replay:
+    """Say how a replay goes."""
+    return Replay(
+        first=iso(playing.first),
+        last=iso(playing.last),
+        position=iso(playing.position),
+        speed=playing.speed,
+        paused=playing.is_paused,
+        over=playing.is_over,
+        jumps=playing.jumps,
     )
 
 

@@ -21,11 +21,19 @@ from kato_panel.domain.named import NamedSessions
 from kato_panel.domain.tally import Tally
 from kato_panel.domain.telling import KeyedCount, PolledCount
 from kato_panel.domain.timeline import Timeline
-from kato_panel.history import History, Retention
+from kato_panel.history import History, Reader, Retention
 from kato_panel.hub import Hub
 from kato_panel.oversight import Oversight
 from kato_panel.recall import Recalled, recall
-from kato_panel.recording import Recorder
+from kato_panel.recording import KEYS_SEEN, Recorder
+from kato_panel.replaying import (
+    LOOK_SECONDS,
+    Before,
+    RecordedCount,
+    RecordedSurroundings,
+    Replay,
+    ReplaySource,
+)
 from kato_panel.roles import Source, Teller
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
@@ -59,6 +67,8 @@ class Runtime:
     make_week
         Makes the demo's week before its start, given its end in epoch seconds; without it the
         demo has nothing behind it.
+    replay
+        What is told again, in place of watching.
 
     Attributes
     ----------
@@ -71,6 +81,8 @@ class Runtime:
         Addresses that this process serves on; ``None`` where nobody knows them.
     has_routes
         Whether this process serves our routes beside the page.
+    replay
+        What is told again; ``None`` where it is watched.
     upstream
         Address of what is watched, without a password; empty before `start`.
 
@@ -81,9 +93,13 @@ class Runtime:
     """
 
     def __init__(
-        self, settings: Settings, make_week: "Callable[[float], DemoWeek] | None" = None
+        self,
+        settings: Settings,
+        make_week: "Callable[[float], DemoWeek] | None" = None,
+        replay: Replay | None = None,
     ) -> None:
         self.settings = settings
+        self.replay = replay
         self._make_week = make_week
         self._week: DemoWeek | None = None
         self.hub = Hub()
@@ -98,7 +114,8 @@ class Runtime:
         self.tally: Tally | None = None
         self._simulator: EmbeddedSimulator | None = None
         self._alarms: Alarms | None = None
-        self._alerting = Alerting(settings) if settings.system_alerts else None
+        is_judged = settings.system_alerts and replay is None
+        self._alerting = Alerting(settings) if is_judged else None
 
     @property
     def trouble(self) -> str | None:
@@ -108,7 +125,10 @@ class Runtime:
     def start(self) -> None:
         """Begin to watch; in the demo, start what is watched first. What fails leaves nothing."""
         try:
-            self._start()
+            if self.replay is None:
+                self._start()
+            else:
+                self._start_replay(self.replay)
         except BaseException:
             self.stop()
             raise
@@ -189,10 +209,44 @@ class Runtime:
             deletes=Deletes(kato, now, self._judge_actions, audit, self._doubt_record),
         )
         if self._alarms is not None:
-            self.alarms = AlertDesk(self._alarms, self.watcher, self._judge_orders)
+            self.alarms = AlertDesk(self._alarms, self.watcher, self.judge_orders)
         self.watcher.start()
         self._open_desk(has_records=ledger is not None or recalled.keys_seen_at is not None)
         logger.info("watching %s%s", self.upstream, " (demo)" if settings.is_demo else "")
+
+    def _start_replay(self, replay: Replay) -> None:
+        """Tell a recording: nobody is asked, nothing is judged, and nothing is written."""
+        recording, player = replay.recording, replay.player
+        self.upstream = recording.owner.upstream
+        teller = RecordedCount()
+        overseer = RecordedSurroundings(recording.alerts if self.settings.system_alerts else ())
+        self.tally = Tally()
+
+        def begin(before: Before) -> None:
+            timeline = Timeline(0.0)
+            events = teller.number(before.events)
+            timeline.restore(before.minutes, events, before.gaps, before.at)
+            overseer.begin()
+            self.hub.forget_events()
+            watcher.begin_anew(timeline)
+            if self.settings.session_events:
+                self.hub.publish(None, events)
+
+        watcher = self.watcher = Watcher(
+            [ReplaySource(replay, begin)],
+            self.hub,
+            interval_seconds=LOOK_SECONDS,
+            teller=teller,
+            tally=self.tally,
+            overseer=overseer,
+            tells_events=self.settings.session_events,
+            clock=player.now,
+        )
+        watcher.start()
+        has_records = recording.reader.note(KEYS_SEEN) is not None
+        self.churn = ChurnDesk(self.frames, has_records=has_records)
+        self.churn.start()
+        logger.info("replaying %s, from %s to %s", self.upstream, recording.first, recording.last)
 
     def _start_simulator(self) -> str:
         if self._make_week is not None:
@@ -262,8 +316,8 @@ class Runtime:
     def _judge_actions(self) -> ActionsState:
         return self._judge(is_set=self.settings.allow_actions)
 
-    def _judge_orders(self) -> ActionsState:
-        """Say whether alerts may be acknowledged and silenced: that changes nothing upstream."""
+    def judge_orders(self) -> ActionsState:
+        """Say whether alerts and a replay take orders: that changes nothing upstream."""
         return self._judge(is_set=True)
 
     def _judge(self, *, is_set: bool) -> ActionsState:
@@ -299,10 +353,10 @@ class Runtime:
 
         Loads pandas for who asks first: not to be called on a loop.
         """
-        from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
-
+        if (replay := self.replay) is not None:
+            return _frames_of(lambda: replay.recording.reader)
         history = self.history
-        return None if history is None else HistoryFrames(lambda: history.reader)
+        return None if history is None else _frames_of(lambda: history.reader)
 
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""
@@ -312,8 +366,16 @@ class Runtime:
             self.watcher.stop()
         if self.history is not None:
             self.history.close()  # after the last of what it is given
+        if self.replay is not None:
+            self.replay.recording.close()
         if self._simulator is not None:
             self._simulator.stop()
+
+
+def _frames_of(reader: Callable[[], Reader]) -> "HistoryFrames":
+    from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
+
+    return HistoryFrames(reader)
 
 
 class _Shared:

@@ -13,6 +13,7 @@ from kato_panel.domain.events import (
     LookFailed,
     Moment,
     Observation,
+    Replayed,
     SourceConnected,
     SourceHeard,
 )
@@ -100,6 +101,7 @@ class Sightings:
                 | ScanEnded(at=at)
                 | SessionsRead(at=at)
                 | ContainerChanged(at=at)
+                | Replayed(at=at)
             ):
                 self._succeed(source, at)
 

@@ -233,6 +233,12 @@ class Watcher:
             self._overseer.observe(observation)
             self.look_around()
 
+    def begin_anew(self, timeline: Timeline) -> None:
+        """Go on at another time, with what charts show of it; on this loop."""
+        self._timeline = timeline
+        self._timeline.gap_seconds = self._stale_after_seconds
+        self._recent = Recent()
+
     def look_around(self) -> None:
         """Publish what is beside the sessions, if that is not as it was; on this loop."""
         self._look_around(self._snapshot())
@@ -407,9 +413,10 @@ class Watcher:
             if self._recorder is not None:
                 self._record_state = (self._recorder.state(self._clock()),)
             snapshot = self._snapshot()
-            is_due = snapshot.made_at.tick - told_tick >= HEARTBEAT_SECONDS
+            # By this machine's clock: that of a replay may stand.
+            is_due = self._ticked - told_tick >= HEARTBEAT_SECONDS
             if is_due or told != (snapshot.is_stale, self._logged_seq):
-                told_tick, told = snapshot.made_at.tick, (snapshot.is_stale, self._logged_seq)
+                told_tick, told = self._ticked, (snapshot.is_stale, self._logged_seq)
                 self._hub.publish(snapshot, (), self._charts())
             self._look_around(snapshot)
             began_tick = monotonic()

@@ -25,6 +25,8 @@ import httpx
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from kato_panel import ChurnView, Report, demo_history
+from kato_panel.demo_week import UNTIL, make_week
+from kato_panel.history import History
 from kato_panel.simulator import EmbeddedSimulator
 
 ROOT = Path(__file__).parents[1]
@@ -766,6 +768,43 @@ WIKI = """<meta name="viewport" content="width=device-width"><style>
 <p></p><p>Ask the platform team before you start a batch of more than a hundred.</p>"""
 
 
+@contextlib.contextmanager
+def replaying_week(browser: Browser, **how: Any) -> Iterator[Camera]:
+    """The page on a replay of the demo's week, which stands still."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "week.db"
+        history = History.open(f"sqlite:///{path}", "demo", is_demo=True)
+        history.fill(make_week(UNTIL.timestamp()).fill)
+        history.flush()
+        history.close()
+        command = ("replay", str(path), "--port", "0", "--from", "26h", "--speed", "60")
+        with serving("kato_panel", *command) as url:
+            camera = Camera(browser, url, **how)
+            camera.page.get_by_role("button", name="Pause", exact=True).click()
+            camera.page.get_by_role("button", name="Play", exact=True).wait_for()
+            hide_toasts(camera)
+            camera.settle(7)  # the chart draws every few seconds
+            yield camera
+
+
+def replay(browser: Browser, path: Path) -> None:
+    """A recorded history, as it went: marked, and with a bar to pause it and to go elsewhere."""
+    with replaying_week(browser, **LIGHT) as camera:
+        camera.shoot(path)
+
+
+def replay_dark(browser: Browser, path: Path) -> None:
+    """The same in the dark."""
+    with replaying_week(browser, **DARK) as camera:
+        camera.shoot(path)
+
+
+def replay_phone(browser: Browser, path: Path) -> None:
+    """The same on a phone."""
+    with replaying_week(browser, **PHONE) as camera:
+        camera.shoot(path)
+
+
 def widgets(browser: Browser, path: Path, **how: Any) -> None:
     """Three widgets in another team's page."""
     with (
@@ -796,7 +835,7 @@ GALLERY = (
     *(containers, containers_dark, containers_phone, containers_table, engine_hangs, no_engine),
     *(alerts, alerts_drawer, alerts_drawer_dark, alerts_phone, alert_in_chart, rules, rules_wrong),
     *(report, report_page, report_phone, churn_saved, export_menu),
-    *(widgets, widgets_phone),
+    *(widgets, widgets_phone, replay, replay_dark, replay_phone),
 )
 
 

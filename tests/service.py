@@ -15,15 +15,17 @@ _WARM.set_forkserver_preload(["kato_panel.server.service", "kato_panel.views.das
 
 
 class ServiceProcess:
-    """``kato-panel serve`` in a process of its own."""
+    """``kato-panel serve`` in a process of its own, or another command that serves."""
 
-    def __init__(self, folder, *flags, **settings):
+    def __init__(self, folder, *flags, command=("serve",), **settings):
         self.log = folder / "service.log"
         # The service's own environment: the tests' must not decide what is watched.
         environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **settings}
         told, telling = _WARM.Pipe(duplex=False)
         self._process = _WARM.Process(
-            target=_serve, args=(folder, self.log, environment, telling, flags), daemon=True
+            target=_serve,
+            args=(folder, self.log, environment, telling, [*command, *flags]),
+            daemon=True,
         )
         self._process.start()
         telling.close()
@@ -48,7 +50,7 @@ class ServiceProcess:
         return 0 if code == -signal.SIGKILL else code
 
 
-def _serve(folder, log, environment, telling, flags):
+def _serve(folder, log, environment, telling, words):
     """Become what a shell would have started there."""
     from kato_panel.cli import main
 
@@ -58,4 +60,4 @@ def _serve(folder, log, environment, telling, flags):
     time.tzset()
     os.dup2(telling.fileno(), 1)
     os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 2)
-    main(["serve", "--port", "0", *flags], prog_name="kato-panel")
+    main([*words, "--port", "0"], prog_name="kato-panel")

@@ -31,6 +31,7 @@ from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.listing import Page, Row
 from kato_panel.domain.metrics import METRICS
 from kato_panel.domain.notices import Form, write_notice
+from kato_panel.domain.playing import Playing
 from kato_panel.domain.recorded import AlertEntry, Silence
 from kato_panel.domain.rule_texts import read_rules, write_rule
 from kato_panel.domain.rules import Alert, RuleState, Stage, Turn, Turned
@@ -212,6 +213,16 @@ def event_of(example):
         after_gap_seconds=data["after_gap_seconds"],
         since_last_event_seconds=data["time_since_last_event"],
     )
+
+
+def test_example_of_a_replay_is_what_is_told():
+    """As its player has it."""
+    (example,) = examples("Replay")
+    first, last, position = (
+        datetime.fromisoformat(example[name]) for name in ("first", "last", "position")
+    )
+    playing = Playing(first, last, position, example["speed"], is_paused=False, jumps=1)
+    assert messages.replay(playing).model_dump(mode="json") == example
 
 
 def test_examples_of_recorded_events_are_what_is_told():
@@ -417,6 +428,7 @@ def test_every_field_of_a_message_is_explained():
     fields |= {name for example in examples("WebSocket") for name in names_in(example)}
     alerts, acknowledge, silence, done = examples("Alerts")
     fields |= {name for one in (alerts, acknowledge, silence, done) for name in names_in(one)}
+    fields |= set(examples("Replay")[0])
     fields |= set(wire.Alert.model_fields)
     fields |= set(names_in(examples("Containers")[0]))
     fields -= {"type", "data"}

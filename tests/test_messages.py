@@ -1,6 +1,7 @@
 """Our JSON."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from kato_panel import composing, messages
 from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.events import Kind, Name, Service, SessionEvent
 from kato_panel.domain.listing import Row
+from kato_panel.domain.playing import Playing
 from kato_panel.domain.recorded import AlertEntry, Silence
 from kato_panel.domain.rules import Alert, Rule, RuleState, Stage, Turn, Turned
 from kato_panel.domain.snapshot import SessionSnapshot
@@ -141,6 +143,21 @@ def test_board_is_told_with_its_alerts():
     assert told.rules[0].states[0].state == "no data"
     assert (told.silences[0].subject, told.problems) == (None, ["line 1: wrong"])
     assert told.model_dump_json().encode()
+
+
+def test_replay_says_where_it_stands():
+    """Times are ISO 8601, as everywhere."""
+    last = NOON + timedelta(hours=1)
+    playing = Playing(NOON, last, last, 60.0, is_paused=True, jumps=2)
+    assert messages.replay(playing).model_dump() == {
+        "first": "2026-11-22T12:00:00.000+00:00",
+        "last": "2026-11-22T13:00:00.000+00:00",
+        "position": "2026-11-22T13:00:00.000+00:00",
+        "speed": 60.0,
+        "paused": True,
+        "over": True,
+        "jumps": 2,
+    }
 
 
 def test_figures_before_anything_was_read_are_null():

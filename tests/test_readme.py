@@ -114,6 +114,9 @@ COVERED_BY: dict[str, Callable[[], None]] = {
     ),
     "curl http://127.0.0.1:5006/healthz": partial(asks_route, "/healthz"),
     ".venv/bin/kato-panel check": partial(runs_subcommand, "check"),
+    ".venv/bin/kato-panel replay history.db --speed 60 --from 2h": partial(
+        runs_in_test, "ui/test_replay.py", "service"
+    ),
     ".venv/bin/kato-panel report --since 24h -o report.html": partial(
         runs_in_test, "test_report.py", "test_command_reads_the_history_that_the_service_keeps"
     ),

@@ -8,7 +8,7 @@ from typing import Final
 
 MAX_NAMES: Final = 20
 """Names that one event carries; the others are counted only."""
-SESSION_SOURCES: Final = frozenset({"http", "redis", "stream"})
+SESSION_SOURCES: Final = frozenset({"http", "redis", "replay", "stream"})
 """The sources that observe sessions, by name; others observe what is beside them."""
 
 
@@ -148,8 +148,37 @@ class ChangesMissed:
     at: Moment
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """
+    What a recording tells of one instant.
+
+    Parameters
+    ----------
+    source
+        The source's name.
+    at
+        When that was.
+    active
+        The shown count, then; ``None`` if it is not known.
+    event
+        What was told; ``None`` if nothing was.
+    """
+
+    source: str
+    at: Moment
+    active: int | None
+    event: "SessionEvent | None" = None
+
+
 Observation = (
-    CountObserved | ChangesNamed | SourceConnected | SourceHeard | LookFailed | ChangesMissed
+    CountObserved
+    | ChangesNamed
+    | SourceConnected
+    | SourceHeard
+    | LookFailed
+    | ChangesMissed
+    | Replayed
 )
 
 

@@ -108,9 +108,20 @@ def writing(path: Path, *, is_new: bool = False) -> Engine:
     return _engine(connect, True)
 
 
-def reading(path: Path) -> Engine:
-    """Open a file to read, from any thread or process, while another writes it."""
-    return _engine(lambda: _connect(path, "ro"), False)
+def reading(path: Path, *, leaves_no_trace: bool = False) -> Engine:
+    """
+    Open a file to read, from any thread or process, while another writes it.
+
+    Parameters
+    ----------
+    path
+        Of the file.
+    leaves_no_trace
+        Whether nothing may be made beside it, unless somebody writes it already. Who begins to
+        write it later is not noticed then.
+    """
+    is_still = leaves_no_trace and not Path(f"{path}-wal").exists()
+    return _engine(lambda: _connect(path, "ro&immutable=1" if is_still else "ro"), False)
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

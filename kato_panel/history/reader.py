@@ -72,7 +72,9 @@ class Reader:
         self._lock = lock or nullcontext()
 
     @classmethod
-    def open(cls, path: Path, owner: file.Owner | None = None) -> Self:
+    def open(
+        cls, path: Path, owner: file.Owner | None = None, *, leaves_no_trace: bool = False
+    ) -> Self:
         """
         Open a file that another process may be writing.
 
@@ -82,6 +84,8 @@ class Reader:
             Where it is.
         owner
             Whose record it has to be, if that matters.
+        leaves_no_trace
+            See `kato_panel.history.engines.reading`.
 
         Raises
         ------
@@ -92,7 +96,7 @@ class Reader:
             file.judge(path)
         except OSError as error:
             raise HistoryError(f"{path} cannot be read: {engines.words(error)}") from error
-        reader = cls(engines.reading(path))
+        reader = cls(engines.reading(path, leaves_no_trace=leaves_no_trace))
         try:
             with reader.reading() as connection:
                 file.check_readable(connection, path, owner)
@@ -127,6 +131,17 @@ class Reader:
         """Return the newest moment at which upstream was observed, UTC; ``None`` if never."""
         looked = self.note(LOOKED)
         return None if looked is None else moment(looked)
+
+    def first_seen(self) -> datetime | None:
+        """Return the oldest moment of which the count is known, UTC; ``None`` if of none."""
+        with self.reading() as connection:
+            starts = [
+                connection.scalar(select(func.min(table.c.start)))
+                for table in (schema.minutes, schema.hours)
+            ]
+            starts.append(connection.scalar(select(func.min(schema.events.c.ordered_at))))
+        known = [one for one in starts if type(one) is int and abs(one) < MAX_MICROS]
+        return moment(min(known)) if known else None
 
     def note(self, key: str) -> int | None:
         """Return what was noted last under a key; ``None`` if nothing was that makes sense."""

@@ -8,13 +8,12 @@ from kato_panel import bodies, messages
 from kato_panel.alarms import AlertDesk
 from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.alert_query import AlertQuery, read_end
-from kato_panel.errors import ActionRefused, KatoPanelError, QueryError, SourceUnavailable
+from kato_panel.errors import KatoPanelError, QueryError, SourceUnavailable
 from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.asked import read_question
 from kato_panel.server.events import Desk
-from kato_panel.server.guard import guard_of
-from kato_panel.server.orders import read_order
+from kato_panel.server.orders import check_visitor, read_order
 from kato_panel.watcher import now
 
 
@@ -31,13 +30,7 @@ class _AlertsRequest(JsonRequest):
 
     def check_allowed(self) -> str:
         """Refuse whoever may not change anything, before their order is read; say who it is."""
-        state = self.alarms.state
-        if not state.allowed:
-            raise ActionRefused(state.reason)
-        guard = guard_of(self.runtime)
-        guard.check_change(self.request)
-        visitor = guard.visitor_of(self.request)
-        return f"{f'api, {visitor}' if visitor else 'api'}, from {self.request.remote_ip}"
+        return check_visitor(self.runtime, self.request, self.alarms.state)
 
 
 class AlertsRequest(_AlertsRequest):

@@ -19,6 +19,7 @@ from kato_panel.server.feed import Feed
 from kato_panel.server.guard import guard_of, guarded
 from kato_panel.server.metrics import LoopLag, MetricsRequest
 from kato_panel.server.openapi import OpenApiRequest
+from kato_panel.server.replay import ReplayRequest
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now
 
@@ -128,6 +129,9 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
         ]
     if runtime.settings.container_stats:
         endpoint.append((r"/api/v1/containers", ContainersRequest, given))
+    replay_routes: list[Route] = []
+    if runtime.replay is not None:
+        replay_routes = [(r"/api/v1/replay", ReplayRequest, given)]
     listed: list[Route] = [
         *endpoint,
         (r"/healthz", HealthRequest, given),
@@ -137,6 +141,7 @@ def routes(runtime: Runtime, feed: Feed | None = None) -> list[Route]:
         (r"/api/v1/events", EventsRequest, {**given, "desk": desk}),
         (rf"/api/v1/export/({'|'.join(EXPORTED)})", ExportRequest, {**given, "desk": desk}),
         *alert_routes,
+        *replay_routes,
         (r"/api/v1/metrics", UpstreamMetricsRequest, given),
         (r"/api/v1/sessions/count", CountRequest, given),
         (r"/api/v1/sessions", SessionsRequest, given),

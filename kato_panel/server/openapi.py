@@ -246,6 +246,16 @@ OPERATIONS: Final[Mapping[str, Mapping[str, Operation]]] = {
             bodies.UpstreamMetrics,
         )
     },
+    "/api/v1/replay": {
+        "get": Operation("replay", "Say how the replay goes.", bodies.Replay),
+        "post": Operation(
+            "order_replay",
+            "Let it pause, go on, go faster, or go on elsewhere, for everybody.",
+            bodies.Replay,
+            order=bodies.ReplayOrder,
+            refusals=(422,),
+        ),
+    },
     "/api/v1/sessions/count": {
         "get": Operation("count", "Say how many sessions there are.", bodies.SessionCount)
     },
@@ -358,5 +368,6 @@ class OpenApiRequest(JsonRequest):
         flags = {
             "/api/v1/alerts": settings.system_alerts,
             "/api/v1/containers": settings.container_stats,
+            "/api/v1/replay": self.runtime.replay is not None,
         }
         self.finish(document(tuple(path for path, is_on in flags.items() if not is_on)))

@@ -5,11 +5,38 @@ from typing import Any, Final
 
 from tornado.httputil import HTTPServerRequest
 
-from kato_panel.errors import QueryError
+from kato_panel.domain.actions import ActionsState
+from kato_panel.errors import ActionRefused, QueryError
+from kato_panel.runtime import Runtime
+from kato_panel.server.guard import guard_of
 
 MAX_ORDER_BYTES: Final = 8_192
 """20 ids take 1.2 kB."""
 JSON_TYPE: Final = "application/json"
+
+
+def check_visitor(runtime: Runtime, request: HTTPServerRequest, state: ActionsState) -> str:
+    """
+    Refuse whoever may not change anything, before their order is read; say who it is.
+
+    Parameters
+    ----------
+    runtime, request
+        Who is asked, and how.
+    state
+        Whether orders are taken at all.
+
+    Raises
+    ------
+    ActionRefused
+        With the reason.
+    """
+    if not state.allowed:
+        raise ActionRefused(state.reason)
+    guard = guard_of(runtime)
+    guard.check_change(request)
+    visitor = guard.visitor_of(request)
+    return f"{f'api, {visitor}' if visitor else 'api'}, from {request.remote_ip}"
 
 
 def read_order(request: HTTPServerRequest, fields: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import panel as pn
 from panel.io.resources import BASE_TEMPLATE, get_dist_path
 
+from kato_panel import messages
 from kato_panel import runtime as runtimes
 from kato_panel.domain.actions import VISITOR, ActionsState, judge_request
 from kato_panel.domain.text import safe
@@ -38,6 +39,9 @@ LOCKED = (
 TEMPLATE = BASE_TEMPLATE.environment.from_string((ASSETS / "page.html").read_text(encoding="utf-8"))
 
 
+NOBODY = ActionsState(False)
+
+
 class AlertsTab(LiveView):
     """The rules with their present state, and what fires and did."""
 
@@ -58,13 +62,31 @@ class ServedView(LiveView):
         be asked while the page's socket is down.
     orders
         As for `LiveView`.
+    may_act
+        Whether this visit may change anything, if the service may.
     """
 
     is_page = True
 
-    def __init__(self, models: Models, runtime: Runtime, orders: Orders | None = None) -> None:
+    def __init__(
+        self,
+        models: Models,
+        runtime: Runtime,
+        orders: Orders | None = None,
+        may_act: ActionsState = NOBODY,
+    ) -> None:
         self._runtime = runtime
+        self._may_act = may_act
         super().__init__(models, orders=orders)
+
+    def _replay(self) -> dict[str, Any] | None:
+        replay = self._runtime.replay
+        if replay is None:
+            return None
+        acts = self._may_act.allowed and self._runtime.judge_orders().allowed
+        told = messages.replay(replay.player.playing).model_dump()
+        # A page hears nothing of what is as it was, and would take its link for lost.
+        return {**told, "acts": acts, "beat": self._models.revision}
 
     def _features(self) -> dict[str, bool]:
         return {**super()._features(), "api": self._runtime.has_routes}
@@ -83,10 +105,8 @@ class LivePage(ServedView):
 
     Parameters
     ----------
-    models, runtime
+    models, runtime, may_act
         As for `ServedView`.
-    may_act
-        Whether this visit may change anything upstream, if the service may.
     who
         In whose name it does so.
     """
@@ -96,11 +116,9 @@ class LivePage(ServedView):
     def __init__(
         self, models: Models, runtime: Runtime, may_act: ActionsState, who: str = "page"
     ) -> None:
-        self._runtime = runtime
-        self._may_act = may_act
         self._who = who
         self._bodies: dict[str, pn.viewable.Viewer] = {}
-        super().__init__(models, runtime, _find_orders(runtime, may_act, who))
+        super().__init__(models, runtime, _find_orders(runtime, may_act, who), may_act)
         self._board.param.watch(self._choose, "tab")
 
     @property
@@ -123,7 +141,7 @@ class LivePage(ServedView):
                 "Containers",
                 partial(ContainerCards, self._models, is_page=True),
             )
-        if self._runtime.alarms is not None:
+        if self._runtime.settings.system_alerts:
             offers["alerts"] = (
                 "Alerts",
                 partial(AlertsTab, self._models, orders=self._orders),
@@ -154,14 +172,17 @@ class LivePage(ServedView):
 
     def _lifetime(self) -> dict[str, Any] | None:
         desk = self._runtime.churn
-        return None if desk is None else asdict(desk.median)
+        # In a replay the median would be that of the recording's end.
+        if desk is None or self._runtime.replay is not None:
+            return None
+        return asdict(desk.median)
 
     def _features(self) -> dict[str, bool]:
         runtime = self._runtime
         can_log_out = runtime.settings.has_login and runtime.listens_on is not None
         return {
             **super()._features(),
-            "history": runtime.history is not None,
+            "history": runtime.history is not None or runtime.replay is not None,
             "logout": can_log_out,
         }
 

@@ -45,10 +45,11 @@ LABELS: Final = {
 }
 COUNT_NOTE: Final = "As reported by KATO; may include expired sessions."
 CACHED_NOTE: Final = "As KATO reports it, up to 5 s old; may include expired sessions."
+REPLAY_NOTE: Final = "As it was recorded."
 RATE_NOTE: Final = "At least: a create and a destroy between two polls cancel out unseen."
 MODULES: Final = (
     *("words", "pictogram", "alert_markup", "markup", "theme", "pictures", "icon", "asking"),
-    *("feed", "toasts", "link", "tabs"),
+    *("feed", "toasts", "replay", "link", "tabs"),
     *(
         "read_marks",
         "silences",
@@ -289,6 +290,10 @@ class LiveView(Still, pn.viewable.Viewer):
         if self._orders is not None:
             self._board.outcome = await self._orders.take(ordered.new, self._board.zone)
 
+    def _replay(self) -> dict[str, Any] | None:
+        """Say how the replay goes, if it is one."""
+        return None
+
     def _tell_older(self, wanted: Any) -> None:
         """Write the events before one, as many as a page takes at once."""
         events = self._models.event_log.events
@@ -314,6 +319,7 @@ class LiveView(Still, pn.viewable.Viewer):
                 "epoch": models.epoch,
                 "now": _iso(models.connection.made_at),
                 "demo": models.is_demo,
+                "replay": self._replay(),
                 "over": models.is_over or self._is_over,
                 "features": self._features(),
                 "settings": self._settings(),
@@ -334,7 +340,7 @@ class LiveView(Still, pn.viewable.Viewer):
                     "created_per_minute": _rounded(summary.created_per_minute),
                     "ended_per_minute": _rounded(summary.ended_per_minute),
                     "window_seconds": _rounded(summary.window_seconds),
-                    "note": "" if self._is_keyed() else RATE_NOTE,
+                    "note": "" if self._is_keyed() or self._replay() else RATE_NOTE,
                 },
                 "sources": [self._source(source) for source in models.connection.sources],
                 "gaps": [[_iso(gap.began), _iso(gap.ended)] for gap in models.connection.gaps],
@@ -380,6 +386,8 @@ class LiveView(Still, pn.viewable.Viewer):
     def _note(self) -> str:
         if self._is_keyed():
             return ""
+        if self._replay():
+            return REPLAY_NOTE
         return CACHED_NOTE if self._models.summary.cached else COUNT_NOTE
 
     def _connection(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def served():
             for method in METHODS
             if getattr(request, method) is not RequestHandler._unimplemented_method
         }
-        for pattern, request, _ in routes(Runtime(load({})))
+        for pattern, request, _ in routes(Runtime(load({}), replay=object()))
         if not issubclass(request, UnknownRequest)
     }
 
@@ -72,7 +72,7 @@ async def test_document_is_served():
     async with asking(still_runtime()) as client:
         answer = await client.get("/api/v1/openapi.json")
     assert answer.status_code == 200
-    assert answer.json() == document()
+    assert answer.json() == document(("/api/v1/replay",))
 
 
 async def test_what_is_switched_off_is_not_described():
@@ -82,7 +82,8 @@ async def test_what_is_switched_off_is_not_described():
     async with asking(runtime) as client:
         told = (await client.get("/api/v1/openapi.json")).json()
     gone = PATHS.keys() - told["paths"].keys()
-    assert gone == {path for path in PATHS if "alerts" in path or "containers" in path} != set()
+    features = ("alerts", "containers", "replay")
+    assert gone == {path for path in PATHS if any(name in path for name in features)} != set()
     assert "Containers" not in told["components"]["schemas"]
 
 

@@ -36,6 +36,8 @@ RISKY = re.compile(
 # Each line of the page's code that sets markup, which is a constant of that code.
 CONSTANTS = {
     "drawer.innerHTML = DRAWER; // only ever the constant above",
+    "bar.innerHTML = BAR; // only ever the constant above",
+    "refs.play.innerHTML = stands ? PLAY_ICON : PAUSE_ICON;",
     "question.innerHTML = QUESTION; // only ever the constant above",
     "element.innerHTML = content; // only ever the constants above",
     "box.innerHTML = RULES; // only ever the constant above",

@@ -1,3 +1,4 @@
+import { describeReplay } from "./replay.js";
 import { DEFAULTS, clean, isNumber, writeAgo, writeTime } from "./words.js";
 
 const SILENCE_MS = 10_000; // without a payload for so long, the page's own link counts as lost
@@ -119,13 +120,14 @@ function readReloadTime() {
   }
 }
 
-export function describeLink({ connection, sessions, over }, link, elapsed) {
+export function describeLink({ connection, sessions, over, replay }, link, elapsed) {
   if (over) return ["", "Ended", "Ended: nothing more is shown here"];
   if (link.lostAt !== null) {
     if (link.answer) return ["warn", "Over HTTP", `Over HTTP · ${writeAgo(link.answer.age + (performance.now() - link.answer.at) / 1_000)}`];
     if (link.isAsked) return ["bad", "Disconnected", `Disconnected since ${writeTime(link.lostSince)}`];
     return ["", "Reconnecting…", "Reconnecting…"];
   }
+  if (replay) return describeReplay(replay);
   const { state, label, detail } = connection;
   const age = isNumber(sessions.age_seconds) ? writeAgo(sessions.age_seconds + elapsed) : "";
   const reason = clean(connection.reason);

@@ -16,6 +16,7 @@ const buildFiles = (kind) => `<li><span>${kind}</span>${["csv", "json"].map((for
 const HEADER = `<header><span class="logo">${icon("M2 12h4l3-8 5 16 3-8h5")}</span><h1>KATO sessions</h1>
   ${MARKS}${BELL}<button class="icon" type="button" data-ref="theme"></button>
   <form method="post" action="logout" data-ref="logout" hidden><button class="icon" type="submit" title="Log out" aria-label="Log out">${icon("M14 4h5v16h-5M4 12h11M11 8l4 4-4 4")}</button></form></header>
+  <section class="playing" aria-label="Replay" data-ref="replay" hidden></section>
   <div class="views"><nav aria-label="Views" data-ref="tabs"></nav>
     <button class="icon" type="button" data-ref="export" popovertarget="exports" title="Export" aria-label="Export" hidden>${icon("M12 4v11M7 11l5 5 5-5M5 20h14")}</button></div>
   <div class="exports" id="exports" popover data-ref="exports" role="dialog" aria-labelledby="h-exports"><h2 id="h-exports">Export</h2>
@@ -36,7 +37,7 @@ const buildAll = (isPage, hasHeader) => `${hasHeader ? HEADER : `<div class="mar
     <p class="sub"><span data-ref="change" hidden><b data-ref="changeBy"></b><span data-ref="changeIn"></span></span><span data-ref="note"></span></p>
   </section>
   ${buildRateCard("created", "Created")}${buildRateCard("ended", "Ended")}
-  <section class="card rate lifetime" data-part="lifetime" aria-labelledby="h-lifetime">
+  <section class="card rate lifetime" data-part="lifetime" data-ref="lifetimeCard" aria-labelledby="h-lifetime">
     <div class="hd"><h2 id="h-lifetime">Median lifetime</h2></div>
     <div class="row"><span class="mid" data-figure="lifetime" data-ref="lifetime">—</span><span class="unit" data-ref="lifetimeUnit"></span></div>
     <svg class="curve" viewBox="0 0 170 30" preserveAspectRatio="none" data-ref="lifetimeCurve" aria-hidden="true"><path class="half" d="M0,16H170"/><path class="line"/></svg>
@@ -57,7 +58,7 @@ const buildAll = (isPage, hasHeader) => `${hasHeader ? HEADER : `<div class="mar
       <button class="icon" type="button" data-ref="pause" aria-pressed="false" aria-label="Pause the event feed" title="Pause the event feed"></button></div>
     <div class="scroll"><ul role="list" tabindex="0" aria-labelledby="h-events" data-ref="feed"></ul>
       <div class="empty" data-ref="nothing">${icon("M2 12h6l2-4 4 8 2-4h6")}<p data-ref="empty"></p></div><button class="fresh" type="button" data-ref="fresh" hidden></button></div></section>
-  <section class="card upstream" data-part="upstream" aria-labelledby="h-upstream">
+  <section class="card upstream" data-part="upstream" data-ref="upstreamCard" aria-labelledby="h-upstream">
     <div class="hd"><h2 id="h-upstream">KATO</h2><span class="key" data-ref="upstreamState"></span></div>
     <dl data-ref="figures"></dl><p class="sub" data-ref="upstreamNote" hidden></p></section>
   <section class="card rules" data-part="rules" aria-labelledby="h-rules" data-ref="rules"></section>

@@ -20,6 +20,7 @@ import { Figures } from "./figures.js";
 import { Toasts } from "./toasts.js";
 import { PageLink, describeLink } from "./link.js";
 import { AlertDesk } from "./alerts.js";
+import { ReplayBar } from "./replay.js";
 
 const TICK_MS = 1_000;
 const REMOVED_MS = 5_000;
@@ -40,6 +41,7 @@ class Visit {
     this.tabs = isPage && !this.isWidget ? new Tabs(this.refs, (name) => this.showTab(name)) : null;
     this.link = new PageLink(isPage, () => this.paint());
     this.figures = new Figures(this.refs);
+    this.replay = this.refs.replay ? new ReplayBar(this.refs.replay) : null;
     this.exports = new Exports(this.refs, () => ({ tab: this.tabs.chosen, range: this.range }));
     this.sourceRows = new Map();
     this.payload = null;
@@ -200,19 +202,22 @@ class Visit {
     if (payload?.over) link.rest();
     if (!payload) return this.paintPill(["", "Connecting…", "Connecting to KATO…"]);
     this.desk.note(link.lostAt === null && !payload.over, payload.now);
-    const elapsed = (performance.now() - this.receivedAt) / 1_000;
+    // The time of a replay is not that of this clock.
+    const elapsed = payload.replay ? 0 : (performance.now() - this.receivedAt) / 1_000;
     const mark = describeLink(payload, link, elapsed);
     const isAway = payload.connection.state === "unreachable";
     const reason = isAway ? "KATO has not answered yet. It is asked again and again." : "Waiting for the first observation…";
     this.paintPill(mark);
     this.shown = { isBad: mark[0] === "bad" };
     setHidden(refs.demo, !payload.demo);
+    this.replay?.paint(payload.replay);
     setHidden(refs.hint, !isPage || payload.features.api);
     this.exports.paint(payload.features);
     if (refs.logout) setHidden(refs.logout, !payload.features.logout);
     setAttribute(this.root, "data-link", payload.over ? "over" : link.lostAt === null ? "up" : "lost");
     this.paintActive(payload, link, elapsed);
     this.paintRates(payload.rates);
+    if (payload.replay) for (const card of [refs.lifetimeCard, refs.upstreamCard]) card.remove(); // neither is recorded
     if (payload.lifetime) this.paintLifetime(payload.lifetime);
     this.paintSources(payload.sources, elapsed);
     this.figures.paint(payload.upstream, this.model?.labels ?? [], { elapsed, isLost: link.lostAt !== null || payload.over, now: payload.now });
@@ -220,7 +225,7 @@ class Visit {
     this.feed.paintEmpty(payload.sessions.active_count === null, reason);
     this.paintNoChart(payload, reason);
     if (!isPage) return;
-    const title = `${refs.active.textContent} · KATO sessions`;
+    const title = `${payload.replay ? "Replay · " : ""}${refs.active.textContent} · KATO sessions`;
     if (document.title !== title) document.title = title;
     const { count, isOld, isBad } = this.shown;
     paintIcon(count, isBad ? "bad" : isOld ? "old" : "live");
