@@ -185,6 +185,9 @@ class ChurnView(Still, pn.viewable.Viewer):
         asked = _read(change.new)
         card = str(asked.get("card"))
         names, rows = ([], []) if self._report is None else self._report.table(card)
+        if self._report is not None and names and card == "hours":
+            # The hours of a week are those of a zone: they have no UTC.
+            names, rows = [*names, "zone"], [[*row, self._report.zone] for row in rows]
         file = "".join(map(write_line, [names, *rows])) if names else ""
         self._board.table = json.dumps(
             {

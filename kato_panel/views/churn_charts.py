@@ -116,20 +116,20 @@ class SurvivalPlot(ChurnPlot):
             {name: [] for name in ("x", "y", "group", "share", "age", "band", "risk", "colour")}
         )
         self._names = ColumnDataSource({"x": [], "y": [], "name": [], "colour": []})
-        self._risk = ColumnDataSource({"x": [], "y": [], "count": []})
+        self._risk = ColumnDataSource({"x": [], "y": [], "count": [], "align": []})
         self._half = ColumnDataSource({"x0": [], "y0": [], "x1": [], "y1": []})
         plot.patches("xs", "ys", source=self._bands, fill_color="colour", fill_alpha=0.15,
                      line_color=None)  # fmt: skip
         self._halves = plot.segment("x0", "y0", "x1", "y1", source=self._half, line_dash=[4, 4],
                                     line_width=1.2)  # fmt: skip
         plot.multi_line("xs", "ys", source=self._lines, line_color="colour", line_width=2.4,
-                        line_join="round")  # fmt: skip
+                        line_join="round", line_dash={"field": "dash"})  # fmt: skip
         text = {"text_font": {"value": FONT}, "text_baseline": "middle"}
         self._labels = plot.text("x", "y", "name", source=self._names, text_color="colour",
                                  text_font_size="12px", text_font_style="bold", x_offset=8,
                                  background_fill_alpha=0.75, padding=2, **text)  # fmt: skip
         self._counts = plot.text("x", "y", "count", source=self._risk, text_font_size="11px",
-                                 text_align="center", **text)  # fmt: skip
+                                 text_align="align", **text)  # fmt: skip
         pointed = plot.scatter("x", "y", source=self._dots, size=11, fill_alpha=0, line_alpha=0,
                                hover_fill_color="colour", hover_fill_alpha=1)  # fmt: skip
         plot.y_range.start, plot.y_range.end = -0.17, 1.04
@@ -157,7 +157,7 @@ class SurvivalPlot(ChurnPlot):
             "xs": [part.ages for part in parts],
             "ys": [part.shares for part in parts],
             "colour": colours,
-            "dash": [None] * len(parts),
+            "dash": ["dashed" if place >= len(hues) else "solid" for place in range(len(parts))],
         }
         self._bands.data = {
             "xs": [part.band_ages for part in parts] if few else [],
@@ -174,6 +174,12 @@ class SurvivalPlot(ChurnPlot):
             "x": ages,
             "y": [RISK_ROW] * len(ages),
             "count": [] if risk is None else [f"{one:,}" for one in risk["at_risk"]],
+            # The outermost grow inwards: the plot's edges would cut their digits.
+            "align": ["left", *["center"] * (len(ages) - 2), "right"][: len(ages)],
+        }
+        plot.yaxis.major_label_overrides = {
+            **plot.yaxis[0].major_label_overrides,
+            RISK_ROW: "at risk" if len(parts) == 1 else "all at risk",
         }
         median = report.median.value if report.median and len(parts) == 1 else None
         has_median = median is not None and median <= end

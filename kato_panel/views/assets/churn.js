@@ -19,6 +19,8 @@ const LEFT_SECONDS = 60; // a view that was taken away may come back
 const CHOICES = { since: ["1h", "24h", "7d", "all"], by: ["all", "node", "day", "reason", "ttl"] };
 const USUAL = { since: "24h", by: "all", node: "" };
 const PLOTS = ["survival", "rates", "lifetimes"];
+const AGES = "ages in seconds"; // what has no times
+const UNITS = { rates: "times in UTC", cohorts: "times in UTC, ages in seconds", hours: "hours in the zone beside them", reasons: "counts of sessions" };
 const OF_LIVES = ["survival", "groups", "lifetimes", "cohorts"];
 
 class ChurnCards {
@@ -127,9 +129,10 @@ class ChurnCards {
     const element = make("table", "");
     const write = (value) => (isNumber(value) ? String(Number(value.toPrecision(6))) : clean(value ?? "—"));
     const lines = table.rows.map((row) => makeRow("td", row.map((value) => ({ text: write(value), isNumber: isNumber(value) }))));
-    fill(element, makeRow("th", table.names.map((name) => ({ text: clean(name) }))), lines, `${clean(table.card)}; times in UTC`);
+    fill(element, makeRow("th", table.names.map((name) => ({ text: clean(name) }))), lines, `${clean(table.card)}; ${UNITS[table.card] ?? AGES}`);
     const rest = make("p", "key");
-    rest.textContent = table.total > table.rows.length ? `The first ${writeCount(table.rows.length)} of ${writeCount(table.total)} rows; the file has all. Times are UTC.` : "Times are UTC, ages in seconds.";
+    rest.textContent = table.total > table.rows.length ? `The first ${writeCount(table.rows.length)} of ${writeCount(table.total)} rows; the file has all. ` : "";
+    rest.textContent += sentence(UNITS[table.card] ?? AGES);
     place.replaceChildren(element, rest);
   }
 
@@ -161,8 +164,8 @@ class ChurnCards {
     this.paintFigures();
     this.paintGroups();
     this.paintReasons();
-    if (answer.cohorts) paintCohorts(this.refs.cohorts, answer.cohorts, answer.ages);
-    if (answer.hours) paintHours(this.refs.hours, answer.hours, this.choice.flow);
+    if (answer.cohorts) paintCohorts(this.refs.cohorts, answer.cohorts, answer.ages, answer.zone);
+    if (answer.hours) paintHours(this.refs.hours, answer.hours, this.choice.flow, answer.zone);
   }
 
   /** A card shows its chart, or its table, or why there is neither. */
@@ -197,7 +200,7 @@ class ChurnCards {
     const isLong = asked && secondsSince(asked.at) > 0.5;
     setText(refs.age, isLong ? "computing…" : answer && this.asks ? `computed ${secondsSince(this.takenAt) < 1 ? "now" : `${writeLong(secondsSince(this.takenAt))} ago`}` : "");
     this.root.classList.toggle("waits", Boolean(isLong));
-    if (answer) setText(refs.range, `${writeMoment(answer.since)} – ${writeMoment(answer.until)} · ${clean(zoneName)}`);
+    if (answer) setText(refs.range, `${writeMoment(answer.since, answer.zone)} – ${writeMoment(answer.until, answer.zone)} · ${clean(answer.zone)}`);
     setAttribute(this.root, "aria-busy", String(Boolean(asked)));
   }
 
@@ -241,7 +244,7 @@ class ChurnCards {
     const [mean, meanUnit] = splitLength(naive?.mean_seconds, naive?.mean_seconds);
     setText(refs.naive, mean);
     setText(refs.naiveUnit, meanUnit);
-    setHidden(refs.biased, !naive);
+    setHidden(refs.biased, !naive || isAboutRight(naive));
     setText(refs.naiveWhy, naive ? describeBias(naive, answer.mean) : "—");
     setText(refs.flowBound, answer.is_lower_bound ? "at least" : "");
     for (const name of ["arrivals", "departures", "net"]) {
@@ -264,7 +267,7 @@ class ChurnCards {
       const line = makeRow("td", [
         { text: nameNode(group.group), isHead: true }, { text: writeCount(group.sessions) }, { text: writeCount(group.still_open) },
         { text: isNumber(median) ? writeLength(median) : "not reached" }, { text: isNumber(median) ? writeBounds(bounds, median).replace(/^95\u202f%: /, "") : "" }]);
-      const mark = make("span", "line");
+      const mark = make("span", at < hues.length ? "line" : "line again");
       mark.style.setProperty("--hue", hues[at % hues.length]);
       line.firstElementChild.prepend(mark);
       return line;
@@ -303,8 +306,10 @@ class ChurnCards {
 
 const sentence = (text) => clean(`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`, SENTENCE);
 
+const isAboutRight = ({ bias_percent: bias }) => Math.abs(bias) < 0.5;
+
 function describeBias({ bias_percent: bias, still_open: open, ended }, mean) {
-  const off = Math.abs(bias) < 0.5 ? "about right here" : `${Math.abs(bias).toFixed(0)}\u202f% too ${bias < 0 ? "short" : "long"}`;
+  const off = isAboutRight({ bias_percent: bias }) ? "about right here" : `${Math.abs(bias).toFixed(0)}\u202f% too ${bias < 0 ? "short" : "long"}`;
   const whole = isNumber(mean?.[0]) ? `: it is ${writeLength(mean[0])} with the open ones counted` : "";
   return `${off}${whole} · ${pluralize(ended, "session")} ended, ${writeCount(open)} still open ${open === 1 ? "is" : "are"} left out`.replaceAll("\u2009", "\u202f"); // none of them breaks
 }

@@ -1,6 +1,6 @@
 /** Two tables that are pictures as well: the more, the stronger the cell. */
 
-import { isNumber, writeCount } from "./words.js";
+import { clean, isNumber, writeCount } from "./words.js";
 import { makeRow } from "./churn_markup.js";
 import { writeLength, writeMoment } from "./churn_words.js";
 
@@ -9,11 +9,11 @@ const STRONGEST = 52; // percent of the accent: text on it stays readable, light
 const shade = (cell, share) => cell.style.setProperty("--heat", `${(4 + share * (STRONGEST - 4)).toFixed(1)}%`);
 
 /** Cohorts by birth and age, in percent, newest first; blank where it is not observable yet. */
-export function paintCohorts(table, rows, ages) {
-  const head = makeRow("th", [{ text: "born" }, { text: "sessions" }, ...ages.map((age) => ({ text: writeLength(age) }))]);
+export function paintCohorts(table, rows, ages, zone) {
+  const head = makeRow("th", [{ text: `born, ${clean(zone)}` }, { text: "sessions" }, ...ages.map((age) => ({ text: writeLength(age) }))]);
   const lines = rows.filter(({ members }) => members > 0).reverse().map((row) => {
     const shares = ages.map((age) => row[`survival_at_${age}_seconds`]);
-    const line = makeRow("td", [{ text: writeMoment(row.time), isHead: true }, { text: writeCount(row.members) },
+    const line = makeRow("td", [{ text: writeMoment(row.time, zone), isHead: true }, { text: writeCount(row.members) },
       ...shares.map((share) => ({ text: isNumber(share) ? String(Math.round(100 * share)) : "", title: isNumber(share) ? "" : "not observable yet" }))]);
     for (const [at, share] of shares.entries()) {
       if (isNumber(share)) shade(line.children[at + 2], share);
@@ -25,9 +25,9 @@ export function paintCohorts(table, rows, ages) {
 }
 
 /** What is usual at an hour of a weekday, per hour; blank where nobody looked. */
-export function paintHours(table, rows, flow) {
+export function paintHours(table, rows, flow, zone) {
   const most = Math.max(1e-9, ...rows.map((row) => row[`${flow}_per_hour`] ?? 0));
-  const head = makeRow("th", [{ text: "" }, ...Array.from({ length: 24 }, (_, hour) => ({ text: String(hour).padStart(2, "0") }))]);
+  const head = makeRow("th", [{ text: clean(zone) }, ...Array.from({ length: 24 }, (_, hour) => ({ text: String(hour).padStart(2, "0") }))]);
   const lines = [];
   for (let day = 0; day < 7; day += 1) {
     const week = rows.slice(24 * day, 24 * day + 24);

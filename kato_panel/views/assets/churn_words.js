@@ -1,6 +1,6 @@
 /** How churn is said: lengths of time, rates with their intervals, a test in a sentence. */
 
-import { isNumber, writeCount, zoneName } from "./words.js";
+import { isNumber, writeCount } from "./words.js";
 
 const LENGTHS = [[172_800, 86_400, "d"], [7_200, 3_600, "h"], [120, 60, "min"], [0, 1, "s"]];
 const digits = (value) => (value >= 99.5 || Number.isInteger(value) ? String(Math.round(value)) : value.toPrecision(value < 9.95 ? 2 : 3).replace(/\.0+$/, ""));
@@ -35,5 +35,8 @@ export function describeTest(test, by) {
   return `No difference is shown between the ${among}: chance alone makes such a one often (log-rank test, ${p}).`;
 }
 
-const moment = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zoneName });
-export const writeMoment = (time) => moment.format(new Date(time)).replace(",", "");
+const moments = new Map(); // by their zone: that of the answer, not always the browser's
+export function writeMoment(time, zone) {
+  if (!moments.has(zone)) moments.set(zone, new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: zone }));
+  return moments.get(zone).format(new Date(time)).replace(",", "");
+}
