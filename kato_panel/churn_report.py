@@ -38,6 +38,7 @@ STEPS_SECONDS: Final = (
     *(14 * _DAY, 28 * _DAY, 91 * _DAY, 364 * _DAY),
 )
 Table = tuple[list[str], list[list[Any]]]
+FEW_CURVES: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +127,9 @@ class Report:
                 frames["groups"] = groups.frame()
                 told |= {"log_rank": groups.log_rank, "refused": groups.refused}
                 notes = (*notes, *groups.notes)
-            longest = max(map(_shown_seconds, curves.values()), default=0.0)
+            # One of many that lives much longer must not press all others to the edge.
+            spans = sorted(map(_shown_seconds, curves.values()))
+            longest = spans[-2 if len(spans) > FEW_CURVES else -1]
             ages = choose_ages(longest)
             frames["at_risk"] = found.survival.at(np.array(ages, dtype=float))
             frames["cohorts"] = found.cohorts.frame()

@@ -32,6 +32,8 @@ RISK_ROW: Final = -0.11
 """Where those at risk stand: below the axis of 0 to 1."""
 FEW_BANDS: Final = 4
 """With more groups, bands hide one another; the table has them."""
+MOST_BESIDE: Final = 6
+"""Names beside their curves."""
 LABEL_CHARACTERS: Final = 22
 MAX_DOTS: Final = 120
 """For the mouse, on each curve."""
@@ -195,8 +197,12 @@ class SurvivalPlot(ChurnPlot):
 
     @staticmethod
     def _place_names(parts: "list[_Steps]", colours: list[str], end: float) -> dict[str, Any]:
-        """Write each name beside its curve, each at a height of its own: the longest on top."""
-        if len(parts) == 1 and parts[0].name == ALL:
+        """
+        Write each name beside its curve, each at a height of its own: the longest on top.
+
+        Many would lie on one another: the table of groups beside them has the same marks.
+        """
+        if len(parts) > MOST_BESIDE or (len(parts) == 1 and parts[0].name == ALL):
             return {"x": [], "y": [], "name": [], "colour": []}
         order = sorted(range(len(parts)), key=lambda place: parts[place].area)
         heights = np.linspace(0.14, 0.86, len(parts)) if len(parts) > 1 else [0.6][: len(parts)]
