@@ -50,6 +50,7 @@ AHEAD: Final = timedelta(minutes=30)
 ABSENT_SECONDS: Final = 60.0
 """A container without a figure for so long was not there."""
 MAX_NOTICES: Final = 100
+MICROSECOND: Final = timedelta(microseconds=1)
 
 Tell = Callable[[Observation | KeyObservation | SideObservation], None]
 
@@ -102,7 +103,7 @@ class Recording:
         newest = reader.events(limit=1).rows
         self.first = first
         # The last events may have been written without a look after them.
-        self.last = max([last, *(one.event.at for one in newest)]) + timedelta(microseconds=1)
+        self.last = max([last, *(one.event.at for one in newest)]) + MICROSECOND
         self.owner: Owner = reader.owner()
         self.alerts = tuple(sorted(_all_alerts(reader), key=_fired))
         self._active: int | None = None
@@ -161,7 +162,7 @@ class Recording:
             looks += _looks(begin, end)
         told: list[Replayed | ContainersSeen] = []
         for event in self._events(since, until):
-            told += self._look(looks, after_gap, event.at)
+            told += self._look(looks, after_gap, event.at + MICROSECOND)
             self._active = event.current
             told.append(Replayed(NAME, Moment(event.at, 0.0), self._active, event))
         told += self._look(looks, after_gap, until)
