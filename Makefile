@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Tests of what has to be covered whole; the others mostly wait, and so run three at a time, the long ones first.
+# Tests of what has to be covered whole; the others mostly wait, and so run two at a time, the long ones first.
 PURE := tests/domain tests/test_messages.py tests/test_wire.py tests/test_documents.py tests/test_recording.py \
 	tests/test_directory.py tests/test_client.py tests/server/test_feed.py tests/server/test_events.py \
 	tests/sources/test_payloads.py tests/sources/test_figure_payloads.py tests/sources/test_kato_sessions.py tests/sources/test_engine_payloads.py \
@@ -45,7 +45,7 @@ lab: $(VENV)/lab.stamp  ## open the notebooks in JupyterLab
 test: $(VENV)/test.stamp $(VENV)/oracle.stamp lint  ## lints, types, layers, then all tests at their short size
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PURE)
-	$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/ui tests $(PURE:%=--ignore %)
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/ui tests $(PURE:%=--ignore %)
 	$(BIN)/coverage report --include "kato_panel/domain/*,kato_panel/messages.py,kato_panel/composing.py,kato_panel/wire.py,kato_panel/sources/*payloads.py,kato_panel/sources/engine_words.py,kato_panel/sources/engine_events.py" --fail-under 100
 
 proof: $(VENV)/test.stamp $(VENV)/oracle.stamp  ## the same tests at full size; writes the table of docs/reliability.md

@@ -37,6 +37,7 @@ LIBRARIES: Final = ("kato-panel", "numpy", "pandas")
 NOTHING: Final = "Nothing was observed in this range."
 ONE_LOOK: Final = "There was one look in this range, which is too little for a report."
 NO_ALERT: Final = "No alert fired in this range."
+NO_LIFETIMES: Final = ": there are no lifetimes"
 NO_GAP: Final = "There is no gap: somebody looked all the time."
 NO_CONTAINER: Final = "No container was watched in this range."
 
@@ -169,7 +170,7 @@ def gather(
     found, why = _churn(_Lean(frames, counts), begin, end, node, tz)
     width = _width_seconds(begin, end)
     tell("alerts, containers and gaps")
-    alerts, gaps = frames.alerts(begin, after), frames.gaps(begin, after)
+    alerts, gaps = _firing(frames.alerts(None, after), begin), frames.gaps(begin, after)
     containers, uses = _containers(frames.containers(begin, after))
     tell("the tables")
     tables = {
@@ -239,7 +240,9 @@ def _churn(
         found = churn(frames, since=begin, until=end, node=node, tz=tz)
     except (TooLittle, ValueError) as error:
         return None, f"There is no churn: {error}."
-    return found, "" if found.refusal is None else f"There are no lifetimes: {found.refusal}."
+    if found.refusal is None:
+        return found, ""
+    return found, f"There are no lifetimes: {found.refusal.removesuffix(NO_LIFETIMES)}."
 
 
 def _summary(
@@ -323,6 +326,12 @@ def _containers(frame: pd.DataFrame) -> tuple[Table, dict[str, pd.Series]]:
         for name, part in cpu.groupby("container", observed=True, sort=True)
     }
     return Table(names, rows), uses
+
+
+def _firing(alerts: pd.DataFrame, begin: datetime) -> pd.DataFrame:
+    """Leave out the alerts that were over before the range began."""
+    over = alerts["resolved"]
+    return alerts[over.isna() | (over > begin)]
 
 
 def _alerts(frame: pd.DataFrame) -> Table:

@@ -42,6 +42,8 @@ def test_rules(file: Path, since: str, history: str | None, *, alone: bool) -> N
         span = timedelta(seconds=read_duration(since))
         with open_reader(history or usual_history()) as reader:
             alerts = try_rules(reader, tried, span)
+    except OverflowError as error:
+        raise click.BadParameter(f"{since!r} is too long ago", param_hint="--since") from error
     except ValueError as error:
         raise click.BadParameter(f"{since!r} {error}", param_hint="--since") from error
     except (ConfigError, HistoryError, OSError) as error:

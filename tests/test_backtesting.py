@@ -286,3 +286,13 @@ def test_what_nobody_wrote_is_passed_over(kept):
         assert len(looks.times) == 38
         assert not np.isnan(looks.series["container_cpu_percent", "kato"]).any()
         assert len(reader.minute_looks(at(-60), at(3600)).times) == 9
+
+
+def test_command_refuses_what_is_too_long_ago(kept, tmp_path):
+    """In words."""
+    file = tmp_path / "rules.toml"
+    file.write_text(RULES)
+    asked = ["rules", "test", str(file), "--since", "9999999d", "--history", f"sqlite:///{kept}"]
+    told = CliRunner().invoke(cli.main, asked)
+    assert (told.exit_code, type(told.exception)) == (2, SystemExit)
+    assert "too long ago" in told.output

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 import kato_panel
 from kato_panel import Report, churn, cli, open_history
 from kato_panel.domain.recorded import AlertEntry, Looked, Sample
-from kato_panel.report_figures import MAX_ROWS
+from kato_panel.report_figures import MAX_ROWS, gather
 from kato_panel.views.documents import save
 from tests.history.making import alert, at, event
 from tests.report_rig import KATO, SECONDS, keep, two_hours
@@ -213,3 +213,22 @@ def test_command_says_where_no_file_is_kept(place):
     told = run("report", KATO_PANEL_HISTORY_URL=place)
     assert told.exit_code == 1
     assert "by --history" in told.output
+
+
+def test_alert_that_fired_before_the_range_and_went_on_in_it_is_told(tmp_path):
+    """And one that was over before is not."""
+    with open_history(keep(tmp_path / "h.db", *two_hours())) as frames:
+        during = gather(frames, at(700), at(800))
+        later = gather(frames, at(1_000), at(2_000))
+    assert [row[0] for row in during.tables["alerts"].rows] != []
+    assert during.tables["alerts"].remark == ""
+    assert later.tables["alerts"].rows == ()
+
+
+def test_report_without_lifetimes_says_so_once(tmp_path):
+    """With the reason."""
+    items = [Sample(at(seconds), 5) for seconds in range(0, 600, 10)]
+    items += [event(1, 15), event(2, 65), Looked(at(600))]
+    with open_history(keep(tmp_path / "h.db", *items)) as frames:
+        notes = " ".join(gather(frames, at(0), at(600)).notes)
+    assert notes.count("here are no lifetimes") == 1
