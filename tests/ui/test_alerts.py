@@ -171,6 +171,9 @@ def test_row_that_moves_keeps_the_keyboard(page, site):
     site.fill(6)
     drawer.locator(".alert").nth(1).get_by_text("too many").wait_for()
     assert page.evaluate(FOCUSED)[1] == "Silence"
+    drawer.locator(":focus").evaluate("button => button.blur()")
+    page.keyboard.press("Escape")
+    drawer.wait_for(state="hidden")
 
 
 READ_SEVERITY = "rows => rows.map((row) => row.dataset.severity)"

@@ -130,11 +130,19 @@ export function slideIn(element, from) {
   if (!isReduced() && !document.hidden) element.animate?.([{ opacity: 0, transform: from }, {}], { duration: 220, easing: "ease-out" });
 }
 
-/** The browser does so too, but Chromium passes over some: a second one soon after the first, for instance. */
+/**
+ * The browser does so too, but Chromium passes over some: a second one soon after the first, or one
+ * of which nothing in the dialog hears, for what had the keyboard is gone.
+ */
 export function closeByEscape(dialog) {
-  dialog.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || event.defaultPrevented) return;
+  const kept = new WeakRef(dialog);
+  window.addEventListener("keydown", function hear(event) {
+    const one = kept.deref();
+    if (!one) return window.removeEventListener("keydown", hear);
+    if (event.key !== "Escape" || event.defaultPrevented || !one.open) return;
+    const open = [...one.getRootNode().querySelectorAll("dialog[open]")];
+    if (one !== (open.find((other) => event.composedPath().includes(other)) ?? open.at(-1))) return;
     event.preventDefault();
-    dialog.close();
+    one.close();
   });
 }
