@@ -128,7 +128,7 @@ class Report:
                 told |= {"log_rank": groups.log_rank, "refused": groups.refused}
                 notes = (*notes, *groups.notes)
             # One of many that lives much longer must not press all others to the edge.
-            spans = sorted(map(_shown_seconds, curves.values()))
+            spans = sorted(map(_shown_seconds, curves.values())) or [0.0]
             longest = spans[-2 if len(spans) > FEW_CURVES else -1]
             ages = choose_ages(longest)
             frames["at_risk"] = found.survival.at(np.array(ages, dtype=float))

@@ -285,3 +285,15 @@ def test_refusal_leaves_the_rates(path):
     assert "must be at least 10" in report.refusal
     assert (report.median, report.curves) == (None, {})
     assert {"rates", "hours", "reasons"} == set(report.frames)
+
+
+def test_groups_that_are_all_too_small_have_no_curve_and_are_named(tmp_path):
+    """The rest is told as ever."""
+    path, end = tmp_path / "small.db", datetime(2026, 11, 22, 12, tzinfo=UTC)
+    nodes = [f"node-{number}" for number in range(11)]
+    watch(path, lives_until(end, 33, nodes), end)
+    with open_history(path) as history:
+        report = make_report(history, Question("all", by="node"))
+    assert (dict(report.curves), report.refusal) == ({}, None)
+    assert set(report.refused) == set(nodes)
+    assert len(report.frames["at_risk"]) == 1
