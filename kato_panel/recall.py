@@ -3,19 +3,21 @@
 import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from kato_panel.domain.alert_book import MAX_RECENT
 from kato_panel.domain.events import Moment, SessionEvent
 from kato_panel.domain.recorded import AlertEntry, Gap, OutboxEntry, Silence
 from kato_panel.domain.records import Record
-from kato_panel.domain.series import MINUTE_SECONDS, SPAN_SECONDS, Minute, Range
+from kato_panel.domain.series import SPAN_SECONDS, Minute, Range
 from kato_panel.domain.timeline import Timeline
 from kato_panel.errors import HistoryError
 from kato_panel.history import Reader
+from kato_panel.history.pages import walk
 from kato_panel.history.rows import moment
 from kato_panel.hub import MAX_KEPT_EVENTS
-from kato_panel.recording import EVICTIONS, KEYS_SEEN, minute
+from kato_panel.recording import EVICTIONS, KEYS_SEEN, minutes_of
 
 logger = logging.getLogger(__name__)
 
@@ -118,8 +120,6 @@ def _read_sessions(reader: Reader, now: datetime, last: datetime, recalled: Reca
     # The last events may have been written without a look after them.
     seen_at = min(now, max([last, *(event.at for event in events[-1:])]))
     since = seen_at - timedelta(seconds=SPAN_SECONDS[Range.DAY])
-    counts = reader.counts(since, seen_at)
-    is_fine = counts.width_seconds == MINUTE_SECONDS
     return replace(
         recalled,
         seen_at=seen_at,
@@ -127,19 +127,12 @@ def _read_sessions(reader: Reader, now: datetime, last: datetime, recalled: Reca
         keys_seen_at=None if keys_seen_at is None else Moment(min(now, keys_seen_at), 0.0),
         evictions=reader.note(EVICTIONS),
         events=events,
-        minutes=tuple(minute(bucket) for bucket in counts.rows) if is_fine else (),
+        minutes=minutes_of(reader.counts(since, seen_at)),
         gaps=reader.gaps(since, seen_at),
     )
 
 
 def _read_events(reader: Reader) -> tuple[SessionEvent, ...]:
-    newest_first: list[SessionEvent] = []
-    cursor: str | None = None
-    while len(newest_first) < MAX_KEPT_EVENTS:
-        page = reader.events(limit=EVENTS_PER_PAGE, cursor=cursor)
-        newest_first += (recorded.event for recorded in page.rows)
-        cursor = page.next
-        if cursor is None:
-            break
-    kept = newest_first[:MAX_KEPT_EVENTS]
-    return tuple(replace(event, seq=seq) for seq, event in enumerate(reversed(kept), 1))
+    newest_first = walk(lambda cursor: reader.events(limit=EVENTS_PER_PAGE, cursor=cursor))
+    kept = [*islice(newest_first, MAX_KEPT_EVENTS)]
+    return tuple(replace(one.event, seq=seq) for seq, one in enumerate(reversed(kept), 1))

@@ -11,10 +11,11 @@ from kato_panel.domain.health import Health, SourceState
 from kato_panel.domain.measuring import usual_of
 from kato_panel.domain.recorded import AllOpen, AuditEntry, Bucket, Gap, Looked, Note, Sample
 from kato_panel.domain.records import Record
-from kato_panel.domain.series import SPAN_SECONDS, Minute, Range, Series, draw_week
+from kato_panel.domain.series import MINUTE_SECONDS, SPAN_SECONDS, Minute, Range, Series, draw_week
 from kato_panel.domain.telling import Standing, Told
 from kato_panel.errors import HistoryError
 from kato_panel.history import History, Item
+from kato_panel.history.counts import Counts
 from kato_panel.history.rows import micros
 from kato_panel.history.writer import RECORDS_SINCE
 
@@ -178,6 +179,12 @@ class Recorder:
                 yield Note(KEYS_SEEN, micros(at.wall), self._generation)
         else:
             yield Looked(at.wall)
+
+
+def minutes_of(counts: Counts) -> tuple[Minute, ...]:
+    """Give the recorded minutes as charts take them; none where only longer stretches are kept."""
+    is_fine = counts.width_seconds == MINUTE_SECONDS
+    return tuple(map(minute, counts.rows)) if is_fine else ()
 
 
 def minute(bucket: Bucket) -> Minute:

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Final, Self
@@ -33,8 +34,9 @@ from kato_panel.domain.trends import Trend, Trends
 from kato_panel.errors import HistoryError, QueryError
 from kato_panel.history import Reader
 from kato_panel.history.file import Owner
+from kato_panel.history.pages import walk
 from kato_panel.history.rows import moment
-from kato_panel.recording import minute
+from kato_panel.recording import minutes_of
 
 NAME: Final = "replay"
 LABEL: Final = "Replay"
@@ -105,7 +107,8 @@ class Recording:
         # The last events may have been written without a look after them.
         self.last = max([last, *(one.event.at for one in newest)]) + MICROSECOND
         self.owner: Owner = reader.owner()
-        self.alerts = tuple(sorted(_all_alerts(reader), key=_fired))
+        alerts = walk(lambda cursor: reader.alerts(limit=ROWS, cursor=cursor))
+        self.alerts = tuple(sorted(alerts, key=_fired))
         self._active: int | None = None
         self._figures: dict[datetime, dict[str, dict[str, float]]] = {}
         self._figures_until = first
@@ -138,12 +141,10 @@ class Recording:
         self._figures, self._figures_until, self._containers = {}, at, {}
         page = self.reader.events(until=at, limit=EVENTS_BEFORE)
         since = at - timedelta(seconds=SPAN_SECONDS[Range.DAY])
-        counts = self.reader.counts(since, at)
-        is_fine = counts.width_seconds == MINUTE_SECONDS
         return Before(
             at,
             tuple(one.event for one in reversed(page.rows)),
-            tuple(map(minute, counts.rows)) if is_fine else (),
+            minutes_of(self.reader.counts(since, at)),
             tuple(_until(gap, at) for gap in self.reader.gaps(since, at)),
         )
 
@@ -179,13 +180,8 @@ class Recording:
             yield Replayed(NAME, Moment(at, 0.0), self._active)
 
     def _events(self, since: datetime, until: datetime) -> Iterator[SessionEvent]:
-        cursor: str | None = None
-        while True:
-            page = self.reader.events(since, until, newest_first=False, limit=ROWS, cursor=cursor)
-            yield from (one.event for one in page.rows)
-            cursor = page.next
-            if cursor is None:
-                return
+        read = partial(self.reader.events, since, until, newest_first=False, limit=ROWS)
+        return (one.event for one in walk(lambda cursor: read(cursor=cursor)))
 
     def _active_at(self, at: datetime) -> int | None:
         """Say what the count was: as the next event begins with, or as the last one left it."""
@@ -450,16 +446,6 @@ def _figures(name: str, at: datetime, values: dict[str, float]) -> ContainerFigu
         cpu_share_percent=values.get("container_cpu_percent"),
         memory_percent=values.get("container_memory_percent"),
     )
-
-
-def _all_alerts(reader: Reader) -> Iterator[AlertEntry]:
-    cursor: str | None = None
-    while True:
-        page = reader.alerts(limit=ROWS, cursor=cursor)
-        yield from page.rows
-        cursor = page.next
-        if cursor is None:
-            return
 
 
 def _fired(entry: AlertEntry) -> datetime:

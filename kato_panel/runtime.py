@@ -22,7 +22,7 @@ from kato_panel.domain.named import NamedSessions
 from kato_panel.domain.tally import Tally
 from kato_panel.domain.telling import KeyedCount, PolledCount
 from kato_panel.domain.timeline import Timeline
-from kato_panel.history import History, Reader, Retention
+from kato_panel.history import History, Retention
 from kato_panel.hub import Hub
 from kato_panel.oversight import Oversight
 from kato_panel.recall import Recalled, recall
@@ -32,6 +32,7 @@ from kato_panel.replaying import (
     Before,
     RecordedCount,
     RecordedSurroundings,
+    Recording,
     Replay,
     ReplaySource,
 )
@@ -124,11 +125,9 @@ class Runtime:
         return "the watcher is not running" if self.watcher is None else self.watcher.trouble
 
     @property
-    def history_reader(self) -> Reader | None:
-        """What reads the record, of which there may be none."""
-        if self.replay is not None:
-            return self.replay.recording.reader
-        return None if self.history is None else self.history.reader
+    def record(self) -> Recording | History | None:
+        """What is replayed, or kept; its ``reader`` reads it."""
+        return self.history if self.replay is None else self.replay.recording
 
     def now(self) -> datetime:
         """Give the time of what is shown; UTC."""
@@ -365,8 +364,12 @@ class Runtime:
 
         Loads pandas for who asks first: not to be called on a loop.
         """
-        reader = self.history_reader
-        return None if reader is None else _frames_of(lambda: self.history_reader or reader)
+        record = self.record
+        if record is None:
+            return None
+        from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
+
+        return HistoryFrames(lambda: record.reader)
 
     def stop(self) -> None:
         """End everything that `start` began. Stopping twice is allowed."""
@@ -380,12 +383,6 @@ class Runtime:
             self.replay.recording.close()
         if self._simulator is not None:
             self._simulator.stop()
-
-
-def _frames_of(reader: Callable[[], Reader]) -> "HistoryFrames":
-    from kato_panel.history_frames import HistoryFrames  # noqa: PLC0415
-
-    return HistoryFrames(reader)
 
 
 class _Shared:

@@ -1,5 +1,6 @@
 """Some rows of many, and where the next ones begin."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -61,6 +62,24 @@ def read_audit(row: Row) -> AuditEntry:
     """Read what somebody did."""
     said = (row[name] for name in ("who", "action", "subject", "result"))
     return AuditEntry(moment(row["at"]), *said)
+
+
+def walk(read: Callable[[str | None], Page[Value]]) -> Iterator[Value]:
+    """
+    Give the rows of one page after the other, each read when it is wanted.
+
+    Parameters
+    ----------
+    read
+        Reads the page of a cursor; ``None`` is the first.
+    """
+    cursor: str | None = None
+    while True:
+        page = read(cursor)
+        yield from page.rows
+        cursor = page.next
+        if cursor is None:
+            return
 
 
 def check_limit(limit: int) -> int:

@@ -119,10 +119,10 @@ class EventsRequest(JsonRequest):
         return _Part(body.model_dump_json(), page.next)
 
     def _find(self, query: EventQuery, limit: int) -> Page[RecordedEvent]:
-        reader = self.runtime.history_reader
-        if reader is None:
+        record = self.runtime.record
+        if record is None:
             raise HistoryError("no history is kept here")
-        return reader.events(
+        return record.reader.events(
             query.since,
             query.until,
             kind=query.kind,
