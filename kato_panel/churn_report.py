@@ -37,8 +37,9 @@ STEPS_SECONDS: Final = (
     *(30 * _MINUTE, _HOUR, 2 * _HOUR, 3 * _HOUR, 6 * _HOUR, 12 * _HOUR, _DAY, 2 * _DAY, 7 * _DAY),
     *(14 * _DAY, 28 * _DAY, 91 * _DAY, 364 * _DAY),
 )
-Table = tuple[list[str], list[list[Any]]]
 FEW_CURVES: Final = 2
+"""Of more, the one that lives longest does not choose how far a chart of them looks."""
+Table = tuple[list[str], list[list[Any]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,6 @@ NOTHING_OBSERVED: Final = "nothing was observed yet"
 ONE_LOOK: Final = "there was one look so far, must be at least two"
 KNOWN_SINCE: Final = "sessions are known one by one since"
 EVENTS_SINCE: Final = "without Redis, arrivals and departures are known from events, kept since"
-
-
 NO_RANGE: Final = (
     "the frame does not say of what range it is: if it holds those alone who were alive from some "
     "time on, lifetimes are too long unless since is that time"

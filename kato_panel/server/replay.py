@@ -37,7 +37,7 @@ class ReplayRequest(JsonRequest):
         except KatoPanelError as error:
             self.refuse(error)
         else:
-            logger.info("%s orders of the replay: %r", who, {key: order[key] for key in order})
+            logger.info("%s orders of the replay: %r", who, order)
             self.get()
 
     def _order(self, order: dict[str, Any]) -> None:
