@@ -1,6 +1,7 @@
 """What the page shows of churn: bounded, whatever the number of sessions it is made of."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter
@@ -115,15 +116,30 @@ class Report:
                 ("net", found.total.net_per_minute),
             )
         }
-        frames = {"rates": found.rates(_choose_bucket(found)).frame(), "hours": found.hours.frame()}
+        frames: dict[str, pd.DataFrame] = {}
         told: dict[str, Any] = {}
-        notes = found.notes
-        if found.has_records:
-            frames["reasons"] = found.reasons.frame()
-        if found.refusal is None:
+        refusal = found.refusal
+        is_grouped = refusal is None and by != ALL
+        with ThreadPoolExecutor(1, "groups") as beside:  # NumPy lets both go on at once
+            grouping = beside.submit(lambda: found.groups) if is_grouped else None
+            frames["rates"] = found.rates(_choose_bucket(found)).frame()
+            frames["hours"] = found.hours.frame()
+            notes = found.notes
+            if found.has_records:
+                frames["reasons"] = found.reasons.frame()
+            if refusal is None:
+                frames["cohorts"] = found.cohorts.frame()
+                frames["lifetimes"] = found.lifetimes.frame()
+                told |= {
+                    "median": found.median_lifetime_seconds,
+                    "mean": found.mean_lifetime_seconds,
+                    "naive": found.naive,
+                    "cohort_ages_seconds": found.cohorts.ages_seconds,
+                }
+        if refusal is None:
             curves: dict[str, Survival] = {ALL: found.survival}
-            if by != ALL:
-                groups = found.groups
+            if grouping is not None:
+                groups = grouping.result()
                 curves = groups.curves
                 frames["groups"] = groups.frame()
                 told |= {"log_rank": groups.log_rank, "refused": groups.refused}
@@ -131,17 +147,11 @@ class Report:
             # One of many that lives much longer must not press all others to the edge.
             spans = sorted(map(_shown_seconds, curves.values())) or [0.0]
             longest = spans[-2 if len(spans) > FEW_CURVES else -1]
-            ages = choose_ages(longest)
-            frames["at_risk"] = found.survival.at(np.array(ages, dtype=float))
-            frames["cohorts"] = found.cohorts.frame()
-            frames["lifetimes"] = found.lifetimes.frame()
+            ages = np.array(choose_ages(longest), dtype=float)
+            frames["at_risk"] = found.survival.at(ages)
             told |= {
                 "curves": {name: curve.frame(MAX_POINTS) for name, curve in curves.items()},
                 "shown_seconds": longest,
-                "median": found.median_lifetime_seconds,
-                "mean": found.mean_lifetime_seconds,
-                "naive": found.naive,
-                "cohort_ages_seconds": found.cohorts.ages_seconds,
             }
         return cls(
             since=found.since.to_pydatetime(),
@@ -150,7 +160,7 @@ class Report:
             by=by,
             sessions=len(found.lives),
             notes=notes,
-            refusal=found.refusal,
+            refusal=refusal,
             is_lower_bound=found.total.is_lower_bound,
             rates_per_minute=rates,
             frames=frames,

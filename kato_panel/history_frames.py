@@ -1,6 +1,7 @@
 """Data frames of a history, while a service may be writing it."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -33,6 +34,8 @@ from kato_panel.recording import KEYS_SEEN
 
 CONTAINER_METRICS: Final = "container_"
 ALERTS_PER_PAGE: Final = 1_000
+READERS: Final = min(4, os.cpu_count() or 1)
+"""Connections that read a range at once, where it may hold a million sessions."""
 
 
 class HistoryFrames:
@@ -134,7 +137,7 @@ class HistoryFrames:
             `ttl_seconds` (Float64), `born_by`, `ended_by` (category: how that is known).
         """
         began, found, mark = self._watched(
-            since, until, lambda held, span: columns.session_columns(held, span, node)
+            since, until, lambda held, span: columns.session_columns(held[0], span, node)
         )
         return mark(complete_sessions(began, found))
 
@@ -163,7 +166,7 @@ class HistoryFrames:
             `lifetime_width` and `ended_by`. `last_seen` of those that ended is their end.
         """
         began, found, mark = self._watched(
-            since, until, lambda held, span: bulk_columns(held, span, with_ttl=with_ttl)
+            since, until, lambda held, span: bulk_columns(held, span, with_ttl=with_ttl), READERS
         )
         names = pd.Categorical(pd.Index(found.pop("nodes"), dtype="str"))
         places = np.append(names.codes, -1)[found["node"]]
@@ -175,14 +178,16 @@ class HistoryFrames:
         self,
         since: Since,
         until: Since,
-        read: Callable[[Connection, columns.Range], columns.Columns],
+        read: Callable[[Sequence[Connection], columns.Range], columns.Columns],
+        readers: int = 1,
     ) -> tuple[Any, dict[str, Any], Callable[[pd.DataFrame], pd.DataFrame]]:
         """Read sessions, say how each of them was watched, and how to mark a frame of them."""
         reader = self._reader()
-        with self._range(since, until) as (connection, span):
-            found: dict[str, Any] = read(connection, span)
-            first = _records_since(connection)
-            gaps = columns.gap_columns(connection, (None, span[1]))
+        span = _span(reader, since, until)
+        with reader.reading_at_once(readers) as connections:
+            found: dict[str, Any] = read(connections, span)
+            first = _records_since(connections[0])
+            gaps = columns.gap_columns(connections[0], (None, span[1]))
         looked = reader.note(KEYS_SEEN)
         began = found.pop("began")
         found["entered"] = _entered(began, first, gaps)
@@ -361,9 +366,14 @@ class HistoryFrames:
     @contextmanager
     def _range(self, since: Since, until: Since) -> Iterator[tuple[Connection, columns.Range]]:
         reader = self._reader()
-        first, after = time_range(since, until, reader.last_seen())
+        span = _span(reader, since, until)
         with reader.reading() as connection:
-            yield connection, (maybe(micros, first), maybe(micros, after))
+            yield connection, span
+
+
+def _span(reader: Reader, since: Since, until: Since) -> columns.Range:
+    first, after = time_range(since, until, reader.last_seen())
+    return maybe(micros, first), maybe(micros, after)
 
 
 def open_history(place: str | Path) -> HistoryFrames:

@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
+from kato_panel import history_frames
 from kato_panel.domain.events import Kind
 from kato_panel.domain.recorded import AllOpen, Gap, Note
 from kato_panel.domain.records import Ending, Reason, Record, Witness
 from kato_panel.history import Reader, bulk, engines, retention, schema, writer
+from kato_panel.history import reader as reader_module
 from kato_panel.history.rows import micros
 from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.history_frames import HistoryFrames
@@ -81,9 +83,9 @@ bounds = st.none() | seconds.map(at)
 
 
 @contextmanager
-def kept():
-    """A history in memory, written without its thread."""
-    engine = engines.memory()
+def kept(path=None):
+    """A history in memory, or a file, written without its thread."""
+    engine = engines.memory() if path is None else engines.writing(path, is_new=True)
     with engine.begin() as connection:
         schema.metadata.create_all(connection)
         tail = writer.begin_epoch(connection, "epoch", at(0))
@@ -159,12 +161,15 @@ def many(count=300):
 
 
 @pytest.fixture
-def frames(monkeypatch):
-    """A history of many sessions, read in six blocks; with what changes it by a statement."""
+def frames(monkeypatch, tmp_path):
+    """Many sessions in a file, three connections read six blocks; with what changes the file."""
     monkeypatch.setattr(bulk, "BLOCK_ROWS", 50)
-    with kept() as (engine, tail):
+    monkeypatch.setattr(history_frames, "READERS", 3)
+    path = tmp_path / "h.db"
+    path.touch()
+    with kept(path) as (engine, tail), Reader(engines.reading(path)) as reader:
         happen(engine, tail, [Note(RECORDS_SINCE, micros(at(5))), Gap(at(30), at(40)), *many()])
-        frames = HistoryFrames(lambda: Reader(engine, lock=nullcontext()))
+        frames = HistoryFrames(lambda: reader)
         frames.change = lambda words: happen(engine, tail, words)
         yield frames
 
@@ -216,6 +221,27 @@ def test_what_does_not_fit_is_read_as_usual(frames, words):
     frames.change(words)
     assert_lives_are_sessions(frames)
     assert_lives_are_sessions(frames, at(60), at(100))
+
+
+@pytest.mark.parametrize(("writes", "readers"), [(0, 3), (1, 3), (2, 3), (3, 1)])
+def test_all_connections_read_one_state(frames, monkeypatch, writes, readers):
+    """Somebody may write just while they begin; who does so each time leaves one to read."""
+    written, asked = [], reader_module._state
+
+    def write_after(connection):
+        state = asked(connection)
+        if len(written) < writes and not connection.in_transaction():
+            written.append(state)
+            frames.change("DELETE FROM records WHERE id = (SELECT max(id) FROM records)")
+        return state
+
+    monkeypatch.setattr(reader_module, "_state", write_after)
+    with frames.reader.reading_at_once(3) as connections:
+        assert len(connections) == readers
+        frames.change("DELETE FROM records")
+        sessions = select(func.count()).select_from(schema.records)
+        assert [one.scalar(sessions) for one in connections] == [300 - writes] * readers
+    assert len(written) == writes
 
 
 CHANGED = [

@@ -6,7 +6,9 @@ does not fit in here is read as usual, and the answer is the same.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -33,7 +35,7 @@ COLUMNS: Final = (
     *("reason", "born_by", "node"),
 )
 CHANGES: Final = ("at", "kind", "delta", "source", "after_gap_seconds")
-BLOCK_ROWS: Final = 200_000
+BLOCK_ROWS: Final = 100_000
 """Read at once, at most, so that memory stays bounded."""
 DIGITS: Final = 16
 """Of a time from 2001 to 2286, in microseconds."""
@@ -49,9 +51,32 @@ _COMMA: Final = ord(",")
 Conditions = Sequence[ColumnElement[bool]]
 
 
-def bulk_columns(connection: Connection, span: Range, *, with_ttl: bool) -> Columns:
+class _Block(NamedTuple):
+    """
+    Sessions that are read at once.
+
+    Parameters
+    ----------
+    conditions
+        Which they are.
+    is_open
+        Whether they live on, and so are fewer, and not all of their times are known.
+    """
+
+    conditions: Conditions
+    is_open: bool = False
+
+
+def bulk_columns(connections: Sequence[Connection], span: Range, *, with_ttl: bool) -> Columns:
     """
     Read the sessions that were alive in a range, the oldest first, as far as lifetimes need them.
+
+    Parameters
+    ----------
+    connections
+        At least one, of one state; each is read by a thread of its own.
+    span, with_ttl
+        The range, and whether `ttl_seconds` is wanted.
 
     Returns
     -------
@@ -59,34 +84,30 @@ def bulk_columns(connection: Connection, span: Range, *, with_ttl: bool) -> Colu
         `COLUMNS` and, if wanted, `ttl_seconds`, as `session_columns` has them. But `seen` is when
         they ended, of those that did; and `node` is a place in `nodes`, -1 where not known.
     """
-    records = schema.records.c
-    since, until = span
     names = [*COLUMNS, *(["ttl_seconds"] if with_ttl else [])]
-    newest = connection.scalar(select(func.max(records.began)))
-    before = [] if until is None or _is_below(newest, until) else [records.began + 0 < until]
-    oldest = connection.scalar(select(func.min(records.ended_latest)))
-    since = None if since is not None and _is_below(since - 1, oldest) else since
-    first, last = _bounds(connection, since)
-    ended: ColumnElement[bool] = (records.ended_latest + 0).is_not(None)
-    blocks: list[Conditions] = []
-    if since is not None:
-        ended = records.ended_latest + 0 >= since
-        blocks.append([records.ended_latest >= since, records.id + 0 < first, *before])
-    for start in range(first, last + 1, BLOCK_ROWS):
-        ids = records.id.between(start, min(last, start + BLOCK_ROWS - 1))
-        blocks.append([ids, ended, *before])
-    nodes: dict[str, int] = {}
-    parts = [_usual(connection, names, [records.ended_latest.is_(None), *before], nodes)]
-    for block in blocks:
+    blocks = _blocks(connections[0], span)
+    free: SimpleQueue[Connection] = SimpleQueue()
+    for connection in connections:
+        free.put(connection)
+
+    def read(block: _Block) -> Columns:
+        connection = free.get()
         try:
-            part = _bulk(connection, names, block, nodes)
+            how = _usual if block.is_open else _bulk
+            return how(connection, names, block.conditions)
         except (*UNREADABLE, DBAPIError):
-            part = _usual(connection, names, block, nodes)
-        parts.append(part)
+            return _usual(connection, names, block.conditions)
+        finally:
+            free.put(connection)
+
+    with ThreadPoolExecutor(len(connections), "bulk") as threads:
+        parts = [*threads.map(read, blocks)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
-    order = np.argsort(columns["began"], kind="stable")
-    columns = {name: values[order] for name, values in columns.items()}
-    return columns | {"nodes": np.array([*nodes], dtype=object)}
+    columns |= _join_nodes(parts)
+    if (np.diff(columns["began"]) < 0).any():
+        order = np.argsort(columns["began"], kind="stable")
+        columns |= {name: columns[name][order] for name in names}
+    return columns
 
 
 def change_columns(connection: Connection, span: Range, ids: tuple[int, int]) -> Columns:
@@ -136,6 +157,36 @@ def _changes(connection: Connection, span: Range, ids: tuple[int, int]) -> Colum
     }
 
 
+def _blocks(connection: Connection, span: Range) -> list[_Block]:
+    """Part the sessions of a range into those that live on, and the others in their order."""
+    records = schema.records.c
+    since, until = span
+    newest = connection.scalar(select(func.max(records.began)))
+    before = [] if until is None or _is_below(newest, until) else [records.began + 0 < until]
+    oldest = connection.scalar(select(func.min(records.ended_latest)))
+    since = None if since is not None and _is_below(since - 1, oldest) else since
+    first, last = _bounds(connection, since)
+    ended: ColumnElement[bool] = (records.ended_latest + 0).is_not(None)
+    blocks = [_Block([records.ended_latest.is_(None), *before], is_open=True)]
+    if since is not None:
+        ended = records.ended_latest + 0 >= since
+        blocks.append(_Block([records.ended_latest >= since, records.id + 0 < first, *before]))
+    for start in range(first, last + 1, BLOCK_ROWS):
+        ids = records.id.between(start, min(last, start + BLOCK_ROWS - 1))
+        blocks.append(_Block([ids, ended, *before]))
+    return blocks
+
+
+def _join_nodes(parts: Sequence[Columns]) -> Columns:
+    """Give the nodes of all parts one numbering; no name is no node."""
+    nodes: dict[str, int] = {}
+    places = []
+    for part in parts:
+        numbers = [nodes.setdefault(node, len(nodes)) if node else -1 for node in part["nodes"]]
+        places.append(np.array([*numbers, -1], np.int64)[part["node"]])
+    return {"node": np.concatenate(places), "nodes": np.array([*nodes], dtype=object)}
+
+
 def _is_below(at: Any, bound: Any) -> bool:
     """Say whether a time is; what is no whole number is nowhere."""
     return type(at) is int and type(bound) is int and at < bound
@@ -149,27 +200,23 @@ def _bounds(connection: Connection, since: int | None) -> tuple[int, int]:
     """
     records = schema.records.c
     last = connection.scalar(select(func.max(records.id))) or 0
-    born = select(func.min(records.id + 0))
-    first = connection.scalar(born if since is None else born.where(records.began >= since))
+    oldest = select(func.min(records.id))
+    if since is not None:  # by the index of births
+        oldest = select(func.min(records.id + 0)).where(records.began >= since)
+    first = connection.scalar(oldest)
     return (last + 1 if first is None else first), last
 
 
-def _usual(
-    connection: Connection, names: Sequence[str], conditions: Conditions, nodes: dict[str, int]
-) -> Columns:
+def _usual(connection: Connection, names: Sequence[str], conditions: Conditions) -> Columns:
     columns = read_sessions(connection, names, conditions)
-    places, known = pd.factorize(columns["node"])
-    numbers = [*(nodes.setdefault(node, len(nodes)) for node in known), -1]
-    columns["node"] = np.array(numbers, np.int64)[places]
+    columns["node"], columns["nodes"] = pd.factorize(columns["node"])
     columns["seen"] = np.where(
         columns["ended_latest"] == UNKNOWN, columns["seen"], columns["ended_latest"]
     )
     return columns
 
 
-def _bulk(
-    connection: Connection, names: Sequence[str], conditions: Conditions, nodes: dict[str, int]
-) -> Columns:
+def _bulk(connection: Connection, names: Sequence[str], conditions: Conditions) -> Columns:
     """Read sessions that ended; raises what is `UNREADABLE` if one of them does not fit."""
     records = schema.records.c
     width, lag = records.ended_latest - records.ended_earliest, records.created - records.began
@@ -178,7 +225,9 @@ def _bulk(
         def read(*wanted: ColumnElement[Any]) -> Sequence[Any]:
             return connection.execute(select(*wanted).where(*conditions)).one()
 
-        count, plain, began, latest, reasons, births, of_nodes = read(
+        ttl = records.ttl_seconds
+        asked = (func.count(ttl), func.min(ttl), func.max(ttl)) if "ttl_seconds" in names else ()
+        count, plain, began, latest, reasons, births, of_nodes, *alike = read(
             func.count(),
             func.total((width == 0) & (lag == 0)),
             func.group_concat(records.began),
@@ -186,9 +235,10 @@ def _bulk(
             func.group_concat(records.reason),
             func.group_concat(func.coalesce(records.born_by, "")),
             func.group_concat(func.coalesce(records.node_id, "")),
+            *asked,
         )
         if not count:
-            return {name: np.zeros(0, np.int64) for name in names}
+            return {name: np.zeros(0, np.int64) for name in (*names, "nodes")}
         columns: Columns = {"began": _times(began, count), "ended_latest": _times(latest, count)}
         columns["seen"] = columns["ended_earliest"] = columns["ended_latest"]
         columns["created"] = columns["began"]
@@ -199,9 +249,8 @@ def _bulk(
             created = columns["began"] + lags.spread(int(word or 0) for word in lags.known)
             is_known = lags.spread(word != b"" for word in lags.known).astype(bool)
             columns["created"] = np.where(is_known, created, UNKNOWN)
-        if "ttl_seconds" in names:
-            ttl = records.ttl_seconds
-            given, low, high = read(func.count(ttl), func.min(ttl), func.max(ttl))
+        if alike:
+            given, low, high = alike
             if given == count and low == high:
                 columns["ttl_seconds"] = np.full(count, float(low) if low >= 0 else np.nan)
             else:
@@ -211,8 +260,8 @@ def _bulk(
     columns["born_by"] = _codes(births, count, [*Witness, ""])
     columns["born_by"][columns["born_by"] == len(Witness)] = -1
     words = Words.of(of_nodes, count)
-    given = (word.decode(errors="replace") for word in words.known)
-    columns["node"] = words.spread(nodes.setdefault(n, len(nodes)) if n else -1 for n in given)
+    columns["node"] = words.places
+    columns["nodes"] = np.array([word.decode(errors="replace") for word in words.known], object)
     return columns
 
 

@@ -1,12 +1,12 @@
 """The reading side: pages and sums, from any thread, and from other processes too."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
+from sqlalchemy import Connection, Engine, Select, and_, func, or_, select, text
 
 from kato_panel.domain.backtest import Looks
 from kato_panel.domain.events import Kind
@@ -41,6 +41,10 @@ from kato_panel.history.writer import LOOKED, SETBACK
 MAX_GAPS: Final = 500
 MAX_FIGURES: Final = 50_000
 """A week of one every 15 s."""
+TRIES: Final = 3
+"""Of having several connections begin in one state."""
+_TOUCH: Final = text("SELECT 1 FROM sqlite_master LIMIT 1")
+"""Fixes the state that is read from then on."""
 
 
 class Reader:
@@ -126,6 +130,33 @@ class Reader:
                 yield connection
         except engines.ERRORS as error:
             raise HistoryError(f"the history cannot be read: {engines.words(error)}") from error
+
+    @contextmanager
+    def reading_at_once(self, most: int) -> Iterator[tuple[Connection, ...]]:
+        """
+        Give connections that read one state, each for a thread of its own.
+
+        Parameters
+        ----------
+        most
+            How many, at most; there is one if the file cannot be opened twice, or is written so
+            often that no two of them meet in one state.
+        """
+        with ExitStack() as opened:
+            first = opened.enter_context(self.reading())
+            count = 1 if self._is_shared else most
+            others = [opened.enter_context(self.reading()) for _ in range(1, count)]
+            for _ in range(TRIES):
+                for connection in (first, *others):
+                    connection.rollback()
+                before = _state(first)
+                for connection in (*others, first):
+                    connection.execute(_TOUCH)
+                if _state(first) == before:  # nobody wrote while they began
+                    break
+            else:
+                others = []
+            yield (first, *others)
 
     def last_seen(self) -> datetime | None:
         """Return the newest moment at which upstream was observed, UTC; ``None`` if never."""
@@ -400,6 +431,13 @@ def read_note(connection: Connection, key: str) -> int | None:
     value = connection.scalar(found)
     # A flipped bit is nothing that the database can notice.
     return value if type(value) is int and abs(value) < MAX_MICROS else None
+
+
+def _state(connection: Connection) -> int:
+    """Give a number of the state that a connection reads: another after each change of others."""
+    driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin to read
+    (number,) = driver.execute("PRAGMA data_version").fetchone()
+    return int(number)
 
 
 def _within(

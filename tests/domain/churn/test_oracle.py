@@ -16,7 +16,7 @@ from kato_panel.domain.churn.survival import estimate
 ORACLE = Path(sys.prefix) / "oracle" / "bin" / "python"
 CLOSE = 1e-9
 SIZES = (12, 60, 400)
-COUNTS = [0, 1, 2, 5, 17, 100, 1_234, 100_000, 1_000_000]
+COUNTS = [0, 1, 2, 5, 17, 100, 998, 999, 1_000, 1_234, 100_000, 1_000_000]
 TAILS = [(0.01, 1), (3.841458820694124, 1), (7.5, 3), (40.0, 5), (300.0, 11), (1.0, 11)]
 
 
