@@ -3,10 +3,10 @@ A day of a million sessions: from the file to frames, and from frames to figures
 
 ``python benchmarks/churn.py [--sessions 1000000]`` makes a history, reads it as frames beside the
 leanest loop over raw `sqlite3`, and makes the curve of it beside plain NumPy that does the same
-work without entry times' care for order. Each tab is opened in processes of its own, which read nothing
-before, and then again. It prints a table of processor times, for what else runs on the machine is
-not at test; of the clock for tabs, which use two processors, and whose processor times are told
-below. It holds tabs and curve to their limits, and tells the memory.
+work without entry times' care for order. Each tab is opened in processes of its own, which read
+nothing before, and then again. It prints a table of processor times, for what else runs on the
+machine is not at test; of the clock for tabs, which use two processors, and whose processor
+times are told below. It holds tabs and curve to their limits, and tells the memory.
 """
 
 import argparse
