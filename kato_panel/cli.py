@@ -1,11 +1,13 @@
 """``kato-panel``: the command line."""
 
 import logging
+import os
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,7 +25,25 @@ if TYPE_CHECKING:
     from kato_panel.replaying import Replay
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+NOBODY_READS: Final = 141
+"""What a shell says of a program that ends because nobody reads on: 128 and SIGPIPE's number."""
+
+
+class _Quiet(click.Group):
+    """Commands that end without a word when whoever reads their output has had enough."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            found = super().invoke(ctx)
+            sys.stdout.flush()  # what fails does so here, and not when Python ends
+        except BrokenPipeError as error:
+            # Python writes what is left when it ends, and would tell that it could not.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(NOBODY_READS) from error
+        return found
+
+
+@click.group(cls=_Quiet, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="kato-panel")
 def main() -> None:
     """Show the sessions of a KATO service, live."""

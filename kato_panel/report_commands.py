@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import click
 
@@ -40,10 +40,20 @@ def take_range(command: Command) -> Command:
 
 
 class Progress:
-    """Says on a terminal what is being done; nothing where nobody looks on."""
+    """Says on a terminal what is being done, and in the end what went wrong, if anything."""
 
     def __init__(self) -> None:
         self._is_seen = sys.stderr.isatty()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.clear()
+        if isinstance(error, BrokenPipeError):
+            return  # nobody reads the output any more, which is no mistake
+        if isinstance(error, (KatoPanelError, ValueError, OSError)):
+            raise click.ClickException(str(error)) from error
 
     def tell(self, what: str) -> None:
         """Say what is being done now."""
@@ -78,22 +88,17 @@ def report(  # noqa: PLR0917 - as many as there are options
     from kato_panel import asking_history  # noqa: PLC0415
     from kato_panel.views.report import Report  # noqa: PLC0415
 
-    shown = Progress()
-    try:
-        with asking_history.find_history(history) as frames:
-            first, after = asking_history.read_range(frames, since, until)
-            made = Report(frames, since=first, until=after, node=node, tz=tz, tell=shown.tell)
-            if as_json:
-                text = made.to_json()
-                shown.clear()
-                click.echo(text)
-            else:
-                made.save(output)
-                shown.clear()
-                click.echo(f"{output}: {made.title}")
-    except (KatoPanelError, ValueError, OSError) as error:
-        shown.clear()
-        raise click.ClickException(str(error)) from error
+    with Progress() as shown, asking_history.find_history(history) as frames:
+        first, after = asking_history.read_range(frames, since, until)
+        made = Report(frames, since=first, until=after, node=node, tz=tz, tell=shown.tell)
+        if as_json:
+            text = made.to_json()
+            shown.clear()
+            click.echo(text)
+        else:
+            made.save(output)
+            shown.clear()
+            click.echo(f"{output}: {made.title}")
 
 
 @click.command()
@@ -130,22 +135,17 @@ def export(  # noqa: PLR0917 - as many as there are options
     """
     from kato_panel import asking_history, exporting  # noqa: PLC0415 - as above
 
-    shown = Progress()
-    try:
-        with asking_history.find_history(history) as frames:
-            first, after = asking_history.read_range(frames, since, until)
-            for kind, place in _places(kinds, form, output):
-                shown.tell(kind)
-                with writing_whole(place) if place else nullcontext(sys.stdout) as file:
-                    rows = exporting.write_export(
-                        frames, kind, first, after, node=node, form=form, file=file
-                    )
-                shown.clear()
-                if place is not None:
-                    click.echo(f"{place}: {rows} rows")
-    except (KatoPanelError, ValueError, OSError) as error:
-        shown.clear()
-        raise click.ClickException(str(error)) from error
+    with Progress() as shown, asking_history.find_history(history) as frames:
+        first, after = asking_history.read_range(frames, since, until)
+        for kind, place in _places(kinds, form, output):
+            shown.tell(kind)
+            with writing_whole(place) if place else nullcontext(sys.stdout) as file:
+                rows = exporting.write_export(
+                    frames, kind, first, after, node=node, form=form, file=file
+                )
+            shown.clear()
+            if place is not None:
+                click.echo(f"{place}: {rows} rows")
 
 
 def _places(kinds: tuple[str, ...], form: str, output: str | None) -> list[tuple[str, Path | None]]:

@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from datetime import timedelta
 from itertools import pairwise
 
@@ -133,3 +136,25 @@ def test_parts_become_wider_and_narrower():
     assert all(a[1] == b[0] for a, b in pairwise(read))
     widths = [(end - begin) / timedelta(hours=1) for begin, end in read]
     assert widths[:5] == [1, 2, 4, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["export", "alerts"], ["export", "sessions"], ["report", "--json"]],
+    ids=["few lines", "many lines", "report"],
+)
+def test_who_reads_no_further_ends_it_quietly(path, args):
+    """As ``| head`` does: no word about it, and what a shell says of such an end."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "kato_panel", args[0], "--history", path, *args[1:]]
+    told = subprocess.run(
+        command,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"PYTHONUNBUFFERED": ""},
+        timeout=60,
+        check=False,
+    )
+    os.close(writing)
+    assert (told.returncode, told.stderr) == (141, b"")
