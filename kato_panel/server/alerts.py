@@ -9,11 +9,10 @@ from kato_panel.alarms import AlertDesk
 from kato_panel.domain.alert_book import AlertBoard
 from kato_panel.domain.alert_query import AlertQuery, read_end
 from kato_panel.errors import KatoPanelError, QueryError, SourceUnavailable
-from kato_panel.runtime import Runtime
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.asked import read_question
-from kato_panel.server.events import Desk
 from kato_panel.server.orders import check_visitor, read_order
+from kato_panel.server.reading import ReadingRequest
 from kato_panel.watcher import now
 
 
@@ -33,13 +32,8 @@ class _AlertsRequest(JsonRequest):
         return check_visitor(self.runtime, self.request, self.alarms.state)
 
 
-class AlertsRequest(_AlertsRequest):
+class AlertsRequest(ReadingRequest, _AlertsRequest):
     """``GET /api/v1/alerts?state&severity&rule&since&until&limit&cursor``."""
-
-    def initialize(self, runtime: Runtime, desk: Desk | None = None) -> None:
-        """Take what the route was made with."""
-        super().initialize(runtime)
-        self._desk = desk or Desk()
 
     async def get(self) -> None:
         """Answer."""
@@ -49,7 +43,7 @@ class AlertsRequest(_AlertsRequest):
             board = None if surroundings is None else surroundings.alerts
             if board is None:
                 raise SourceUnavailable("nothing was judged yet")
-            self.finish(await self._desk.read(partial(self._answer, query, board)))
+            self.finish(await self.desk.read(partial(self._answer, query, board)))
         except KatoPanelError as error:
             self.refuse(error)
 

@@ -13,12 +13,13 @@ from kato_panel.server.alerts import AcknowledgeRequest, AlertsRequest, SilenceR
 from kato_panel.server.answers import JsonRequest
 from kato_panel.server.containers import ContainersRequest
 from kato_panel.server.endpoint import Endpoint
-from kato_panel.server.events import Desk, EventsRequest
+from kato_panel.server.events import EventsRequest
 from kato_panel.server.export import ExportRequest
 from kato_panel.server.feed import Feed
 from kato_panel.server.guard import guard_of, guarded
 from kato_panel.server.metrics import LoopLag, MetricsRequest
 from kato_panel.server.openapi import OpenApiRequest
+from kato_panel.server.reading import Desk
 from kato_panel.server.replay import ReplayRequest
 from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, SessionsRequest
 from kato_panel.watcher import now

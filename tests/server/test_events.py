@@ -12,7 +12,7 @@ from kato_panel.csv_text import read_text
 from kato_panel.domain.events import Kind, Name
 from kato_panel.errors import HistoryError
 from kato_panel.history import History
-from kato_panel.server.events import MAX_WAITING, READS
+from kato_panel.server.reading import MAX_WAITING, READS
 from tests.asking import asking, still_runtime
 from tests.history.making import event, open_history
 
