@@ -5,14 +5,13 @@ CSV is what `kato_panel.write_frame` writes: a spreadsheet runs nothing of it, a
 `kato_panel.read_frame` has it back without loss. JSON is a list with an object for each row.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import IO, Any, Final, Literal
+from typing import IO, Final, Literal
 
 import pandas as pd
 
-from kato_panel.frame_files import csv_head, csv_lines, write_columns
+from kato_panel.frame_files import csv_head, csv_lines, write_columns, write_json
 from kato_panel.history_frames import HistoryFrames
 from kato_panel.parts import FEW, read_parts
 
@@ -94,7 +93,7 @@ def export_parts(
                 lines = [*csv_lines(columns)]
             else:
                 values = zip(*columns.values(), strict=True)
-                texts = (_write_object(columns, row) for row in values)
+                texts = (write_json(dict(zip(columns, row, strict=True))) for row in values)
                 lines = [
                     f"{',' if at or not is_first else ''}\n{one}" for at, one in enumerate(texts)
                 ]
@@ -102,10 +101,6 @@ def export_parts(
             yield "".join(lines), len(lines)
     if not is_csv:
         yield "\n]\n", 0
-
-
-def _write_object(names: Iterable[str], row: Iterable[Any]) -> str:
-    return json.dumps(dict(zip(names, row, strict=True)), allow_nan=False)
 
 
 def _parts(

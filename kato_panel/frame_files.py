@@ -1,10 +1,10 @@
 """
 Frames as CSV and JSON, out and back without loss.
 
-Times are written in ISO 8601, UTC, to the microsecond; spans as seconds; lists as JSON; what is
-not known is an empty cell, or ``null``. Attributes are not written, nor are categories that no
-row has. A text that a spreadsheet would take for a formula is
-guarded in CSV, and read back as it was.
+Times are written in ISO 8601, UTC, to the microsecond; spans as seconds, which are numbers in JSON;
+lists as JSON; what is not known is an empty cell, or ``null``. Attributes are not written, nor are
+categories that no row has. A text that a spreadsheet would take for a formula is guarded in CSV,
+and read back as it was.
 """
 
 import csv
@@ -49,15 +49,20 @@ def write_frame(frame: pd.DataFrame, path: str | Path) -> None:
             file.write(csv_head(kind))
             file.writelines(csv_lines(texts))
     else:
-        path.write_text(json.dumps({"frame": kind, **texts}), encoding="utf-8")
+        path.write_text(write_json({"frame": kind, **texts}), encoding="utf-8")
 
 
 def write_columns(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """Write a frame of ours as values that JSON has, by column, the index first."""
+    """Write a frame of ours as values for `write_json` or `csv_lines`, the index first."""
     texts = {INDEX: _write_column(frame.index, TIME)}
     for name, type_ in LAYOUTS[_kind_of(frame.columns)].items():
         texts[name] = _write_column(frame[name], type_)
     return texts
+
+
+def write_json(values: Mapping[str, Any]) -> str:
+    """Write what is made of `write_columns` as JSON; a float has each microsecond of 200 years."""
+    return json.dumps(values, allow_nan=False, default=float)
 
 
 def csv_head(kind: str) -> str:
@@ -127,14 +132,21 @@ def _write_column(values: Any, type_: str | tuple[str, ...]) -> list[Any]:
         return [None if time is pd.NaT else time.isoformat() for time in values]
     if type_ == SPAN:
         micros = values.array.as_unit("us").asi8
-        return [None if one == _UNKNOWN else str(Decimal(int(one)) / _SECOND) for one in micros]
+        return [None if one == _UNKNOWN else Decimal(int(one)) / _SECOND for one in micros]
     if type_ == LISTS:
         return [*values]
     return [None if pd.isna(value) else value for value in values.astype(object)]
 
 
-def _cells(values: list[Any]) -> list[Any]:
-    return [json.dumps(one) if isinstance(one, list) else one for one in values]
+def _cells(values: list[Any]) -> Iterator[Any]:
+    for one in values:
+        match one:
+            case list():
+                yield json.dumps(one)
+            case Decimal():
+                yield str(one)
+            case _:
+                yield one
 
 
 def _read_cell(cell: str, type_: str | tuple[str, ...]) -> Any:
@@ -155,7 +167,7 @@ def _read_column(values: list[Any], type_: str | tuple[str, ...]) -> Any:
     if not isinstance(values, list):
         raise TypeError(f"{values!r} is no column")
     if type_ == SPAN:
-        spans = [_UNKNOWN if text is None else int(Decimal(text) * _SECOND) for text in values]
+        spans = [_UNKNOWN if one is None else int(Decimal(str(one)) * _SECOND) for one in values]
         return np.array(spans, dtype=np.int64)
     if type_ == TIME:
         return pd.to_datetime(values, utc=True, format="ISO8601")

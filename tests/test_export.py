@@ -54,6 +54,9 @@ def test_json_has_an_object_for_each_row(path, kind):
     assert len(rows) == len(frame)
     assert [*rows[0]] == ["time", *frame.columns]
     assert [pd.Timestamp(row["time"]) for row in rows] == [*frame.index]
+    for name in frame.select_dtypes("timedelta"):
+        seconds = frame[name].dt.total_seconds().astype(object)
+        assert [row[name] for row in rows] == [*seconds.where(seconds.notna(), None)]
 
 
 @pytest.mark.parametrize("kind", EXPORTED)

@@ -1,5 +1,6 @@
 """Frames as CSV and JSON, out and back."""
 
+import json
 from datetime import timedelta
 
 import pandas as pd
@@ -56,6 +57,26 @@ def test_frames_come_back_as_they_were(made, suffix, tmp_path):
     frame, path = made(), tmp_path / f"x.{suffix}"
     write_frame(frame, path)
     assert_frame_equal(read_frame(path), frame, check_exact=True, check_freq=False)
+
+
+@pytest.mark.parametrize(
+    ("span", "seconds", "cell"),
+    [
+        (timedelta(minutes=6), 360, "360"),
+        (timedelta(microseconds=1), 0.000001, "0.000001"),
+        (timedelta(days=400, microseconds=1), 34_560_000.000001, "34560000.000001"),
+        (timedelta(days=73_000, microseconds=999_999), 6_307_200_000.999999, "6307200000.999999"),
+    ],
+)
+def test_spans_are_seconds_to_the_microsecond(span, seconds, cell, tmp_path):
+    """A number in JSON, digits in CSV; and back for two hundred years."""
+    frame = alerts()
+    frame["lasted"] = pd.array([span], dtype="timedelta64[us]")
+    for suffix in ("csv", "json"):
+        write_frame(frame, tmp_path / f"x.{suffix}")
+        assert read_frame(tmp_path / f"x.{suffix}")["lasted"].iloc[0] == span
+    assert json.loads((tmp_path / "x.json").read_text())["lasted"] == [seconds]
+    assert f",{cell}," in (tmp_path / "x.csv").read_text()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "json"])
