@@ -162,16 +162,17 @@ def gather(
     if end is None and len(counts):
         end = counts.index[-1]
     begin = _begin(first, end, counts)
-    tables = {"summary": _summary(None, counts, None, None)}
     if begin is None or end is None or begin >= end:
-        tables["provenance"] = _provenance(origin, None, None, node, tz)
-        return Figures(origin, None, None, tz, tables, (ONE_LOOK if len(counts) else NOTHING,))
-    tell("sessions and lifetimes")
-    found, why = _churn(_Lean(frames, counts), begin, end, node, tz)
-    width = _width_seconds(begin, end)
+        return _know_nothing(origin, counts, ONE_LOOK if len(counts) else NOTHING, node, tz)
     tell("alerts, containers and gaps")
     alerts, gaps = _firing(frames.alerts(None, after), begin), frames.gaps(begin, after)
     containers, uses = _containers(frames.containers(begin, after))
+    unknown = _tell_unknown(frames, first, begin, end, counts)
+    if not (len(counts) or len(alerts) or len(gaps) or containers.rows):
+        return _know_nothing(origin, counts, unknown, node, tz)
+    tell("sessions and lifetimes")
+    found, why = _churn(_Lean(frames, counts), begin, end, node, tz)
+    width = _width_seconds(begin, end)
     tell("the tables")
     tables = {
         "summary": _summary(found, counts, alerts, gaps),
@@ -179,14 +180,44 @@ def gather(
         **_churn_tables(found, why, width),
         "containers": containers,
         "alerts": _alerts(alerts),
-        "gaps": _gaps(gaps, begin, end),
+        "gaps": _gaps(gaps, begin, end, NO_GAP if len(counts) else NOTHING),
         "provenance": _provenance(origin, begin, end, node, tz),
     }
     has_curve = found is not None and found.refusal is None
     curve = found.survival.frame(CURVE_POINTS) if found is not None and has_curve else None
-    notes = tuple(filter(None, (why, *(found.notes if found is not None else ()))))
+    notes = tuple(filter(None, (unknown, why, *(found.notes if found is not None else ()))))
     span = begin.to_pydatetime(), end.to_pydatetime()
     return Figures(origin, *span, tz, tables, notes, Curves(counts, curve, uses))
+
+
+def _know_nothing(
+    origin: Origin, counts: pd.DataFrame, why: str, node: str | None, tz: str
+) -> Figures:
+    """Give what is left to tell where nothing is known of a range."""
+    tables = {
+        "summary": _summary(None, counts, None, None),
+        "provenance": _provenance(origin, None, None, node, tz),
+    }
+    return Figures(origin, None, None, tz, tables, (why,))
+
+
+def _tell_unknown(
+    frames: Reported,
+    first: pd.Timestamp | None,
+    begin: pd.Timestamp,
+    end: pd.Timestamp,
+    counts: pd.DataFrame,
+) -> str:
+    """Say of what part of the range nothing is known; empty if something is of all."""
+    if len(counts):
+        is_later = first is not None and begin > first
+        return f"Nothing of the range is known before {_say(begin)}." if is_later else ""
+    later = frames.counts(end)["active"].dropna().index
+    return f"{NOTHING[:-1]}; it was from {_say(later[0])} on." if len(later) else NOTHING
+
+
+def _say(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 class _Lean:
@@ -348,13 +379,13 @@ def _alerts(frame: pd.DataFrame) -> Table:
     return Table(names, tuple(rows), _cut_remark(frame, "alerts") or ("" if rows else NO_ALERT))
 
 
-def _gaps(frame: pd.DataFrame, begin: datetime, end: datetime) -> Table:
+def _gaps(frame: pd.DataFrame, begin: datetime, end: datetime, otherwise: str) -> Table:
     told = frame.iloc[-MAX_ROWS:]
     rows = []
     for began, ended in zip(told.index, told["ended"], strict=True):
         start, stop = max(began, begin), min(ended, end)
         rows.append((start, stop, (stop - start).total_seconds()))
-    remark = _cut_remark(frame, "gaps") or ("" if rows else NO_GAP)
+    remark = _cut_remark(frame, "gaps") or ("" if rows else otherwise)
     return Table(("time", "ended", "lasted_seconds"), tuple(rows), remark)
 
 

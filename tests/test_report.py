@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import kato_panel
 from kato_panel import Report, churn, cli, open_history
-from kato_panel.domain.recorded import AlertEntry, Looked, Sample
+from kato_panel.domain.recorded import AlertEntry, Gap, Looked, Sample
 from kato_panel.report_figures import MAX_ROWS, gather
 from kato_panel.views.documents import save
 from tests.history.making import alert, at, event
@@ -115,6 +115,43 @@ def test_unknown_is_a_dash_or_a_sentence(tmp_path, items):
                                                     flags=re.DOTALL))  # fmt: skip
             assert not SECRETS_OF_PYTHON.findall(words)
             assert json.loads(report.to_json())["tables"]["provenance"]["rows"]
+
+
+def told_of(frames, since, until):
+    """The range, what has to be known, and what is said of gaps."""
+    told = gather(frames, since, until)
+    gaps = told.tables.get("gaps")
+    return (told.since, told.until), told.notes, None if gaps is None else gaps.remark
+
+
+def test_range_of_which_nothing_is_known_has_neither_range_nor_gaps(tmp_path):
+    """It says so, and from when on something is: what is unknown is not a quiet time."""
+    with open_history(keep(tmp_path / "looked.db", Looked(at(60)))) as frames:
+        nothing = ((None, None), ("Nothing was observed in this range.",), None)
+        assert told_of(frames, timedelta(seconds=30), None) == nothing
+        assert told_of(frames, at(0), at(30)) == nothing
+    items = [Sample(at(3_000), 3), Sample(at(3_600), 4), Looked(at(3_600))]
+    with open_history(keep(tmp_path / "late.db", *items)) as frames:
+        words = "Nothing was observed in this range; it was from 2026-11-22 12:50:00 UTC on."
+        assert told_of(frames, at(0), at(2_000)) == ((None, None), (words,), None)
+        span, notes, _ = told_of(frames, at(0), None)
+    assert span == (at(3_000), at(3_600))
+    assert notes[0] == "Nothing of the range is known before 2026-11-22 12:50:00 UTC."
+
+
+def test_range_in_which_nobody_could_look_has_its_gap_and_its_alerts(tmp_path):
+    """For these are known; of the count, nothing is."""
+    items = [
+        *(Sample(at(100), 3), Gap(at(200), at(900)), Sample(at(900), 4), Looked(at(1_000))),
+        *(AlertEntry(alert(350)), AlertEntry(alert(950))),
+    ]
+    with open_history(keep(tmp_path / "h.db", *items)) as frames:
+        told = gather(frames, at(300), at(500))
+    assert told.span == (at(300), at(500))
+    assert told.notes[0].startswith("Nothing was observed in this range; it was from 2026-11-22")
+    assert len(told.tables["gaps"].rows) == len(told.tables["alerts"].rows) == 1
+    with open_history(keep(tmp_path / "a.db", AlertEntry(alert(350)), Looked(at(1_000)))) as frames:
+        assert told_of(frames, at(300), at(500))[2] == "Nothing was observed in this range."
 
 
 def test_without_redis_it_says_what_is_a_bound(tmp_path):
