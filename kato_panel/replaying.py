@@ -124,7 +124,7 @@ class Recording:
         HistoryError
             If it is no history, or nothing is in it.
         """
-        reader = Reader.open(path, leaves_no_trace=True)
+        reader = Reader.open(path)
         try:
             return cls(reader)
         except HistoryError:

@@ -143,6 +143,27 @@ def test_parts_become_wider_and_narrower():
 
 @pytest.mark.parametrize(
     "args",
+    [
+        ["export", "--history", "h.db", "events"],
+        ["report", "--history", "h.db", "--json"],
+        ["rules", "test", "--history", "h.db", "rules.toml"],
+        ["check"],
+    ],
+    ids=lambda args: args[0],
+)
+def test_commands_leave_nothing_beside_a_history(path, monkeypatch, args):
+    """Which may be in a folder where nothing may be written."""
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("KATO_PANEL_HISTORY_URL", "sqlite:///h.db")
+    (path.parent / "rules.toml").write_text("")
+    before = sorted(path.parent.iterdir())
+    told = CliRunner().invoke(cli.main, args)
+    assert told.exit_code == (2 if args == ["check"] else 0), told.output
+    assert sorted(path.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "args",
     [["export", "alerts"], ["export", "sessions"], ["report", "--json"]],
     ids=["few lines", "many lines", "report"],
 )

@@ -98,7 +98,7 @@ class Audience:
 def test_all_that_is_told_is_what_was_recorded(replay, week, size):
     """An hour of the week, the whole of it at full size; and nothing is written."""
     span = size.n(3_600, 604_800)
-    with Reader.open(week, leaves_no_trace=True) as reader:
+    with Reader.open(week) as reader:
         last = reader.last_seen()
         alerts = {one.alert.id: one for one in reader.alerts(limit=1_000).rows}
         since = max(reader.first_seen(), last - timedelta(seconds=span))
@@ -145,7 +145,7 @@ def _ended_before(entry, since):
 
 def test_containers_and_gaps_are_those_of_the_recording(replay, week):
     """Cards have what was sampled, the chart has the gap, and what is not known is not made up."""
-    with Reader.open(week, leaves_no_trace=True) as reader:
+    with Reader.open(week) as reader:
         gap = reader.gaps(reader.first_seen(), reader.last_seen())[0]
     runtime = replay(gap.began - timedelta(minutes=2), speed=FASTEST)
     runtime.start()
@@ -162,7 +162,7 @@ def test_containers_and_gaps_are_those_of_the_recording(replay, week):
 
 def test_position_is_chosen_and_what_was_known_there_is_known(replay, week):
     """Nothing of the time that was left stays; a recording that stands is no stalled service."""
-    with Reader.open(week, leaves_no_trace=True) as reader:
+    with Reader.open(week) as reader:
         last = reader.last_seen()
         back = last - timedelta(days=2)
         before = [one.event for one in reader.events(until=back, limit=3).rows]

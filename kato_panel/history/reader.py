@@ -76,11 +76,9 @@ class Reader:
         self._lock = lock or nullcontext()
 
     @classmethod
-    def open(
-        cls, path: Path, owner: file.Owner | None = None, *, leaves_no_trace: bool = False
-    ) -> Self:
+    def open(cls, path: Path, owner: file.Owner | None = None) -> Self:
         """
-        Open a file that another process may be writing.
+        Open a file that another process may be writing; see `kato_panel.history.engines.reading`.
 
         Parameters
         ----------
@@ -88,8 +86,6 @@ class Reader:
             Where it is.
         owner
             Whose record it has to be, if that matters.
-        leaves_no_trace
-            See `kato_panel.history.engines.reading`.
 
         Raises
         ------
@@ -100,7 +96,7 @@ class Reader:
             file.judge(path)
         except OSError as error:
             raise HistoryError(f"{path} cannot be read: {engines.words(error)}") from error
-        reader = cls(engines.reading(path, leaves_no_trace=leaves_no_trace))
+        reader = cls(engines.reading(path))
         try:
             with reader.reading() as connection:
                 file.check_readable(connection, path, owner)

@@ -194,7 +194,7 @@ class Store:
                 return Reader.open(self.path, self._owner)
             except HistoryError:
                 return Reader(None, refusal)
-        return Reader(engines.reading(self.path))
+        return Reader(engines.reading(self.path, is_ours=True))
 
     def reconnect(self) -> None:
         """Let the next write begin with another connection, as a disk that is back may need."""

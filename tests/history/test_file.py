@@ -499,3 +499,32 @@ def test_reader_refuses_what_is_not_a_history(path):
     filled(path)
     with pytest.raises(HistoryError, match="records http://kato:8000, not http://b"):
         Reader.open(path, file.Owner("http://b", is_demo=False))
+
+
+def there(path):
+    """What stands in its folder, and when each was written."""
+    return {one.name: one.stat().st_mtime_ns for one in path.parent.iterdir()}
+
+
+def test_reading_leaves_nothing_beside_a_file_that_nobody_writes(path):
+    """While it is open, and after."""
+    before = there(filled(path))
+    with Reader.open(path) as reader:
+        assert len(reader.events().rows) == 50
+        assert there(path) == before
+    assert there(path) == before
+
+
+def test_reader_notices_who_begins_to_write_and_lets_them_end(path):
+    """A notebook that was there before the service, and after."""
+    filled(path)
+    with Reader.open(path) as reader:
+        for number in (51, 52):
+            history = open_history(path)
+            history.record(event(number, number))
+            assert history.flush()
+            assert len(reader.events(limit=100).rows) == number
+            assert {"h.db-wal", "h.db-shm"} < {*there(path)}
+            history.close()
+            assert len(reader.events(limit=100).rows) == number
+            assert {*there(path)} == {"h.db", "h.db.lock"}
