@@ -108,7 +108,7 @@ def try_rules(
     last = until or NEVER  # rules are judged, too, while nothing is seen
     metrics = {rule.metric for rule in rules}
     looks = reader.looks(metrics, first, last)
-    gaps = reader.gaps(first, last)
+    gaps = reader.gaps(first, last, limit=None)
     recorded = {metric for one in looks for metric, _ in one.series}
     counted = {rule.metric for rule in rules} & {*FROM_MINUTES} - recorded
     alerts = [alert for one in looks for alert in domain.backtest(rules, one, gaps)]

@@ -109,6 +109,7 @@ class Recording:
         self.owner: Owner = reader.owner()
         alerts = walk(lambda cursor: reader.alerts(limit=ROWS, cursor=cursor))
         self.alerts = tuple(sorted(alerts, key=_fired))
+        self._gaps = sorted(reader.gaps(first, self.last, limit=None), key=_began)
         self._active: int | None = None
         self._figures: dict[datetime, dict[str, dict[str, float]]] = {}
         self._figures_until = first
@@ -145,7 +146,7 @@ class Recording:
             at,
             tuple(one.event for one in reversed(page.rows)),
             minutes_of(self.reader.counts(since, at)),
-            tuple(_until(gap, at) for gap in self.reader.gaps(since, at)),
+            tuple(_until(gap, at) for gap in self._gaps_in(since, at)),
         )
 
     def read(self, since: datetime, until: datetime) -> list[Replayed | ContainersSeen]:
@@ -154,7 +155,7 @@ class Recording:
 
         Moments carry no ticks: who tells them knows those.
         """
-        gaps = self.reader.gaps(since, until)
+        gaps = self._gaps_in(since, until)
         looks: list[datetime] = []
         after_gap: dict[datetime, int | None] = {}
         for begin, end in _watched(since, until, gaps):
@@ -183,11 +184,14 @@ class Recording:
         read = partial(self.reader.events, since, until, newest_first=False, limit=ROWS)
         return (one.event for one in walk(lambda cursor: read(cursor=cursor)))
 
+    def _gaps_in(self, since: datetime, until: datetime) -> list[Gap]:
+        return [gap for gap in self._gaps if gap.ended > since and gap.began < until]
+
     def _active_at(self, at: datetime) -> int | None:
         """Say what the count was: as the next event begins with, or as the last one left it."""
-        gaps = self.reader.gaps(at, self.last)
         follows = self.reader.events(at, newest_first=False, limit=1).rows
-        ends = min((gap.began for gap in gaps if gap.began > at), default=self.last)
+        later = bisect_right(self._gaps, at, key=_began)
+        ends = self._gaps[later].began if later < len(self._gaps) else self.last
         if follows and follows[0].event.at <= ends:
             return follows[0].event.previous
         seen = self.reader.counts(at - timedelta(seconds=MINUTE_SECONDS), ends).rows
@@ -472,6 +476,10 @@ def _as_of(entry: AlertEntry, at: datetime) -> AlertEntry:
     if entry.acknowledged_at is not None and entry.acknowledged_at > at:
         entry = replace(entry, acknowledged_at=None, acknowledged_by="")
     return entry
+
+
+def _began(gap: Gap) -> datetime:
+    return gap.began
 
 
 def _until(gap: Gap, at: datetime) -> Gap:

@@ -15,10 +15,11 @@ from kato_panel.alarms import Alarms
 from kato_panel.backtesting import open_reader, try_rules
 from kato_panel.demo_week import demo_history, demo_rules
 from kato_panel.domain.events import Moment
-from kato_panel.domain.recorded import Figure, Sample
+from kato_panel.domain.recorded import Figure, Gap, Sample
 from kato_panel.domain.rule_texts import read_rules
 from kato_panel.domain.rules import Measured
 from kato_panel.errors import ConfigError, HistoryError
+from kato_panel.history.reader import MAX_GAPS
 from tests.conftest import NOON
 from tests.history.making import at, open_history
 
@@ -64,6 +65,19 @@ metric = "disk_percent"
 op = ">"
 threshold = 1
 """
+
+
+def test_early_gap_ends_a_wait_though_many_follow(tmp_path):
+    """More than a chart shows."""
+    history = open_history(tmp_path / "h.db")
+    history.record([Figure(at(15 * n), "container_cpu_percent", "kato", 95.0) for n in range(9)])
+    history.record(Gap(at(16), at(19)))
+    history.record([Gap(at(200 + n), at(200 + n + 0.5)) for n in range(MAX_GAPS)])
+    history.record(Sample(at(900), 7))
+    assert history.flush()
+    (alert,) = try_rules(history.reader, read_rules(RULES))
+    assert alert.fired_at.wall == at(60)
+    history.close()
 
 
 def test_frame_has_the_alerts_that_one_works_out_by_hand(kept):

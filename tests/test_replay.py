@@ -8,10 +8,11 @@ import pytest
 from kato_panel.config import Settings
 from kato_panel.demo_week import UNTIL, make_week
 from kato_panel.domain.playing import FASTEST
-from kato_panel.domain.recorded import Gap, Looked
+from kato_panel.domain.recorded import Gap, Looked, Sample
 from kato_panel.domain.series import Range
 from kato_panel.errors import HistoryError, QueryError
 from kato_panel.history import History, Reader
+from kato_panel.history.reader import MAX_GAPS
 from kato_panel.replaying import Replay
 from kato_panel.runtime import Runtime
 from tests.following import Reader as Follower
@@ -198,6 +199,23 @@ def test_events_at_the_edges_of_a_gap_and_within_it_are_told(tmp_path):
     looks = [one for one in told if one.at.wall == at(200)]
     assert [one.event and one.event.seq for one in looks] == [None, 4]
     assert not [one for one in told if at(100) < one.at.wall < at(200) and not one.event]
+    recording.close()
+
+
+def test_each_of_many_gaps_is_told(tmp_path):
+    """More than a chart shows: after each the count is that of its stretch, in it there is none."""
+    path, many = tmp_path / "many.db", MAX_GAPS + 100
+    history = open_history(path)
+    history.record([one for n in range(many) for one in (Gap(at(60 * n), at(60 * n + 20)),
+                                                         Sample(at(60 * n + 40), n))])  # fmt: skip
+    history.record(Looked(at(60 * many)))
+    assert history.flush()
+    history.close()
+    recording = Replay.open(path).recording
+    recording.begin(recording.first)
+    told = {one.at.wall: one.active for one in recording.read(recording.first, at(600))}
+    assert [told[at(60 * n + 20)] for n in range(10)] == [*range(10)]
+    assert not [n for n in range(10) if at(60 * n + 10) in told]
     recording.close()
 
 

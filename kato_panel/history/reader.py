@@ -302,14 +302,25 @@ class Reader:
             first, last = event_ids(connection, maybe(micros, since), maybe(micros, until))
             return counts_between(connection, micros(since), micros(until), first, last)
 
-    def gaps(self, since: datetime, until: datetime) -> tuple[Gap, ...]:
-        """List the newest `MAX_GAPS` gaps that touch a range, oldest first."""
+    def gaps(
+        self, since: datetime, until: datetime, *, limit: int | None = MAX_GAPS
+    ) -> tuple[Gap, ...]:
+        """
+        List gaps that touch a range, oldest first.
+
+        Parameters
+        ----------
+        since, until
+            The range; UTC.
+        limit
+            Only so many, the newest, which is enough for a chart; ``None`` for all.
+        """
         gaps = schema.gaps.c
         found = (
             select(schema.gaps)
             .where(gaps.ended > micros(since), gaps.began < micros(until))
             .order_by(gaps.ended.desc())
-            .limit(MAX_GAPS)
+            .limit(limit)
         )
         return self._read(found, lambda row: Gap(moment(row["began"]), moment(row["ended"])))[::-1]
 
