@@ -6,6 +6,7 @@ from the same rows, which are not read again. Nothing here loads pandas before
 somebody asks, so a service whose tab nobody opens is as lean as before.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
@@ -20,6 +21,8 @@ from kato_panel.errors import HistoryError, KatoPanelError, TooLittle
 if TYPE_CHECKING:
     from kato_panel.churn_report import Reading, Report
     from kato_panel.churning import Frames
+
+logger = logging.getLogger(__name__)
 
 SHARED_SECONDS: Final = 55.0
 """For so long an answer holds; a page asks each minute."""
@@ -44,6 +47,7 @@ MEDIAN_SPAN: Final = "24h"
 NO_HISTORY: Final = "no history is kept: KATO_PANEL_HISTORY_URL is off"
 NO_RECORDS: Final = "takes KATO's Redis: REDIS_URL"
 NOT_YET: Final = "not measured yet"
+BROKE: Final = "the measurement broke; the log says how"
 BUSY: Final = "too many different ranges are asked for at once; try again in a moment"
 ENDED: Final = "the service is ending"
 
@@ -202,7 +206,13 @@ class ChurnDesk:
         wait_seconds = FIRST_SECONDS
         while not self._over.wait(wait_seconds):
             began = monotonic()
-            self._median = self._measure()
+            try:
+                self._median = self._measure()
+            except Exception:
+                # A supervisor, as the watcher's: the next look may go well.
+                if self._median.reason != BROKE:
+                    logger.exception("the median lifetime cannot be measured")
+                self._median = MedianLifetime(reason=BROKE)
             wait_seconds = max(MEDIAN_SECONDS, (monotonic() - began) / SHARE)
 
     def _measure(self) -> MedianLifetime:

@@ -263,6 +263,33 @@ def test_median_is_measured_with_its_bounds(tmp_path):
     assert median.window_seconds == 7_200
 
 
+def test_measurement_that_breaks_is_told_once_and_tried_again(path, monkeypatch, caplog):
+    """Whatever it is that breaks; until then the median is not known."""
+    for name, value in (("FIRST", 0.0), ("MEDIAN", 0.0), ("FRESH", 0.0)):
+        monkeypatch.setattr(churn_desk, f"{name}_SECONDS", value)
+    monkeypatch.setattr(churn_desk, "SHARE", 1.0)
+    reasons, measured = [], threading.Event()
+
+    def give():
+        reasons.append(desk.median.reason)
+        if len(reasons) <= 2:
+            raise ZeroDivisionError
+        if len(reasons) > 3:
+            measured.set()
+        return history
+
+    with open_history(path) as history:
+        desk = ChurnDesk(give, has_records=True)
+        desk.start()
+        assert measured.wait(WAIT_SECONDS)
+        desk.close()
+    broke = "the measurement broke; the log says how"
+    assert reasons[1:4] == [broke, broke, "not known since 2026-11-22 12:00 UTC"]
+    assert [one.getMessage() for one in caplog.records if one.name == "kato_panel.churn_desk"] == [
+        "the median lifetime cannot be measured"
+    ]
+
+
 def test_old_median_is_none(desk):
     """With from when on it is not known."""
     assert desk._measure().reason == "not known since 2026-11-22 12:00 UTC"
