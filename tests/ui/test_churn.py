@@ -3,6 +3,7 @@
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +14,16 @@ from tests.ui.test_access import AXE, SERIOUS, told
 from tests.ui.test_hostile import COLLECT, LISTEN
 from tests.ui.test_page import SHORT
 from tests.week import lives_until, watch
+
+ZONE = "Asia/Kolkata"  # of which no hour begins with one of UTC
+FITS = """root => {
+    root.style.width = "290px";
+    const wide = [...root.querySelectorAll(":is(.controls, .figure)")].flatMap((card) =>
+        [...card.querySelectorAll("*")].filter((one) =>
+            one.getBoundingClientRect().right > card.getBoundingClientRect().right));
+    root.style.width = "";
+    return wide.map((one) => one.outerHTML);
+}"""
 
 
 @pytest.fixture
@@ -48,8 +59,8 @@ def minutes(seconds):
 
 
 def test_figures_are_those_of_the_frames_and_the_bias_is_told(open_tab, history, watched):
-    """The median is loud; the mean of closed sessions stands beside it, marked."""
-    page = open_tab()
+    """The median is loud; the mean of closed sessions stands beside it, marked; times are local."""
+    page = open_tab(f"&tz={ZONE}")
     shown = float(see_median(page))
     with open_history(history) as opened:
         found = churn(opened, since=timedelta(days=1))
@@ -62,7 +73,29 @@ def test_figures_are_those_of_the_frames_and_the_bias_is_told(open_tab, history,
         page.locator(f'[data-plot="{plot}"] canvas').first.wait_for()
     rows = page.locator('[data-ref="reasons"] li')
     assert rows.count() == 2
+    assert_times_are_of_the_zone(page, found.window)
     assert watched.complaints == []
+
+
+def assert_times_are_of_the_zone(page, window):
+    """The range, times of birth, and hours of the week: each says of which zone it is."""
+    first = datetime.fromtimestamp(window.since / 1e6, ZoneInfo(ZONE))
+    times = [first + timedelta(minutes=n) for n in range(-60, 150)]  # the history: two hours
+    told = page.locator('.churn [data-ref="range"]').inner_text()
+    assert f" {first:%H:%M} \u2013 " in told
+    assert told.endswith(f" · {ZONE}")
+    births, week = page.locator('[data-ref="cohorts"]'), page.locator('[data-ref="hours"]')
+    assert births.locator("thead th").first.inner_text() == f"born, {ZONE}"
+    born = {row[-5:] for row in births.locator("tbody th").all_inner_texts()}
+    assert born
+    assert born <= {f"{one:%H:%M}" for one in times}
+    assert week.locator("thead th").first.inner_text() == ZONE
+    observed = week.locator("tbody tr").evaluate_all(
+        "rows => rows.flatMap((row) => [...row.children].flatMap((cell, at) =>"
+        " cell.matches('td:not(.blank)') ? [`${row.children[0].textContent} ${at - 1}`] : []))"
+    )
+    assert f"{first:%a} {first.hour}" in observed
+    assert {*observed} <= {f"{one:%a} {one.hour}" for one in times}
 
 
 def test_choices_group_filter_and_stay_in_the_address(open_tab, watched):
@@ -99,12 +132,13 @@ def test_card_shows_its_table_and_gives_its_file(open_tab):
 
 
 def test_axe_finds_nothing_serious(open_tab, watched):
-    """Light and dark, wide and on a phone, which nothing is wider than."""
+    """Light and dark, wide, in a narrow column and on a phone: nothing is wider than these."""
     page = watched.page
     page.emulate_media(reduced_motion="reduce")
     open_tab("&by=node")
     see_median(page)
     page.get_by_role("rowheader", name="vision").wait_for()
+    assert page.locator(".churn").evaluate(FITS) == []
     page.evaluate(AXE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
