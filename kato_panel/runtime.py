@@ -27,15 +27,8 @@ from kato_panel.hub import Hub
 from kato_panel.oversight import Oversight
 from kato_panel.recall import Recalled, recall
 from kato_panel.recording import KEYS_SEEN, Recorder
-from kato_panel.replaying import (
-    LOOK_SECONDS,
-    Before,
-    RecordedCount,
-    RecordedSurroundings,
-    Recording,
-    Replay,
-    ReplaySource,
-)
+from kato_panel.replaying import RecordedCount, RecordedSurroundings, Replay, ReplaySource
+from kato_panel.rereading import LOOK_SECONDS, Before, Recording
 from kato_panel.roles import Source, Teller
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources import payloads
