@@ -50,9 +50,9 @@ class ChurnBoard(JSComponent):
     """The ESM component; it asks by its first two properties, and is answered by the others."""
 
     query = param.String(default="", doc="JSON text: the range, and how it is grouped.")
-    wanted = param.String(default="", doc="JSON text: the card whose table is wanted.")
+    wanted = param.String(default="", doc="JSON text: the cards whose tables are wanted.")
     answer = param.String(default="", doc="JSON text: the figures, or why there are none.")
-    table = param.String(default="", doc="JSON text: the rows of a card, and its file.")
+    tables = param.String(default="", doc="JSON text: their rows and files, and whose they are.")
     dark = param.Boolean(default=False, doc="Whether the page is dark at present.")
     key = param.String(default="", constant=True, doc="Random per view; survives a reconnect.")
     page = param.Boolean(default=False, constant=True, doc="Whether the address remembers.")
@@ -113,6 +113,7 @@ class ChurnView(Still, pn.viewable.Viewer):
         self._source = source
         self._desk = _find_desk(source)
         self._report: Report | None = None
+        self._number: int | None = None
         plots: dict[str, ChurnPlot] = {"survival": SurvivalPlot(), "rates": RatePlot(),
                                        "lifetimes": LifetimePlot()}  # fmt: skip
         self._plots = {name: plot for name, plot in plots.items() if name in self.parts}
@@ -127,9 +128,9 @@ class ChurnView(Still, pn.viewable.Viewer):
             **self._plots,
         )
         if isinstance(source, Churn):
-            self._take(Report.of(source, source.by), {})
+            self._take(Report.of(source, source.by), {"id": None})
         self._board.param.watch(self._ask, "query")
-        self._board.param.watch(self._tell_table, "wanted")
+        self._board.param.watch(self._tell_tables, "wanted")
         self._board.param.watch(self._paint, "dark")
 
     def __panel__(self) -> ChurnBoard:
@@ -157,7 +158,7 @@ class ChurnView(Still, pn.viewable.Viewer):
 
     async def _ask(self, change: Any) -> None:
         asked = _read(change.new)
-        number, anew = asked.pop("id", None), asked.pop("anew", None) is True
+        number, anew = _read_number(asked.pop("id", None)), asked.pop("anew", None) is True
         if self._desk is None:
             return
         given = {"since": self._first.span, "by": self._first.by, "node": self._first.node}
@@ -175,30 +176,41 @@ class ChurnView(Still, pn.viewable.Viewer):
                 self._board.answer = json.dumps({"id": number, "error": _sentence(error)})
 
     def _take(self, report: Report, head: Mapping[str, Any]) -> None:
-        self._report = report
+        """Show a report: with it, in one message, come the tables that are open."""
+        self._report, self._number = report, head["id"]
         for plot in self._plots.values():
             plot.draw(report)
-        self._board.answer = json.dumps({**head, **_tell(report)})
+        answer = json.dumps({**head, **_tell(report)})
+        self._board.param.update(answer=answer, tables=self._write_tables(files=False))
 
-    def _tell_table(self, change: Any) -> None:
-        """Give a card's rows, and its file."""
-        asked = _read(change.new)
-        card = str(asked.get("card"))
+    def _tell_tables(self, _: Any) -> None:
+        self._board.tables = self._write_tables()
+
+    def _write_tables(self, *, files: bool = True) -> str:
+        """
+        Write the tables of all cards that are wanted at present, and of which answer they are.
+
+        A page names all of them whenever one is opened: two changes of a property may come as one.
+        """
+        asked = _read(self._board.wanted)
+        shown, saved = (
+            [card for card in self.parts if card in names] if isinstance(names, list) else []
+            for names in (asked.get("cards"), files and asked.get("files"))
+        )
+        tables = {card: self._write_table(card, has_file=card in saved) for card in self.parts
+                  if card in shown or card in saved}  # fmt: skip
+        head = {"id": _read_number(asked.get("id")), "of": self._number}
+        return json.dumps({**head, "tables": tables})
+
+    def _write_table(self, card: str, *, has_file: bool) -> dict[str, Any]:
         names, rows = ([], []) if self._report is None else self._report.table(card)
         if self._report is not None and names and card == "hours":
             # The hours of a week are those of a zone: they have no UTC.
             names, rows = [*names, "zone"], [[*row, self._report.zone] for row in rows]
-        file = "".join(map(write_line, [names, *rows])) if names else ""
-        self._board.table = json.dumps(
-            {
-                "id": asked.get("id"),
-                "card": card,
-                "names": names,
-                "rows": rows[:MAX_ROWS],
-                "total": len(rows),
-                "file": file,
-            }
-        )
+        table = {"names": names, "rows": rows[:MAX_ROWS], "total": len(rows)}
+        if has_file:
+            table["file"] = "".join(map(write_line, [names, *rows])) if names else ""
+        return table
 
 
 class ChurnPage(ChurnView):
@@ -289,6 +301,7 @@ def _tell(report: Report) -> dict[str, Any]:
             "ended": naive.ended,
             "still_open": naive.still_open,
             "bias_percent": naive.bias_percent,
+            "is_off": naive.is_off,
         },
         "groups": _rows(frames.get("groups")),
         "refused": dict(report.refused),
@@ -329,3 +342,7 @@ def _read(text: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return asked if isinstance(asked, dict) else {}
+
+
+def _read_number(value: Any) -> int | None:
+    return value if type(value) is int else None

@@ -26,6 +26,7 @@ from kato_panel.views.drawing import (
     to_ms,
 )
 from kato_panel.views.theme import DARK, FONT, GROUPS_DARK, GROUPS_LIGHT, LIGHT
+from kato_panel.views.wording import THIN, write_number
 
 MINUS: Final = "\N{MINUS SIGN}"
 RISK_ROW: Final = -0.11
@@ -175,7 +176,7 @@ class SurvivalPlot(ChurnPlot):
         self._risk.data = {
             "x": ages,
             "y": [RISK_ROW] * len(ages),
-            "count": [] if risk is None else [f"{one:,}" for one in risk["at_risk"]],
+            "count": [] if risk is None else [write_number(int(one)) for one in risk["at_risk"]],
             # The outermost grow inwards: the plot's edges would cut their digits.
             "align": ["left", *["center"] * (len(ages) - 2), "right"][: len(ages)],
         }
@@ -254,7 +255,7 @@ class _Steps:
                 f"95 %: {_range(f'{100 * low:.3g}', f'{100 * high:.3g} %')}"
                 for low, high in zip(rows["lower"], rows["upper"], strict=True)
             ],
-            "risk": [f"{one:,}" for one in rows["at_risk"]],
+            "risk": [write_number(int(one)) for one in rows["at_risk"]],
             "colour": [colour] * len(shown),
         }
 
@@ -336,7 +337,7 @@ class RatePlot(ChurnPlot):
         ticks = [step * n for n in range(int(np.ceil(low / step)), int(high / step) + 1)]
         plot.yaxis.ticker = FixedTicker(ticks=ticks)
         plot.yaxis.major_label_overrides = {
-            tick: f"{abs(tick):.6g}" if tick >= 0 else f"{MINUS}{abs(tick):.6g}" for tick in ticks
+            tick: f"{tick:,.6g}".replace(",", THIN).replace("-", MINUS) for tick in ticks
         }
         plot.yaxis.axis_label = "sessions per minute"
         plot.y_range.start, plot.y_range.end = low - 0.04 * room, high + 0.04 * room
@@ -394,9 +395,9 @@ class LifetimePlot(ChurnPlot):
             "span": [
                 _range(write_span(a), write_span(b)) for a, b in zip(starts, ends, strict=True)
             ],
-            "count": [f"{one:,}" for one in counts],
+            "count": [write_number(int(one)) for one in counts],
             "band": [
-                f"95 %: {_range(f'{a:.3g}', f'{b:.3g}')}"
+                f"95 %: {_range(write_number(a), write_number(b))}"
                 for a, b in zip(frame["low"], frame["high"], strict=True)
             ],
         }
@@ -420,7 +421,9 @@ class LifetimePlot(ChurnPlot):
         plot.xaxis.ticker = FixedTicker(ticks=[*places])
         plot.xaxis.major_label_overrides = places
         step = nice_step(high / 4)
-        plot.yaxis.ticker = FixedTicker(ticks=[step * n for n in range(int(high / step) + 1)])
+        counts = [step * n for n in range(int(high / step) + 1)]
+        plot.yaxis.ticker = FixedTicker(ticks=counts)
+        plot.yaxis.major_label_overrides = {count: write_number(count) for count in counts}
         plot.yaxis.axis_label = "sessions"
         plot.y_range.start, plot.y_range.end = 0, 1.14 * high
         plot.x_range.start, plot.x_range.end = left[0] - 0.05, right[-1] + 0.05

@@ -60,8 +60,8 @@ def _write_figures(report: Report) -> Markup:
     rates, naive, least = report.rates_per_minute, report.naive, ""
     if report.is_lower_bound:
         least = "at least, "
-    biased = "biased: "
-    if naive is not None and naive.bias_percent is not None:
+    biased = ""
+    if naive is not None and naive.is_off:
         way = "too short" if naive.bias_percent < 0 else "too long"
         biased = f"biased, {write_number(abs(round(naive.bias_percent)))} % {way}: "
     median = report.median

@@ -64,6 +64,8 @@ class NaiveMean:
         How many those are, and how many lived on and are left out of it.
     bias_seconds, bias_percent
         How far it is off the area under the curve, which leaves out nobody; percent of that area.
+    is_off
+        Whether that is more than chance explains: it lies outside the bounds of that area.
     """
 
     mean_seconds: float
@@ -71,6 +73,7 @@ class NaiveMean:
     still_open: int
     bias_seconds: float
     bias_percent: float
+    is_off: bool
 
 
 class Churn:
@@ -201,11 +204,15 @@ class Churn:
         """The mean of those that ended, and how far it is off."""
         curve, lives = self.survival, self.lives
         closed = lives.exit_seconds[lives.is_ended & lives.is_watched]
-        mean, whole = float(closed.mean()), self.mean_lifetime_seconds.value or 0.0
+        mean, area = float(closed.mean()), self.mean_lifetime_seconds
+        whole = area.value or 0.0
         bias = mean - whole
         # Where all ended at the moment of their birth, there is nothing to be off by.
         percent = 100 * bias / whole if whole else 0.0
-        return NaiveMean(mean, len(closed), curve.still_open, bias, percent)
+        low, high = area.low or 0.0, area.high or 0.0
+        fuzz = 1e-9 * whole  # both are sums, and round otherwise
+        is_off = not low - fuzz <= mean <= high + fuzz
+        return NaiveMean(mean, len(closed), curve.still_open, bias, percent, is_off)
 
     @cached_property
     def groups(self) -> Comparison:

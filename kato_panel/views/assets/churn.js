@@ -1,17 +1,17 @@
 /**
  * Churn: what the server has computed, drawn; three charts are Panel's own children.
  *
- * It asks by `model.query` (JSON text) and is answered by `model.answer`; a card's rows and file
- * come by `model.wanted` and `model.table`.
+ * It asks by `model.query` (JSON text) and is answered by `model.answer`; which cards are wanted as
+ * tables and files stands in `model.wanted`, and `model.tables` has them, with each answer anew.
  */
 
-import { SENTENCE, clean, isNumber, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeLong, zoneName } from "./words.js";
+import { SENTENCE, clean, isNumber, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeLong, writeNumber, zoneName } from "./words.js";
 import { make, setAttribute, setHidden, setText } from "./markup.js";
 import { followHost, isHostDark } from "./theme.js";
 import { NO_ANSWER, secondsSince } from "./asking.js";
 import { buildChurn, makeRow } from "./churn_markup.js";
 import { fill, paintCohorts, paintHours } from "./churn_heat.js";
-import { describeTest, splitLength, writeBounds, writeLength, writeMoment, writeRateOf } from "./churn_words.js";
+import { describeTest, splitLength, writeBounds, writeLength, writeMoment, writeRange, writeRateOf } from "./churn_words.js";
 
 const EVERY_SECONDS = 60;
 const PATIENT_SECONDS = 60; // a long history takes its time
@@ -31,7 +31,7 @@ class ChurnCards {
     this.choice = { ...USUAL, ...model.first, flow: "arrivals" };
     if (model.page) this.readAddress();
     this.open = new Set(); // cards that show their table
-    this.files = new Map(); // by the number of the question: the card whose file is wanted
+    this.files = new Set(); // cards whose file is wanted, and not here yet
     this.listen(model.page);
   }
 
@@ -49,7 +49,7 @@ class ChurnCards {
     const whileAlive = (act) => () => signal.aborted || act();
     this.model = model;
     model.on("answer", whileAlive(() => this.take(model.answer)));
-    model.on("table", whileAlive(() => this.takeTable(model.table)));
+    model.on("tables", whileAlive(() => this.takeTables()));
     for (const name of PLOTS) model.on(name, whileAlive(() => this.placePlot(name)));
     model.on("remove", whileAlive(() => {
       this.life.abort();
@@ -74,7 +74,7 @@ class ChurnCards {
     refs.node.addEventListener("change", () => this.choose({ node: refs.node.value }, isPage));
     refs.refresh.addEventListener("click", () => this.load({ anew: true }));
     for (const [name, button] of places.table) button.addEventListener("click", () => this.turn(name));
-    for (const [name, button] of places.file) button.addEventListener("click", () => this.files.set(this.askTable(name), name));
+    for (const [name, button] of places.file) button.addEventListener("click", () => this.files.add(name) && this.askTables());
   }
 
   choose(changes, isPage) {
@@ -110,39 +110,53 @@ class ChurnCards {
     if (!answer.error) {
       this.answer = answer;
       this.takenAt = performance.now();
-      for (const name of this.open) this.askTable(name);
+      this.takeTables();
+      if (this.files.size) this.askTables();
     }
     this.paint();
   }
 
-  askTable(card) {
-    const id = (this.lastId += 1);
-    this.model.wanted = JSON.stringify({ id, card });
-    return id;
+  /** Ask for all that is wanted, at once: of two changes of a property, the server may hear of one. */
+  askTables() {
+    this.model.wanted = JSON.stringify({ id: (this.lastId += 1), cards: [...this.open], files: [...this.files] });
   }
 
-  takeTable(text) {
-    const table = JSON.parse(text);
-    if (this.files.delete(table.id)) return save(table);
-    const place = this.places.rows.get(table.card);
-    if (!place || !this.open.has(table.card)) return;
-    const element = make("table", "");
-    const write = (value) => (isNumber(value) ? String(Number(value.toPrecision(6))) : clean(value ?? "—"));
-    const lines = table.rows.map((row) => makeRow("td", row.map((value) => ({ text: write(value), isNumber: isNumber(value) }))));
-    fill(element, makeRow("th", table.names.map((name) => ({ text: clean(name) }))), lines, `${clean(table.card)}; ${UNITS[table.card] ?? AGES}`);
+  /** Show the tables, and save the files, of the answer that is shown; of no other. */
+  takeTables() {
+    if (!this.answer) return;
+    const told = this.model.tables ? JSON.parse(this.model.tables) : {};
+    const tables = told.of === this.answer.id ? told.tables : {};
+    for (const card of this.open) this.paintTable(card, tables[card]);
+    for (const card of [...this.files]) {
+      const file = tables[card]?.file;
+      if (file !== undefined) this.files.delete(card);
+      if (file) save(card, file);
+    }
+  }
+
+  paintTable(card, table) {
+    const units = UNITS[card] ?? AGES;
     const rest = make("p", "key");
+    if (!table) {
+      rest.textContent = "Reading…";
+      return this.places.rows.get(card).replaceChildren(rest);
+    }
+    const element = make("table", "");
+    const isOfNumbers = table.names.map((_, at) => table.rows.some((row) => isNumber(row[at])));
+    const makeCells = (texts) => texts.map((text, at) => ({ text, isNumber: isOfNumbers[at] }));
+    const write = (value) => (isNumber(value) ? writeNumber(value) : clean(value ?? "—"));
+    const lines = table.rows.map((row) => makeRow("td", makeCells(row.map(write))));
+    fill(element, makeRow("th", makeCells(table.names.map((name) => clean(name)))), lines, `${card}; ${units}`);
     rest.textContent = table.total > table.rows.length ? `The first ${writeCount(table.rows.length)} of ${writeCount(table.total)} rows; the file has all. ` : "";
-    rest.textContent += sentence(UNITS[table.card] ?? AGES);
-    place.replaceChildren(element, rest);
+    rest.textContent += sentence(units);
+    this.places.rows.get(card).replaceChildren(element, rest);
   }
 
   turn(name) {
-    if (this.open.delete(name)) this.paint();
-    else {
-      this.open.add(name);
-      this.askTable(name);
-      this.paint();
-    }
+    if (!this.open.delete(name)) this.open.add(name);
+    this.askTables();
+    this.takeTables();
+    this.paint();
   }
 
   placePlot(name) {
@@ -164,6 +178,7 @@ class ChurnCards {
     this.paintFigures();
     this.paintGroups();
     this.paintReasons();
+    setText(this.refs.flowUnit, `Sessions ${this.choice.flow === "arrivals" ? "created" : "ended"} per hour; hatched where nobody looked`);
     if (answer.cohorts) paintCohorts(this.refs.cohorts, answer.cohorts, answer.ages, answer.zone);
     if (answer.hours) paintHours(this.refs.hours, answer.hours, this.choice.flow, answer.zone);
   }
@@ -244,7 +259,7 @@ class ChurnCards {
     const [mean, meanUnit] = splitLength(naive?.mean_seconds, naive?.mean_seconds);
     setText(refs.naive, mean);
     setText(refs.naiveUnit, meanUnit);
-    setHidden(refs.biased, !naive || isAboutRight(naive));
+    setHidden(refs.biased, !naive?.is_off);
     setText(refs.naiveWhy, naive ? describeBias(naive, answer.mean) : "—");
     setText(refs.flowBound, answer.is_lower_bound ? "at least" : "");
     for (const name of ["arrivals", "departures", "net"]) {
@@ -265,8 +280,8 @@ class ChurnCards {
       const { median_seconds: median } = group;
       const bounds = [null, group.median_low_seconds, group.median_high_seconds];
       const line = makeRow("td", [
-        { text: nameNode(group.group), isHead: true }, { text: writeCount(group.sessions) }, { text: writeCount(group.still_open) },
-        { text: isNumber(median) ? writeLength(median) : "not reached" }, { text: isNumber(median) ? writeBounds(bounds, median).replace(/^95\u202f%: /, "") : "" }]);
+        { text: nameNode(group.group), isHead: true, title: nameNode(group.group) }, { text: writeCount(group.sessions) }, { text: writeCount(group.still_open) },
+        { text: isNumber(median) ? writeLength(median) : "not reached" }, { text: isNumber(median) ? writeRange(bounds, median) : "" }]);
       const mark = make("span", at < hues.length ? "line" : "line again");
       mark.style.setProperty("--hue", hues[at % hues.length]);
       line.firstElementChild.prepend(mark);
@@ -306,15 +321,15 @@ class ChurnCards {
 
 const sentence = (text) => clean(`${text.slice(0, 1).toUpperCase()}${text.slice(1)}.`, SENTENCE);
 
-const isAboutRight = ({ bias_percent: bias }) => Math.abs(bias) < 0.5;
-
-function describeBias({ bias_percent: bias, still_open: open, ended }, mean) {
-  const off = isAboutRight({ bias_percent: bias }) ? "about right here" : `${Math.abs(bias).toFixed(0)}\u202f% too ${bias < 0 ? "short" : "long"}`;
-  const whole = isNumber(mean?.[0]) ? `: it is ${writeLength(mean[0])} with the open ones counted` : "";
-  return `${off}${whole} · ${pluralize(ended, "session")} ended, ${writeCount(open)} still open ${open === 1 ? "is" : "are"} left out`.replaceAll("\u2009", "\u202f"); // none of them breaks
+/** Say how far the mean of those that ended is off, where chance alone does not explain it. */
+function describeBias({ bias_percent: bias, is_off: isOff, still_open: open, ended }, mean) {
+  const percent = Math.abs(bias).toFixed(Math.abs(bias) < 0.95 ? 1 : 0);
+  const verdict = isOff ? `${percent}\u202f% too ${bias < 0 ? "short" : "long"}` : "no bias beyond chance";
+  const whole = isNumber(mean?.[0]) ? `: with every session counted as far as it was watched, it is ${writeLength(mean[0])} (${writeRange(mean, mean[0])})` : "";
+  return `${verdict}${whole} · ${pluralize(ended, "session")} ended, ${writeCount(open)} still open ${open === 1 ? "is" : "are"} left out`.replaceAll("\u2009", "\u202f"); // none of them breaks
 }
 
-function save({ card, file }) {
+function save(card, file) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([file], { type: "text/csv" }));
   link.download = `churn-${card}.csv`;

@@ -2,7 +2,7 @@
 
 import { clean, isNumber, writeCount } from "./words.js";
 import { makeRow } from "./churn_markup.js";
-import { writeLength, writeMoment } from "./churn_words.js";
+import { writeTick, writeMoment } from "./churn_words.js";
 
 const STRONGEST = 52; // percent of the accent: text on it stays readable, light and dark
 
@@ -10,7 +10,7 @@ const shade = (cell, share) => cell.style.setProperty("--heat", `${(4 + share * 
 
 /** Cohorts by birth and age, in percent, newest first; blank where it is not observable yet. */
 export function paintCohorts(table, rows, ages, zone) {
-  const head = makeRow("th", [{ text: `born, ${clean(zone)}` }, { text: "sessions" }, ...ages.map((age) => ({ text: writeLength(age) }))]);
+  const head = makeRow("th", [{ text: `born, ${clean(zone)}` }, { text: "sessions" }, ...ages.map((age) => ({ text: writeTick(age) }))]);
   const lines = rows.filter(({ members }) => members > 0).reverse().map((row) => {
     const shares = ages.map((age) => row[`survival_at_${age}_seconds`]);
     const line = makeRow("td", [{ text: writeMoment(row.time, zone), isHead: true }, { text: writeCount(row.members) },

@@ -19,12 +19,12 @@ const plot = (name, title) => `<div class="plotted" data-plot="${name}" role="gr
 
 const CHURN = `
 <section class="card controls" data-part="controls" aria-labelledby="h-churn">
-  <div class="hd bar"><h2 id="h-churn">Churn</h2><span class="key" data-ref="range"></span><span class="sp"></span>
-    ${chips("since", "Range", [["1h", "1 h"], ["24h", "24 h"], ["7d", "7 d"], ["all", "All"]])}
-    <span class="field"><span class="key" aria-hidden="true">Compare by</span>${chips("by", "Compare by", [["all", "None"], ["node", "Node"], ["day", "Day"], ["reason", "Reason"], ["ttl", "Time to live"]])}</span>
-    <label class="field"><span class="quiet">Node</span><select data-ref="node"><option value="">All nodes</option></select></label>
-    <span class="key age" data-ref="age"></span>
-    <button class="icon" type="button" data-ref="refresh" title="Refresh" aria-label="Refresh">${icon("M20 11a8 8 0 1 0-2.3 5.7M20 4v7h-7")}</button></div>
+  <div class="hd bar"><h2 id="h-churn">Churn</h2><span class="key range" data-ref="range"></span>
+    <span class="renew"><span class="key age" data-ref="age"></span>
+      <button class="icon" type="button" data-ref="refresh" title="Refresh" aria-label="Refresh">${icon("M20 11a8 8 0 1 0-2.3 5.7M20 4v7h-7")}</button></span>
+    <div class="choices">${chips("since", "Range", [["1h", "1 h"], ["24h", "24 h"], ["7d", "7 d"], ["all", "All"]])}
+      <span class="field"><span class="key" aria-hidden="true">Compare by</span>${chips("by", "Compare by", [["all", "None"], ["node", "Node"], ["day", "Day"], ["reason", "Reason"], ["ttl", "Time to live"]])}</span>
+      <label class="field"><span class="quiet">Node</span><select data-ref="node"><option value="">All nodes</option></select></label></div></div>
   <p class="failure" data-ref="failure" role="alert" hidden></p>
   <ul class="notes" role="list" aria-label="What has to be known" data-ref="notes" hidden></ul></section>
 <section class="card figure median" data-part="figures" aria-labelledby="h-median">
@@ -46,8 +46,10 @@ ${card("groups", "Groups", `<div class="scroll-x" tabindex="0" role="region" ari
 ${card("rates", "Arrivals and departures over time", plot("rates", "Arrivals and departures"), `<span class="swatch made">created</span><span class="swatch gone">ended</span><span class="swatch accent">net</span>`)}
 ${card("reasons", "Why sessions ended", `<ul class="reasons-list" role="list" data-ref="reasons"></ul>`)}
 ${card("lifetimes", "Lifetimes of those that ended", plot("lifetimes", "Lifetimes"))}
-${card("cohorts", "Cohorts: the share that reaches an age", `<div class="scroll-x heat" tabindex="0" role="region" aria-label="Cohorts"><table data-ref="cohorts"></table></div>`)}
-${card("hours", "The week by hour", `<div class="scroll-x heat" tabindex="0" role="region" aria-label="The week by hour"><table data-ref="hours"></table></div>`,
+${card("cohorts", "Cohorts: the share that reaches an age", `<p class="key units">Percent of those born together; hatched where an age cannot be observed yet</p>
+  <div class="scroll-x heat" tabindex="0" role="region" aria-label="Cohorts"><table data-ref="cohorts"></table></div>`)}
+${card("hours", "The week by hour", `<p class="key units" data-ref="flowUnit"></p>
+  <div class="scroll-x heat" tabindex="0" role="region" aria-label="The week by hour"><table data-ref="hours"></table></div>`,
   chips("flow", "What is counted", [["arrivals", "Created"], ["departures", "Ended"]]))}
 <p class="quiet" role="status" data-ref="said"></p>`;
 

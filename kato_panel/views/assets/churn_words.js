@@ -3,7 +3,7 @@
 import { isNumber, writeCount } from "./words.js";
 
 const LENGTHS = [[172_800, 86_400, "d"], [7_200, 3_600, "h"], [120, 60, "min"], [0, 1, "s"]];
-const digits = (value) => (value >= 99.5 || Number.isInteger(value) ? String(Math.round(value)) : value.toPrecision(value < 9.95 ? 2 : 3).replace(/\.0+$/, ""));
+const digits = (value) => (value >= 99.5 || value === 0 ? String(Math.round(value)) : value >= 0.95 ? value.toFixed(1) : value.toPrecision(2));
 
 /** Split a length of time into a number and its unit, of the size of another one if it is given. */
 export function splitLength(seconds, like = seconds) {
@@ -13,15 +13,21 @@ export function splitLength(seconds, like = seconds) {
 }
 
 export const writeLength = (seconds, like) => splitLength(seconds, like).filter(Boolean).join("\u202f");
+export const writeTick = (seconds) => writeLength(seconds).replace(/\.0(?=\u202f)/, ""); // on a scale: 30 s, not 30.0 s
 
 /** Write bounds: 95 %: 20 – 25 min. */
-export function writeBounds([, low, high], like) {
-  const upper = isNumber(high) ? splitLength(high, like) : ["not reached", splitLength(like)[1]];
-  return isNumber(low) || isNumber(high) ? `95\u202f%: ${splitLength(low, like)[0]} – ${upper.join("\u202f")}` : "";
+export function writeBounds(bounds, like) {
+  const [, low, high] = bounds;
+  if (isNumber(low) && !isNumber(high)) return `95\u202f%: ${writeLength(low, like)} – not reached`;
+  const range = writeRange(bounds, like);
+  return range && `95\u202f%: ${range}\u202f${splitLength(like)[1]}`;
 }
 
+/** Write bounds without their unit, where it stands beside them already. */
+export const writeRange = ([, low, high], like) => (isNumber(low) || isNumber(high) ? `${splitLength(low, like)[0]} – ${isNumber(high) ? splitLength(high, like)[0] : "not reached"}` : "");
+
 export const writeRateOf = ([rate, low, high]) => (isNumber(rate) ? [sign(rate), `(${sign(low)} – ${sign(high)})`] : ["—", ""]);
-const sign = (value) => (isNumber(value) ? `${value < -0.0005 ? "−" : ""}${digitsOf(Math.abs(value))}` : "—");
+const sign = (value) => (isNumber(value) ? `${value <= -0.005 ? "−" : ""}${digitsOf(Math.abs(value))}` : "—");
 const digitsOf = (value) => (value >= 1_000 ? writeCount(value) : value >= 99.5 ? String(Math.round(value)) : value >= 9.95 ? value.toFixed(1) : value.toFixed(2));
 
 /** Say what the log-rank test says, and how sure it is. */
@@ -31,8 +37,9 @@ export function describeTest(test, by) {
   const among = `${test.groups} groups`;
   if (by === "reason") return `Log-rank test over ${among}: ${p}. Reasons are known of ended sessions alone, so this compares only those.`;
   if (test.p_value < 0.01) return `The ${among} do not live equally long: such a difference by chance is rare (log-rank test, ${p}).`;
-  if (test.p_value < 0.05) return `The ${among} probably do not live equally long (log-rank test, ${p}).`;
-  return `No difference is shown between the ${among}: chance alone makes such a one often (log-rank test, ${p}).`;
+  const often = test.p_value < 0.095 ? (100 * test.p_value).toPrecision(1) : Math.min(99, Math.round(100 * test.p_value));
+  if (test.p_value < 0.05) return `The ${among} seem not to live equally long: if they did, chance would make such a difference in ${often}\u202f% of cases (log-rank test, ${p}).`;
+  return `No difference is shown between the ${among}: chance alone would make such a one in ${often}\u202f% of cases (log-rank test, ${p}).`;
 }
 
 const moments = new Map(); // by their zone: that of the answer, not always the browser's

@@ -8,6 +8,12 @@ export const SENTENCE = 400; // characters of what the server says in words
 export const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const groupDigits = (digits) => String(digits).replace(/\B(?=(\d{3})+$)/g, "\u2009");
 export const writeCount = (count) => (isNumber(count) ? groupDigits(Math.round(count)) : "—");
+/** Write a number of a table with six digits, its thousands as those of a count. */
+export function writeNumber(value) {
+  const [whole, rest] = String(Number(value.toPrecision(6))).split(".");
+  return `${/^-?\d+$/.test(whole) ? groupDigits(whole) : whole}${rest ? `.${rest}` : ""}`;
+}
+
 export const writeRate = (rate) => (!isNumber(rate) ? "—" : rate < 9.95 ? rate.toFixed(1) : writeCount(rate));
 
 /** Write a count in three letters at most, for where there is no room: 248, 1k, 12k, 3M. */

@@ -36,9 +36,19 @@ def test_median_holds_the_truth_and_the_naive_mean_does_not(found):
     assert mean.low <= 900 <= mean.high
     naive = found.naive
     assert naive.bias_percent < -3
+    assert mean.low <= naive.mean_seconds <= mean.high
+    assert not naive.is_off
     assert naive.bias_seconds == pytest.approx(naive.mean_seconds - mean.value)
     assert naive.still_open == found.survival.still_open > 100
     assert naive.ended + naive.still_open == found.lives.is_watched.sum()
+
+
+def test_mean_is_off_where_chance_does_not_explain_it():
+    """Most live on: those that ended are the short ones."""
+    ended = [life(f"s{n}", n, 60 + 2 * n) for n in range(30)]
+    found = churn([*ended, *(life(f"o{n}", n, None) for n in range(60))])
+    assert found.naive.mean_seconds < found.mean_lifetime_seconds.low
+    assert found.naive.is_off
 
 
 def test_main_figures_are_a_table(found):
@@ -144,6 +154,7 @@ def test_who_all_ended_at_birth_have_lifetimes_of_0():
     found = churn([life(f"s{n}", n, n) for n in range(30)])
     assert (found.median_lifetime_seconds.value, found.notes) == (0, ())
     assert (found.naive.bias_seconds, found.naive.bias_percent) == (0, 0)
+    assert not found.naive.is_off
     assert found.lifetimes.ended.sum() == 30
     assert found.cohorts.members.sum() == 30
     assert found.littles_law.expected_active == 0
