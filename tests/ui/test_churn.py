@@ -25,6 +25,42 @@ FITS = """root => {
     return wide.map((one) => one.outerHTML);
 }"""
 
+BREAKS = """root => {
+    const left = [];
+    for (let width = 336; width <= 1640; width += 8) {
+        root.style.width = `${width}px`;
+        const [title, age, button] = ["#h-churn", ".age", ".renew button"].map((one) =>
+            root.querySelector(`.controls ${one}`).getBoundingClientRect());
+        const lie = (one) => Math.abs(one.top + one.bottom - title.top - title.bottom) < 8;
+        const box = root.querySelector(".groups .shown .scroll-x");
+        const lines = new Set([...root.querySelectorAll(".choices > *")].map((one) =>
+            Math.round(one.getBoundingClientRect().bottom / 8)));
+        if (!lie(age) || !lie(button) || lines.size > 2 || box.scrollWidth > box.clientWidth)
+            left.push([width, lie(age), lie(button), lines.size, box.scrollWidth, box.clientWidth]);
+    }
+    root.style.width = "";
+    return left;
+}"""
+"""The bar's label and icon stay beside its title, and no column of the groups is cut."""
+SWITCH = """root => {
+    const read = () => Object.fromEntries([...root.querySelectorAll("[data-rows]:not([hidden])")]
+        .map((one) => [one.dataset.rows, one.innerText]));
+    const before = read(), range = root.querySelector("[data-ref=range]");
+    window.stale = new Promise((resolve) => new MutationObserver(() => {
+        const after = read();
+        resolve(Object.keys(before).filter((card) => after[card] === before[card]));
+    }).observe(range, { childList: true, characterData: true, subtree: true }));
+    window.before = before;
+    window.isAnew = () => {
+        const after = read();
+        return Object.keys(before).every((card) =>
+            after[card] !== before[card] && after[card] !== "Reading…");
+    };
+    root.querySelector('[data-value="1h"]').click();
+    return Object.keys(before);
+}"""
+TABLES = ("rates", "reasons", "lifetimes", "cohorts")
+
 
 @pytest.fixture
 def history(tmp_path, simulator):
@@ -66,9 +102,16 @@ def test_figures_are_those_of_the_frames_and_the_bias_is_told(open_tab, history,
         found = churn(opened, since=timedelta(days=1))
     assert shown == pytest.approx(minutes(found.median_lifetime_seconds.value), rel=0.05)
     naive = page.locator(".churn .naive").inner_text()
+    assert found.naive.is_off
     assert "biased" in naive
     assert f"{found.naive.still_open} still open" in naive
     assert f"{abs(found.naive.bias_percent):.0f}\u202f% too short" in naive
+    mean, low, high = (f"{getattr(found.mean_lifetime_seconds, name) / 60:.1f}"
+                       for name in ("value", "low", "high"))  # fmt: skip
+    assert f"it is {mean}\u202fmin ({low} \u2013 {high})" in naive
+    units = page.locator(".churn .units")
+    assert [words.split()[0] for words in units.all_inner_texts()] == ["Percent", "Sessions"]
+    assert units.filter(has_text="created per hour").is_visible()
     for plot in ("survival", "rates", "lifetimes"):
         page.locator(f'[data-plot="{plot}"] canvas').first.wait_for()
     rows = page.locator('[data-ref="reasons"] li')
@@ -131,6 +174,24 @@ def test_card_shows_its_table_and_gives_its_file(open_tab):
     assert rows["deleted"]["ended"] == shown[1].strip()
 
 
+def test_all_open_tables_are_of_the_range_that_is_shown(open_tab):
+    """However many are opened or saved at once: none keeps numbers of the range before."""
+    page = open_tab()
+    see_median(page)
+    root, saved = page.locator(".churn"), []
+    page.on("download", lambda file: saved.append(file.suggested_filename))
+    press = "(root, [kind, names]) => names.forEach((name) => root.querySelector(`[data-${kind}=${name}]`).click())"
+    root.evaluate(press, ["table", [*TABLES]])
+    for card in TABLES:
+        page.locator(f'[data-rows="{card}"] td').first.wait_for()
+    with page.expect_event("download", lambda _: len(saved) == len(TABLES)):
+        root.evaluate(press, ["file", [*TABLES]])
+    assert sorted(saved) == sorted(f"churn-{card}.csv" for card in TABLES)
+    assert {*root.evaluate(SWITCH)} == {*TABLES}
+    page.wait_for_function("isAnew()")
+    assert page.evaluate("stale") == []
+
+
 def test_axe_finds_nothing_serious(open_tab, watched):
     """Light and dark, wide, in a narrow column and on a phone: nothing is wider than these."""
     page = watched.page
@@ -138,7 +199,8 @@ def test_axe_finds_nothing_serious(open_tab, watched):
     open_tab("&by=node")
     see_median(page)
     page.get_by_role("rowheader", name="vision").wait_for()
-    assert page.locator(".churn").evaluate(FITS) == []
+    for check in (FITS, BREAKS):
+        assert page.locator(".churn").evaluate(check) == []
     page.evaluate(AXE)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
