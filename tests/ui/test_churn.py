@@ -9,6 +9,7 @@ import pytest
 
 from kato_panel import churn, open_history
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.views.theme import join_modules
 from tests.ui.hostile import PAYLOADS
 from tests.ui.test_access import AXE, SERIOUS, told
 from tests.ui.test_hostile import COLLECT, LISTEN
@@ -50,7 +51,6 @@ SWITCH = """root => {
         const after = read();
         resolve(Object.keys(before).filter((card) => after[card] === before[card]));
     }).observe(range, { childList: true, characterData: true, subtree: true }));
-    window.before = before;
     window.isAnew = () => {
         const after = read();
         return Object.keys(before).every((card) =>
@@ -172,24 +172,44 @@ def test_card_shows_its_table_and_gives_its_file(open_tab):
     text = waiting.value.path().read_text(encoding="utf-8")
     rows = {row["reason"]: row for row in csv.DictReader(io.StringIO(text))}
     assert rows["deleted"]["ended"] == shown[1].strip()
+    assert_all_open_tables_are_of_the_range_that_is_shown(page)
 
 
-def test_all_open_tables_are_of_the_range_that_is_shown(open_tab):
+def assert_all_open_tables_are_of_the_range_that_is_shown(page):
     """However many are opened or saved at once: none keeps numbers of the range before."""
-    page = open_tab()
-    see_median(page)
     root, saved = page.locator(".churn"), []
     page.on("download", lambda file: saved.append(file.suggested_filename))
-    press = "(root, [kind, names]) => names.forEach((name) => root.querySelector(`[data-${kind}=${name}]`).click())"
-    root.evaluate(press, ["table", [*TABLES]])
+    press = "(root, marks) => root.querySelectorAll(marks).forEach((button) => button.click())"
+    others = [card for card in TABLES if card != "reasons"]  # whose table is open already
+    root.evaluate(press, ", ".join(f"[data-table={card}]" for card in others))
     for card in TABLES:
         page.locator(f'[data-rows="{card}"] td').first.wait_for()
-    with page.expect_event("download", lambda _: len(saved) == len(TABLES)):
-        root.evaluate(press, ["file", [*TABLES]])
-    assert sorted(saved) == sorted(f"churn-{card}.csv" for card in TABLES)
+    with page.expect_event("download", lambda _: len(saved) == len(others)):
+        root.evaluate(press, ", ".join(f"[data-file={card}]" for card in others))
+    assert sorted(saved) == sorted(f"churn-{card}.csv" for card in others)
     assert {*root.evaluate(SWITCH)} == {*TABLES}
     page.wait_for_function("isAnew()")
     assert page.evaluate("stale") == []
+
+
+def test_chance_and_lengths_of_time_are_said_in_one_way(watched):
+    """No adverb for a probability; one decimal in a column, none on a scale."""
+    code = join_modules(["words", "churn_words"])
+
+    def say(*words):
+        return watched.page.evaluate(f"() => {{ {code}\n return [{', '.join(words)}]; }}")
+
+    rare, common = say(
+        *(f"describeTest({{p_value: {p}, groups: 5}}, 'node')" for p in (0.02, 0.091))
+    )
+    assert "2\u202f% of cases (log-rank test, p = 0.020)" in rare
+    assert "9\u202f% of cases (log-rank test, p = 0.091)" in common
+    assert say("writeLength(540.1)", "writeRange([1, 597.6, 642], 615)", "writeTick(600)") == [
+        *("9.0\u202fmin", "10.0 \u2013 10.7", "10\u202fmin")
+    ]
+    assert say("writeNumber(51409.6)", "writeNumber(5029)", "writeNumber(0.0253178)") == [
+        *("51\u2009409.6", "5\u2009029", "0.0253178")
+    ]
 
 
 def test_axe_finds_nothing_serious(open_tab, watched):
