@@ -99,6 +99,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that open pages first: they take longest, and nothing should wait for one."""
+    items.sort(key=lambda item: "ui" not in item.path.parts)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Hand the rows of a worker to the process that prints them."""
     output = getattr(session.config, "workeroutput", None)
