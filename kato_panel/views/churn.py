@@ -289,6 +289,7 @@ def _tell(report: Report) -> dict[str, Any]:
             "ended": naive.ended,
             "still_open": naive.still_open,
             "bias_percent": naive.bias_percent,
+            "is_off": naive.is_off,
         },
         "groups": _rows(frames.get("groups")),
         "refused": dict(report.refused),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -47,7 +47,7 @@ def check_zone(name: str) -> None:
     """Raise `ValueError` unless it is the name of a time zone."""
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, TypeError, ValueError, OSError) as error:
         raise ValueError(f"tz is {name!r}, must be the name of a time zone") from error
 
 
@@ -64,6 +64,8 @@ class NaiveMean:
         How many those are, and how many lived on and are left out of it.
     bias_seconds, bias_percent
         How far it is off the area under the curve, which leaves out nobody; percent of that area.
+    is_off
+        Whether it is outside that area's bounds of 95 %; else chance alone may explain it.
     """
 
     mean_seconds: float
@@ -71,6 +73,7 @@ class NaiveMean:
     still_open: int
     bias_seconds: float
     bias_percent: float
+    is_off: bool
 
 
 class Churn:
@@ -151,7 +154,7 @@ class Churn:
             share = 100 * self.window.gap_seconds / self.window.seconds
             notes.append(
                 f"nobody could look for {self.window.gap_seconds:.6g} s of the range, "
-                f"{share:.3g} %: who came and went in there is not known"
+                f"{share:.2g} %: who came and went in there is not known"
             )
         unwatched = int((~self.lives.is_watched).sum())
         if unwatched:
@@ -201,11 +204,13 @@ class Churn:
         """The mean of those that ended, and how far it is off."""
         curve, lives = self.survival, self.lives
         closed = lives.exit_seconds[lives.is_ended & lives.is_watched]
-        mean, whole = float(closed.mean()), self.mean_lifetime_seconds.value or 0.0
+        mean, area = float(closed.mean()), self.mean_lifetime_seconds
+        whole, low, high = (bound or 0.0 for bound in (area.value, area.low, area.high))
         bias = mean - whole
         # Where all ended at the moment of their birth, there is nothing to be off by.
         percent = 100 * bias / whole if whole else 0.0
-        return NaiveMean(mean, len(closed), curve.still_open, bias, percent)
+        is_off = not low <= mean <= high
+        return NaiveMean(mean, len(closed), curve.still_open, bias, percent, is_off)
 
     @cached_property
     def groups(self) -> Comparison:
@@ -227,10 +232,16 @@ class Churn:
         ----------
         bucket
             Width of a stretch, whole seconds; they begin at its multiples since 1970, UTC.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
         """
-        seconds = bucket // timedelta(seconds=1)
-        if seconds < 1:
-            raise ValueError(f"bucket is {bucket}, must be at least a second")
+        second, given = timedelta(seconds=1), cast("object", bucket)
+        if not isinstance(given, timedelta) or given < second or given % second:
+            raise ValueError(f"bucket is {bucket!r}, must be a timedelta of whole seconds")
+        seconds = bucket // second
         return count_changes(self._changes, self.window, self.window.edges(seconds))
 
     @cached_property
