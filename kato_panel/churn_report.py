@@ -14,7 +14,7 @@ from kato_panel.churning import Frames, churn
 from kato_panel.domain.churn import Churn, Interval, LogRank, NaiveMean, Survival
 from kato_panel.domain.churn_questions import Question
 from kato_panel.errors import TooLittle
-from kato_panel.frames import Since
+from kato_panel.frames import Origin, Since
 
 ONE_LOOK: Final = "there was one look in this range"
 ALL: Final = "all"
@@ -275,6 +275,11 @@ class Reading:
         watched: tuple[datetime | None, datetime | None] = self._read("watched")
         return watched
 
+    def origin(self) -> Origin:
+        """Say what is watched, and when it was observed last, at the moment of the reading."""
+        origin: Origin = self._read("origin")
+        return origin
+
     def events_since(self) -> datetime | None:
         """Say from when on every event is known, at the moment of the reading."""
         since: datetime | None = self._read("events_since")
@@ -318,6 +323,7 @@ class _Once:
         self._node = node
         self.nodes: tuple[tuple[str, int], ...] = ()
         self.watched = frames.watched
+        self.origin = frames.origin
         self.events_since = frames.events_since
         self.counts = frames.counts
         self.gaps = frames.gaps

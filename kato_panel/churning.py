@@ -1,18 +1,29 @@
 """From frames to churn: the right question, answered in one call."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 import pandas as pd
 
-from kato_panel.domain.churn import Churn, Window, check_zone
+from kato_panel.domain.churn import Churn, Window, check_by, check_zone
 from kato_panel.errors import TooLittle
-from kato_panel.frames import Since, empty_frame, lay_out, marked_range, time_range
+from kato_panel.frames import Origin, Since, empty_frame, lay_out, marked_range, time_range
 
 NOTHING_OBSERVED: Final = "nothing was observed yet"
 ONE_LOOK: Final = "there was one look so far, must be at least two"
 KNOWN_SINCE: Final = "sessions are known one by one since"
 EVENTS_SINCE: Final = "without Redis, arrivals and departures are known from events, kept since"
+WATCHED_UNTIL: Final = "sessions were watched one by one until"
+BEHIND: Final = timedelta(minutes=5)
+"""Of the newest look at upstream; the keys are looked at less often than the count."""
+NEEDED: Final = frozenset(
+    {"created", "entered", "last_seen", "ended_earliest", "ended_latest"}
+    | {"node", "reason", "born_by"}
+)
+"""Columns of a frame of sessions, of which lifetimes are made."""
+ALLOWED_FRAMES: Final = (
+    "must be a Monitor, what open_history returns, or a frame of sessions that one of them gave"
+)
 NO_RANGE: Final = (
     "the frame does not say of what range it is: if it holds those alone who were alive from some "
     "time on, lifetimes are too long unless since is that time"
@@ -24,6 +35,9 @@ class Frames(Protocol):
 
     def watched(self) -> tuple[datetime | None, datetime | None]:
         """Say from when to when sessions were watched one by one."""
+
+    def origin(self) -> Origin:
+        """Say what is watched, and when it was observed last."""
 
     def events_since(self) -> datetime | None:
         """Say from when on every event is known."""
@@ -86,8 +100,8 @@ def churn(
     TooLittle
         If nothing at all was observed, or once only.
     ValueError
-        If the range is empty, or not what was observed, a time has no zone, or `by` or `tz` is
-        none.
+        If the range is empty, or not what was observed, a time has no zone, or one of the others
+        is none.
     HistoryError
         If the history cannot be read.
 
@@ -117,7 +131,8 @@ def churn(
     0.9
     """
     check_zone(tz)
-    source: Any = _Given(frames) if isinstance(frames, pd.DataFrame) else frames
+    check_by(by)
+    source: Any = _source(frames, node)
     begin, end = source.watched()
     has_records = begin is not None and end is not None
     known = None
@@ -135,6 +150,10 @@ def churn(
         notes = (f"{told} {begin:%Y-%m-%d %H:%M:%S} UTC: what was before is left out",)
     if isinstance(source, _Given) and since is None:
         notes += source.notes
+    looked = source.origin().looked if has_records and after is None else None
+    if looked is not None and looked - end > BEHIND:
+        notes += (f"{WATCHED_UNTIL} {end:%Y-%m-%d %H:%M:%S} UTC: the range ends there",)
+    _check_range(first, after, begin, end)
     begin, end = max(begin, first or begin), min(end, after or end)
     gaps = source.gaps(begin, end)
     window = Window.of(begin, end, zip(gaps.index, gaps["ended"], strict=True))
@@ -145,10 +164,27 @@ def churn(
     return Churn(sessions, events, window, by=by, zone=tz, notes=notes)
 
 
+def _source(frames: Any, node: Any) -> Any:
+    """Take what gives frames, and refuse all else."""
+    if node is not None and not isinstance(node, str):
+        raise ValueError(f"node is {node!r}, must be the name of one node")
+    if isinstance(frames, pd.DataFrame):
+        return _Given(frames)
+    if not hasattr(frames, "watched"):
+        raise ValueError(f"frames is {frames!r}, {ALLOWED_FRAMES}")
+    return frames
+
+
 class _Given:
     """A frame of sessions in place of somebody who gives it."""
 
     def __init__(self, sessions: pd.DataFrame) -> None:
+        missing = sorted(NEEDED - {*sessions.columns})
+        if missing:
+            raise ValueError(f"frames has no column {', '.join(missing)}, {ALLOWED_FRAMES}")
+        index = sessions.index
+        if not isinstance(index, pd.DatetimeIndex) or index.tz is None:
+            raise ValueError(f"frames has no index of times with a zone, {ALLOWED_FRAMES}")
         self._sessions = sessions
         self._marked = marked_range(sessions)
 
@@ -166,6 +202,10 @@ class _Given:
         seen = self._sessions[["last_seen", "ended_latest"]].max()
         return self._sessions["entered"].min(), seen.max()
 
+    def origin(self) -> Origin:
+        """Say nothing: a frame knows only what is in it."""
+        return Origin("", is_demo=False, looked=None)
+
     def counts(self) -> pd.DataFrame:
         """Give none."""
         return empty_frame("counts")
@@ -178,6 +218,15 @@ class _Given:
         """Give those that it tells of; who was born in one is entered at its end already."""
         gaps = [] if self._marked is None else self._marked[2]
         return lay_out("gaps", [began for began, _ in gaps], {"ended": [end for _, end in gaps]})
+
+
+def _check_range(first: Any, after: Any, begin: datetime, end: datetime) -> None:
+    """Refuse a range that is wholly outside of what was watched, and name the wrong bound."""
+    watched = f"sessions were watched from {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC"
+    if first is not None and first >= end:
+        raise ValueError(f"since is {first}, but {watched}")
+    if after is not None and after <= begin:
+        raise ValueError(f"until is {after}, but {watched}")
 
 
 def _observed(source: Frames) -> tuple[datetime | None, datetime | None, datetime | None]:

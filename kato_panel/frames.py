@@ -213,13 +213,15 @@ def count_frame(known: Mapping[Range, Series], since: Since, until: Since = None
         If a bound is a time without a zone.
     """
     first, after = time_range(since, until)
-    longest = max(known.values(), key=lambda series: series.until - series.since, default=None)
-    fit = [
+    by_length = sorted(known.values(), key=lambda series: series.until - series.since)
+    # The shortest that holds all of it has the finest steps: a week's begin at whole minutes.
+    fit = (
         series
-        for series in known.values()
-        if first is not None and first.timestamp() >= series.since
-    ]
-    series = min(fit, key=lambda series: series.until - series.since, default=longest)
+        for series in by_length
+        if series.times[0] > series.since
+        or (first is not None and first.timestamp() >= series.since)
+    )
+    series = next(fit, by_length[-1] if by_length else None)
     times, active = (series.times, series.active) if series else ((), ())
     frame = lay_out(
         "counts", [pd.Timestamp(time, unit="s", tz="UTC") for time in times], {"active": active}

@@ -226,6 +226,7 @@ class _Lean:
     def __init__(self, frames: Reported, counts: pd.DataFrame) -> None:
         self._frames, self._counts = frames, counts
         self.watched = frames.watched
+        self.origin = frames.origin
         self.events_since = frames.events_since
         self.lives = frames.lives
         self.gaps = frames.gaps

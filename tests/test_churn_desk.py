@@ -42,6 +42,7 @@ class Whole:
 
     def __init__(self, frames):
         self.watched, self.gaps, self.sessions = frames.watched, frames.gaps, frames.sessions
+        self.origin = frames.origin
 
     def lives(self, since, until, *, node, with_ttl):
         sessions = self.sessions(since, until, node=node)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from kato_panel import churn, demo_history, open_history, read_frame, write_frame
@@ -178,8 +179,50 @@ def test_range_is_cut_to_what_was_watched_and_says_so(history):
         late = churn(opened, since=timedelta(minutes=5))
         assert (late.since, late.until) == (at(300), at(600))
         assert late.refusal == "4 sessions of known age ended, must be at least 10"
-        with pytest.raises(ValueError, match="must be later"):
+        with pytest.raises(ValueError, match=r"since is .*12:11:40.*watched from .*12:00:00 to "):
             churn(opened, since=at(700))
+        with pytest.raises(ValueError, match=r"until is .*11:50:00.*watched from .*12:00:00 to "):
+            churn(opened, until=at(-600))
+        with pytest.raises(ValueError, match="must be later than since"):
+            churn(opened, since=at(300), until=at(200))
+        assert not any("one by one until" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"by": "color"}, "by is 'color', must be one of node, day, reason, ttl"),
+        ({"tz": None}, "tz is None, must be the name of a time zone"),
+        ({"node": ["n1"]}, "node is .'n1'., must be the name of one node"),
+    ],
+)
+def test_argument_that_is_none_is_named(history, how, words):
+    """Before anything is read."""
+    put(history, *tiny())
+    with open_history(history.where) as opened, pytest.raises(ValueError, match=words):
+        churn(opened, **how)
+
+
+def test_what_gives_no_frames_is_refused(history, tmp_path):
+    """A path, a frame of something else, one without its times; joined frames are taken."""
+    put(history, *tiny())
+    with open_history(history.where) as opened:
+        sessions = opened.sessions()
+        write_frame(sessions, tmp_path / "s.csv")
+        for given, words in (
+            ("history.db", "frames is 'history.db', must be a Monitor, what open_history returns"),
+            (opened.counts(), "frames has no column born_by, created, ended_earliest"),
+            (sessions.reset_index(drop=True), "frames has no index of times with a zone"),
+            (pd.read_csv(tmp_path / "s.csv"), "frames has no index of times with a zone"),
+        ):
+            with pytest.raises(ValueError, match=words):
+                churn(given)
+        nodes = list(sessions["node"].cat.categories)
+        joined = pd.concat([opened.sessions(node=node).assign(node=node) for node in nodes])
+        joined["reason"] = joined["reason"].astype(object)
+        whole, apart = churn(sessions, since=at(0)), churn(joined, since=at(0))
+    assert apart.reasons.frame().equals(whole.reasons.frame())
+    assert list(apart.lives.groups("node", "UTC")[0].categories) == nodes
 
 
 def test_who_is_open_is_censored_when_the_keys_were_last_seen_and_not_now(history):
@@ -192,6 +235,10 @@ def test_who_is_open_is_censored_when_the_keys_were_last_seen_and_not_now(histor
         found = churn(opened)
         assert opened.sessions()["last_seen"].max() == at(600)
     assert (found.since, found.until) == (at(0), at(600))
+    assert (
+        "sessions were watched one by one until 2026-11-22 12:10:00 UTC: the range ends there"
+        in (found.notes)
+    )
     assert found.naive.still_open == 2
     assert found.frame().equals(before.frame())
 

@@ -1,5 +1,6 @@
 """Lives are read in bulk, and are the sessions that are read one by one."""
 
+import sqlite3
 from contextlib import contextmanager, nullcontext
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
 
 from kato_panel import history_frames
 from kato_panel.domain.events import Kind
@@ -242,6 +244,28 @@ def test_all_connections_read_one_state(frames, monkeypatch, writes, readers):
         sessions = select(func.count()).select_from(schema.records)
         assert [one.scalar(sessions) for one in connections] == [300 - writes] * readers
     assert len(written) == writes
+
+
+def test_connection_that_cannot_be_opened_is_done_without(frames, monkeypatch):
+    """Where a process may open no more files, one reads alone; and others may have taken them."""
+    reader, opened = frames.reader, []
+    connect = reader._engine.connect
+
+    def refuse_others():
+        opened.append(1)
+        if len(opened) > 1:
+            raise OperationalError("BEGIN", {}, sqlite3.OperationalError("unable to open"))
+        return connect()
+
+    monkeypatch.setattr(reader._engine, "connect", refuse_others)
+    with reader.reading_at_once(3) as connections:
+        assert len(connections) == 1
+    assert len(opened) == 2
+    monkeypatch.undo()
+    with reader.reading_at_once(99) as all_, reader.reading_at_once(3) as left:
+        assert (len(all_), len(left)) == (reader_module.MAX_SPARE + 1, 1)
+    with reader.reading_at_once(3) as again:
+        assert len(again) == 3
 
 
 CHANGED = [

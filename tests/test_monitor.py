@@ -75,6 +75,26 @@ def test_events_and_counts_are_frames(simulator):
         assert monitor.counts()["active"].iloc[-1] >= 5
 
 
+def test_rates_without_a_history_are_of_what_was_watched(simulator):
+    """A chart of a day or a week begins before it, at a whole minute or more."""
+    began = datetime.now(UTC)
+    for how in ({"history": "off"}, {}):
+        monitor = Monitor(simulator.url, stream=True, interval_seconds=0.5, **how).start()
+        assert monitor.wait()
+        threading.Event().wait(1)  # past the baseline's allowance
+        Caller(simulator.url).create("planner-7")
+        until(monitor, lambda: len(monitor.events()) == 1)  # noqa: B023 - at once
+        told = monitor.events().index[0].timestamp()
+        until(
+            monitor,
+            lambda: [one for one in monitor.chart.series.values() if one.until > told],  # noqa: B023
+        )
+        monitor.stop()
+        found = churn(monitor)
+        assert began < found.since < found.until < datetime.now(UTC)
+        assert found.total.arrivals[0] == 1
+
+
 def test_empty_frames_have_their_columns_and_kinds():
     """So that code written on them works before anything happened."""
     monitor = Monitor("http://127.0.0.1:1")

@@ -1,5 +1,6 @@
 """The reading side: pages and sums, from any thread, and from other processes too."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from datetime import datetime
@@ -41,6 +42,8 @@ from kato_panel.history.writer import LOOKED, SETBACK
 MAX_GAPS: Final = 500
 MAX_FIGURES: Final = 50_000
 """A week of one every 15 s."""
+MAX_SPARE: Final = 6
+"""Connections of one reader that read beside others, all together."""
 TRIES: Final = 3
 """Of having several connections begin in one state."""
 _TOUCH: Final = text("SELECT 1 FROM sqlite_master LIMIT 1")
@@ -74,6 +77,8 @@ class Reader:
         self._trouble = trouble
         self._is_shared = lock is not None
         self._lock = lock or nullcontext()
+        # Whoever reads has one connection; of those beside it none waits for another to be free.
+        self._spare = threading.Semaphore(MAX_SPARE if lock is None else 0)
 
     @classmethod
     def open(cls, path: Path, owner: file.Owner | None = None) -> Self:
@@ -135,24 +140,20 @@ class Reader:
         Parameters
         ----------
         most
-            How many, at most; there is one if the file cannot be opened twice, or is written so
-            often that no two of them meet in one state.
+            How many, at most. There are fewer if others read like that as well, and there is one if
+            the file cannot be opened twice, or is written so often that no two of them meet in
+            one state.
         """
-        with ExitStack() as opened:
-            first = opened.enter_context(self.reading())
-            count = 1 if self._is_shared else most
-            others = [opened.enter_context(self.reading()) for _ in range(1, count)]
-            for _ in range(TRIES):
-                for connection in (first, *others):
-                    connection.rollback()
-                before = _state(first)
-                for connection in (*others, first):
-                    connection.execute(_TOUCH)
-                if _state(first) == before:  # nobody wrote while they began
-                    break
-            else:
-                others = []
-            yield (first, *others)
+        with self.reading() as first, ExitStack() as opened:
+            others: list[Connection] = []
+            try:
+                while len(others) < most - 1 and self._spare.acquire(blocking=False):
+                    opened.callback(self._spare.release)
+                    others.append(opened.enter_context(self.reading()))
+                is_one_state = _begin_together(first, others)
+            except (HistoryError, *engines.ERRORS):
+                is_one_state = False
+            yield (first, *others) if is_one_state else (first,)
 
     def last_seen(self) -> datetime | None:
         """Return the newest moment at which upstream was observed, UTC; ``None`` if never."""
@@ -438,6 +439,19 @@ def read_note(connection: Connection, key: str) -> int | None:
     value = connection.scalar(found)
     # A flipped bit is nothing that the database can notice.
     return value if type(value) is int and abs(value) < MAX_MICROS else None
+
+
+def _begin_together(first: Connection, others: Sequence[Connection]) -> bool:
+    """Have connections begin to read one state; say whether they do."""
+    for _ in range(TRIES):
+        for connection in (first, *others):
+            connection.rollback()
+        before = _state(first)
+        for connection in (*others, first):
+            connection.execute(_TOUCH)
+        if _state(first) == before:  # nobody wrote while they began
+            return True
+    return False
 
 
 def _state(connection: Connection) -> int:

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from kato_panel import churn_tables
 from kato_panel.churn_report import Report
-from kato_panel.domain.churn import Interval
+from kato_panel.domain.churn import Interval, NaiveMean
 from kato_panel.views import churn_cards, documents
 from kato_panel.views.markup import Markup, element
 from kato_panel.views.wording import write_number, write_span, write_time
@@ -60,10 +60,6 @@ def _write_figures(report: Report) -> Markup:
     rates, naive, least = report.rates_per_minute, report.naive, ""
     if report.is_lower_bound:
         least = "at least, "
-    biased = ""
-    if naive is not None and naive.is_off:
-        way = "too short" if naive.bias_percent < 0 else "too long"
-        biased = f"biased, {write_number(abs(round(naive.bias_percent)))} % {way}: "
     median = report.median
     tiles = [
         documents.write_tile(
@@ -74,7 +70,7 @@ def _write_figures(report: Report) -> Markup:
         documents.write_tile(
             "Mean of closed sessions",
             write_span(None if naive is None else naive.mean_seconds),
-            (naive and f"{biased}{write_number(naive.still_open)} still open") or "",
+            "" if naive is None else _say_bias(naive, report.mean),
         ),
         *(
             documents.write_tile(
@@ -91,6 +87,16 @@ def _write_figures(report: Report) -> Markup:
         ),
     ]
     return element("div", *tiles, cls="tiles")
+
+
+def _say_bias(naive: NaiveMean, mean: Interval | None) -> str:
+    """Say whether chance explains how far the mean of the closed is off, and who is left out."""
+    open_ = f"{write_number(naive.still_open)} still open"
+    if not naive.is_off:
+        return f"no bias to be told from chance, {open_}; of all {_bounds(mean, write_span)}"
+    way = "short" if naive.bias_percent < 0 else "long"
+    off = f"biased, {write_number(abs(round(naive.bias_percent, 1)))} % too {way}"
+    return f"{off}, {open_}; of all {_bounds(mean, write_span)}"
 
 
 def _bounds(one: Interval | None, write: Callable[[float | None], str]) -> str:

@@ -26,6 +26,11 @@ def test_cards_live_in_an_app_of_one_s_own(own_app, simulator, caller, watched):
     watched.page.locator("li", has_text="planner-7").wait_for()
     assert watched.page.locator("header").count() == 0
     assert watched.page.title() == "Panel Application"
+    # As Panel's own templates are in their dark theme: nothing says so but the ground.
+    watched.page.locator('[data-theme="light"]').first.wait_for()
+    watched.page.evaluate("document.body.style.backgroundColor = 'rgb(24, 24, 24)'")
+    watched.page.locator('[data-theme="dark"]').first.wait_for()
+    assert watched.page.locator('[data-theme="light"]').count() == 0
     assert watched.complaints == []
 
 

@@ -36,8 +36,8 @@ def test_outermost_at_risk_grow_inwards(opened):
 
 def test_row_of_those_at_risk_says_whose_it_is(opened):
     """Beside the curves of groups it is that of all."""
-    for by, words in ((None, "at risk"), ("node", "all at risk")):
-        report = Report.of(churn(opened, by=by), by or "all")
+    for by, words in (("all", "at risk"), ("node", "all at risk")):
+        report = Report.of(churn(opened), by)
         labels = draw(report)._figure.yaxis[0].major_label_overrides
         assert labels[RISK_ROW] == words
 

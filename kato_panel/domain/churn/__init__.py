@@ -7,7 +7,7 @@ Pure: frames in, figures out. See ``docs/churn.md`` and ``docs/decisions/0022-ch
 from kato_panel.domain.churn.analysis import Churn, NaiveMean, check_zone
 from kato_panel.domain.churn.comparing import Comparison, LogRank
 from kato_panel.domain.churn.histogram import Lifetimes
-from kato_panel.domain.churn.lives import BY, MIN_ENDS, Lives
+from kato_panel.domain.churn.lives import BY, MIN_ENDS, Lives, check_by
 from kato_panel.domain.churn.rates import ActiveCount, LittlesLaw, Rates
 from kato_panel.domain.churn.survival import Interval, Survival, estimate
 from kato_panel.domain.churn.tables import Cohorts, Hours, Reasons
@@ -31,6 +31,7 @@ __all__ = [
     "Reasons",
     "Survival",
     "Window",
+    "check_by",
     "check_zone",
     "estimate",
 ]

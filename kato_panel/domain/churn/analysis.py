@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
-from typing import Final
+from typing import Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -47,7 +47,7 @@ def check_zone(name: str) -> None:
     """Raise `ValueError` unless it is the name of a time zone."""
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, TypeError, ValueError, OSError) as error:
         raise ValueError(f"tz is {name!r}, must be the name of a time zone") from error
 
 
@@ -65,7 +65,7 @@ class NaiveMean:
     bias_seconds, bias_percent
         How far it is off the area under the curve, which leaves out nobody; percent of that area.
     is_off
-        Whether that is more than chance explains: it lies outside the bounds of that area.
+        Whether it is outside that area's bounds of 95 %; else chance alone may explain it.
     """
 
     mean_seconds: float
@@ -154,7 +154,7 @@ class Churn:
             share = 100 * self.window.gap_seconds / self.window.seconds
             notes.append(
                 f"nobody could look for {self.window.gap_seconds:.6g} s of the range, "
-                f"{share:.3g} %: who came and went in there is not known"
+                f"{share:.2g} %: who came and went in there is not known"
             )
         unwatched = int((~self.lives.is_watched).sum())
         if unwatched:
@@ -205,13 +205,11 @@ class Churn:
         curve, lives = self.survival, self.lives
         closed = lives.exit_seconds[lives.is_ended & lives.is_watched]
         mean, area = float(closed.mean()), self.mean_lifetime_seconds
-        whole = area.value or 0.0
+        whole, low, high = (bound or 0.0 for bound in (area.value, area.low, area.high))
         bias = mean - whole
         # Where all ended at the moment of their birth, there is nothing to be off by.
         percent = 100 * bias / whole if whole else 0.0
-        low, high = area.low or 0.0, area.high or 0.0
-        fuzz = 1e-9 * whole  # both are sums, and round otherwise
-        is_off = not low - fuzz <= mean <= high + fuzz
+        is_off = not low <= mean <= high
         return NaiveMean(mean, len(closed), curve.still_open, bias, percent, is_off)
 
     @cached_property
@@ -234,10 +232,16 @@ class Churn:
         ----------
         bucket
             Width of a stretch, whole seconds; they begin at its multiples since 1970, UTC.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
         """
-        seconds = bucket // timedelta(seconds=1)
-        if seconds < 1:
-            raise ValueError(f"bucket is {bucket}, must be at least a second")
+        second, given = timedelta(seconds=1), cast("object", bucket)
+        if not isinstance(given, timedelta) or given < second or given % second:
+            raise ValueError(f"bucket is {bucket!r}, must be a timedelta of whole seconds")
+        seconds = bucket // second
         return count_changes(self._changes, self.window, self.window.edges(seconds))
 
     @cached_property

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kato_panel.domain.churn.chances import Floats
 from kato_panel.domain.churn.survival import Survival, estimate
 from kato_panel.domain.churn.window import SECOND, UNKNOWN, Whole, Window, column_micros
+from kato_panel.domain.records import Reason
 from kato_panel.errors import TooLittle
 
 MIN_ENDS: Final = 10
@@ -106,8 +107,8 @@ class Lives:
             exit_seconds=(left - born)[is_alive] / SECOND,
             width_seconds=np.where(is_ended, latest - earliest, 0)[is_alive] / SECOND,
             is_watched=(is_known & (is_seen | is_momentary))[is_alive],
-            node=sessions["node"].array[is_alive],
-            reason=sessions["reason"].array[is_alive],
+            node=_categories(sessions["node"])[is_alive],
+            reason=_categories(sessions["reason"], [reason.value for reason in Reason])[is_alive],
             ttl_seconds=ttl_seconds[is_alive],
         )
 
@@ -154,8 +155,7 @@ class Lives:
         -----
         A node may be called what is made up here: the made-up name is put into brackets then.
         """
-        if by not in BY:
-            raise ValueError(f"by is {by!r}, must be one of {', '.join(BY)}")
+        check_by(by)
         match by:
             case "node":
                 unknown = _apart(NOT_KNOWN, self.node.categories)
@@ -170,11 +170,23 @@ class Lives:
         return _greatest(labels)
 
 
+def check_by(by: str) -> None:
+    """Raise `ValueError` unless sessions can be compared by it."""
+    if by not in BY:
+        raise ValueError(f"by is {by!r}, must be one of {', '.join(BY)}")
+
+
 def check_ends(ends: int) -> None:
     """Raise `TooLittle` if so few ends allow no statement."""
     if ends < MIN_ENDS:
         noun = "session" if ends == 1 else "sessions"
         raise TooLittle(f"{ends} {noun} of known age ended, must be at least {MIN_ENDS}")
+
+
+def _categories(names: "pd.Series[str]", known: list[str] | None = None) -> pd.Categorical:
+    """Give names as categories; pandas forgets that they are where frames are joined."""
+    array = names.array
+    return array if isinstance(array, pd.Categorical) else pd.Categorical(array, known)
 
 
 def _days(began: Whole, zone: str) -> pd.Categorical:

@@ -86,6 +86,17 @@ class Survival:
         return self.sessions - self.ends
 
     @property
+    def told_seconds(self) -> float:
+        """
+        The greatest age of which the curve says anything.
+
+        That is the greatest at which anybody was watched; or an age at which all who were under
+        observation ended, though others were watched at greater ones: there it is 0 for good.
+        """
+        emptied = _find_emptied(self.ages_seconds, self.at_risk, self.ended, self.last_age_seconds)
+        return self.last_age_seconds if emptied is None else emptied
+
+    @property
     def median_seconds(self) -> Interval:
         """The age that half of the sessions reach."""
         return self.quantile_seconds(0.5)
@@ -99,6 +110,11 @@ class Survival:
         share
             Of the sessions.
 
+        Raises
+        ------
+        ValueError
+            If it is no share.
+
         Returns
         -------
         Interval
@@ -106,6 +122,8 @@ class Survival:
             bound need not fall with the curve: where it rises again, the first age counts, as in
             lifelines.
         """
+        if not 0 <= share <= 1:
+            raise ValueError(f"share is {share!r}, must be 0 to 1")
         left = 1 - share
         return Interval(
             self._age_at(self.survival, left),
@@ -130,12 +148,20 @@ class Survival:
         -------
         pandas.DataFrame
             One row per age, in this order; index `age`: timedelta; columns: `survival`, `lower`,
-            `upper` (float64, share of 0 to 1; ``NaN`` beyond the greatest age that was watched),
-            `at_risk` (int64, sessions under observation at this age).
+            `upper` (float64, share of 0 to 1; ``NaN`` beyond `told_seconds`), `at_risk` (int64,
+            sessions under observation at this age).
+
+        Raises
+        ------
+        ValueError
+            If one of them is none.
         """
         ages = np.asarray(ages_seconds, dtype=float)
+        if not (ages >= 0).all():
+            wrong = ages[~(ages >= 0)][0]
+            raise ValueError(f"ages_seconds has {wrong:g}, must be at least 0 each")
         place = np.searchsorted(self.ages_seconds, ages, side="right")
-        is_beyond = ages > self.last_age_seconds
+        is_beyond = ages > self.told_seconds
         frame = pd.DataFrame(
             {
                 name: np.where(is_beyond, np.nan, np.concatenate([[1.0], curve])[place])
@@ -197,9 +223,16 @@ class Survival:
         -------
         Interval
             Bounds by Greenwood's variance of the area.
+
+        Raises
+        ------
+        ValueError
+            If it is below 0.
         """
         until = self.last_age_seconds
         if until_age_seconds is not None:
+            if not until_age_seconds >= 0:
+                raise ValueError(f"until_age_seconds is {until_age_seconds}, must be at least 0")
             until = min(until, until_age_seconds)
         used = int(np.searchsorted(self.ages_seconds, until, side="left"))
         ages = self.ages_seconds[:used]
@@ -255,6 +288,7 @@ def estimate(
     curve, lower, upper = _curve(at_risk, ended)
     from_birth = len(exits_seconds) - len(late)
     unwatched = _first_unwatched(from_birth, late, censored, at_end)
+    last_age = float(exits_seconds.max(initial=0.0))
     return Survival(
         ages_seconds=ages,
         survival=curve,
@@ -265,8 +299,8 @@ def estimate(
         sessions=len(exits_seconds),
         ends=len(at_end),
         late_entries=len(late),
-        last_age_seconds=float(exits_seconds.max(initial=0.0)),
-        notes=(*_note_unwatched(unwatched), *_read_notes(ages, at_risk, ended, curve)),
+        last_age_seconds=last_age,
+        notes=(*_note_unwatched(unwatched), *_read_notes(ages, at_risk, ended, curve, last_age)),
         late_seconds=late,
         open_seconds=censored,
     )
@@ -324,13 +358,24 @@ def _note_unwatched(ages_seconds: tuple[float, float] | None) -> list[str]:
     return [note]
 
 
-def _read_notes(ages: Floats, at_risk: Integers, ended: Integers, curve: Floats) -> list[str]:
+def _find_emptied(
+    ages: Floats, at_risk: Integers, ended: Integers, last_age_seconds: float
+) -> float | None:
+    """Find the first age at which all ended who were under observation, but not all there were."""
+    emptied = ages[at_risk == ended]
+    return float(emptied[0]) if len(emptied) and emptied[0] < last_age_seconds else None
+
+
+def _read_notes(
+    ages: Floats, at_risk: Integers, ended: Integers, curve: Floats, last_age_seconds: float
+) -> list[str]:
     notes = []
-    emptied = np.flatnonzero(at_risk == ended)
-    if len(emptied) and emptied[0] < len(ages) - 1:
+    emptied = _find_emptied(ages, at_risk, ended, last_age_seconds)
+    if emptied is not None:
         notes.append(
-            f"everybody under observation ended at age {ages[emptied[0]]:.6g} s, and others came "
-            "under observation later: from there on the curve is 0 and says nothing"
+            f"everybody under observation ended at age {emptied:.6g} s, but others were watched up "
+            f"to age {last_age_seconds:.6g} s: from there on the curve is 0 and says nothing, and "
+            "the mean lifetime is too short"
         )
     half = int(np.searchsorted(-curve, -0.5))
     if half < len(curve) and at_risk[half] < FEW_AT_RISK:

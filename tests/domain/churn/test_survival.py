@@ -86,9 +86,35 @@ def test_curve_that_dies_out_early_says_so():
     """With late entries everybody under observation may end, and others come."""
     found = curve([1, 5, 6, 7], entries=[0, 2, 2, 2])
     assert list(found.survival) == [0, 0, 0, 0]
-    assert "ended at age 1 s, and others came" in found.notes[0]
+    assert "ended at age 1 s, but others were watched up to age 7 s" in found.notes[0]
     assert "only 1 sessions were under observation at the median" in found.notes[1]
     assert curve(range(1, 41)).notes == ()
+
+
+def test_curve_says_nothing_beyond_the_age_at_which_it_was_emptied():
+    """An open session that is older than the last that was seen to end is no death."""
+    found = curve([*range(1, 21), 30], entries=[0] * 20 + [25], ended=[True] * 20 + [False])
+    assert found.told_seconds == 20
+    assert "ended at age 20 s, but others were watched up to age 30 s" in found.notes[0]
+    at = found.at([20, 21, 28])
+    assert list(at["survival"].isna()) == [False, True, True]
+    assert list(at["at_risk"]) == [1, 0, 1]
+    whole = curve(range(1, 21))
+    assert (whole.told_seconds, whole.notes) == (20, ())
+
+
+def test_ages_and_shares_that_are_none_are_refused():
+    """By their names."""
+    found = curve(range(1, 21))
+    for wrong in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="ages_seconds has"):
+            found.at([3.0, wrong])
+        with pytest.raises(ValueError, match="until_age_seconds is"):
+            found.restricted_mean_seconds(wrong)
+        with pytest.raises(ValueError, match="share is"):
+            found.quantile_seconds(wrong)
+    with pytest.raises(ValueError, match="share is 90, must be 0 to 1"):
+        found.quantile_seconds(90)
 
 
 def test_curve_of_which_nobody_was_watched_from_birth_says_so():
