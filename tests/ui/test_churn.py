@@ -202,8 +202,8 @@ def test_chance_and_lengths_of_time_are_said_in_one_way(watched):
     rare, common = say(
         *(f"describeTest({{p_value: {p}, groups: 5}}, 'node')" for p in (0.02, 0.091))
     )
-    assert "2\u202f% of cases (log-rank test, p = 0.020)" in rare
-    assert "9\u202f% of cases (log-rank test, p = 0.091)" in common
+    assert "2\u202f% of cases (log-rank test, p\u00a0=\u00a00.020)" in rare
+    assert "9\u202f% of cases (log-rank test, p\u00a0=\u00a00.091)" in common
     assert say("writeLength(540.1)", "writeRange([1, 597.6, 642], 615)", "writeTick(600)") == [
         *("9.0\u202fmin", "10.0 \u2013 10.7", "10\u202fmin")
     ]

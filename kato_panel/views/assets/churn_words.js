@@ -33,7 +33,7 @@ const digitsOf = (value) => (value >= 1_000 ? writeCount(value) : value >= 99.5 
 /** Say what the log-rank test says, and how sure it is. */
 export function describeTest(test, by) {
   if (!test) return "";
-  const p = test.p_value < 0.0001 ? "p < 0.0001" : `p = ${test.p_value.toPrecision(2)}`;
+  const p = test.p_value < 0.0001 ? "p\u00a0<\u00a00.0001" : `p\u00a0=\u00a0${test.p_value.toPrecision(2)}`;
   const among = `${test.groups} groups`;
   if (by === "reason") return `Log-rank test over ${among}: ${p}. Reasons are known of ended sessions alone, so this compares only those.`;
   if (test.p_value < 0.01) return `The ${among} do not live equally long: such a difference by chance is rare (log-rank test, ${p}).`;
