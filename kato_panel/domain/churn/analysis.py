@@ -34,6 +34,7 @@ from kato_panel.domain.churn.window import Window
 from kato_panel.domain.text import safe
 from kato_panel.errors import TooLittle
 
+ROUNDING: Final = 1e-9
 WIDE_SHARE: Final = 0.05
 """Of the median lifetime: wider ends are told."""
 NO_RECORDS: Final = "no session is known one by one, which takes REDIS_URL: there are no lifetimes"
@@ -209,7 +210,8 @@ class Churn:
         bias = mean - whole
         # Where all ended at the moment of their birth, there is nothing to be off by.
         percent = 100 * bias / whole if whole else 0.0
-        is_off = not low <= mean <= high
+        slack = ROUNDING * whole  # where all lived equally long, the bounds are the mean itself
+        is_off = not low - slack <= mean <= high + slack
         return NaiveMean(mean, len(closed), curve.still_open, bias, percent, is_off)
 
     @cached_property

@@ -48,6 +48,8 @@ def test_mean_is_off_where_chance_does_not_explain_it():
     found = churn([*ended, *(life(f"o{n}", n, None) for n in range(60))])
     assert found.naive.mean_seconds < found.mean_lifetime_seconds.low
     assert found.naive.is_off
+    alike = churn([life(f"s{n}", 7 * n, 7 * n + 0.1) for n in range(30)])
+    assert not alike.naive.is_off  # its bounds are the mean itself, but for rounding
 
 
 def test_main_figures_are_a_table(found):
