@@ -19,17 +19,16 @@ $(VENV)/run.stamp: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-# What is never imported need not be compiled, and that is most of it.
 $(VENV)/test.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[test]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
 	@touch $(VENV)/run.stamp $@
 
 $(VENV)/system.stamp: scripts/system-packages
 	scripts/system-packages
 	@mkdir -p $(VENV) && touch $@
 
-# lifelines needs an older pandas than we do, so it has an environment of its own.
+# lifelines needs an older pandas than we do, so it has an environment of its own; it is asked once.
 $(VENV)/oracle.stamp: scripts/oracle-requirements.txt
 	$(PYTHON) -m venv $(VENV)/oracle
 	$(VENV)/oracle/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --requirement $<
