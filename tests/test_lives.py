@@ -228,7 +228,7 @@ def test_what_does_not_fit_is_read_as_usual(frames, words):
 @pytest.mark.parametrize(("writes", "readers"), [(0, 3), (1, 3), (2, 3), (3, 1)])
 def test_all_connections_read_one_state(frames, monkeypatch, writes, readers):
     """Somebody may write just while they begin; who does so each time leaves one to read."""
-    written, asked = [], reader_module._state
+    written, asked = [], engines._state
 
     def write_after(connection):
         state = asked(connection)
@@ -237,7 +237,7 @@ def test_all_connections_read_one_state(frames, monkeypatch, writes, readers):
             frames.change("DELETE FROM records WHERE id = (SELECT max(id) FROM records)")
         return state
 
-    monkeypatch.setattr(reader_module, "_state", write_after)
+    monkeypatch.setattr(engines, "_state", write_after)
     with frames.reader.reading_at_once(3) as connections:
         assert len(connections) == readers
         frames.change("DELETE FROM records")

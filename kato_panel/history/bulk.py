@@ -7,7 +7,7 @@ does not fit in here is read as usual, and the answer is the same.
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any, Final, NamedTuple
 
@@ -93,10 +93,7 @@ def bulk_columns(connections: Sequence[Connection], span: Range, *, with_ttl: bo
     def read(block: _Block) -> Columns:
         connection = free.get()
         try:
-            how = _usual if block.is_open else _bulk
-            return how(connection, names, block.conditions)
-        except (*UNREADABLE, DBAPIError):
-            return _usual(connection, names, block.conditions)
+            return _read(connection, names, block)
         finally:
             free.put(connection)
 
@@ -205,6 +202,13 @@ def _bounds(connection: Connection, since: int | None) -> tuple[int, int]:
         oldest = select(func.min(records.id + 0)).where(records.began >= since)
     first = connection.scalar(oldest)
     return (last + 1 if first is None else first), last
+
+
+def _read(connection: Connection, names: Sequence[str], block: _Block) -> Columns:
+    if not block.is_open:
+        with suppress(*UNREADABLE, DBAPIError):
+            return _bulk(connection, names, block.conditions)
+    return _usual(connection, names, block.conditions)
 
 
 def _usual(connection: Connection, names: Sequence[str], conditions: Conditions) -> Columns:

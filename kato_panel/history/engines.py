@@ -1,6 +1,7 @@
 """Connections to SQLite, and what its errors mean."""
 
 import sqlite3
+from collections.abc import Sequence
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from sqlalchemy import (
     StaticPool,
     create_engine,
     event,
+    text,
 )
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -22,6 +24,10 @@ from kato_panel.history.parts import part
 
 BUSY_SECONDS: Final = 5.0
 JOURNAL_BYTES: Final = 16 * 2**20
+TRIES: Final = 3
+"""Of having several connections begin in one state."""
+_TOUCH: Final = text("SELECT 1 FROM sqlite_master LIMIT 1")
+"""Fixes the state that is read from then on."""
 LOGS: Final = ("-wal", "-journal")
 """Ends of the names of what stands beside a file while somebody writes it, or was cut off."""
 _WRITING: Final = "BEGIN IMMEDIATE"
@@ -180,3 +186,32 @@ def _engine(connect: Any, pool: type[Pool], begin: str) -> Engine:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def begin_together(first: Connection, others: Sequence[Connection]) -> bool:
+    """
+    Have connections begin to read one state, and say whether they do.
+
+    SQLite has no way to begin where another began, but it numbers the states.
+
+    Parameters
+    ----------
+    first, others
+        Of one file, each opened by `reading`.
+    """
+    for _ in range(TRIES):
+        for connection in (first, *others):
+            connection.rollback()
+        before = _state(first)
+        for connection in (*others, first):
+            connection.execute(_TOUCH)
+        if _state(first) == before:  # nobody wrote while they began
+            return True
+    return False
+
+
+def _state(connection: Connection) -> int:
+    """Give a number of the state that a connection reads: another after each change of others."""
+    driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin to read
+    (number,) = driver.execute("PRAGMA data_version").fetchone()
+    return int(number)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from sqlalchemy import Connection, Engine, Select, and_, func, or_, select, text
+from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
 
 from kato_panel.domain.backtest import Looks
 from kato_panel.domain.events import Kind
@@ -44,10 +44,6 @@ MAX_FIGURES: Final = 50_000
 """A week of one every 15 s."""
 MAX_SPARE: Final = 6
 """Connections of one reader that read beside others, all together."""
-TRIES: Final = 3
-"""Of having several connections begin in one state."""
-_TOUCH: Final = text("SELECT 1 FROM sqlite_master LIMIT 1")
-"""Fixes the state that is read from then on."""
 
 
 class Reader:
@@ -150,7 +146,7 @@ class Reader:
                 while len(others) < most - 1 and self._spare.acquire(blocking=False):
                     opened.callback(self._spare.release)
                     others.append(opened.enter_context(self.reading()))
-                is_one_state = _begin_together(first, others)
+                is_one_state = engines.begin_together(first, others)
             except (HistoryError, *engines.ERRORS):
                 is_one_state = False
             yield (first, *others) if is_one_state else (first,)
@@ -439,26 +435,6 @@ def read_note(connection: Connection, key: str) -> int | None:
     value = connection.scalar(found)
     # A flipped bit is nothing that the database can notice.
     return value if type(value) is int and abs(value) < MAX_MICROS else None
-
-
-def _begin_together(first: Connection, others: Sequence[Connection]) -> bool:
-    """Have connections begin to read one state; say whether they do."""
-    for _ in range(TRIES):
-        for connection in (first, *others):
-            connection.rollback()
-        before = _state(first)
-        for connection in (*others, first):
-            connection.execute(_TOUCH)
-        if _state(first) == before:  # nobody wrote while they began
-            return True
-    return False
-
-
-def _state(connection: Connection) -> int:
-    """Give a number of the state that a connection reads: another after each change of others."""
-    driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin to read
-    (number,) = driver.execute("PRAGMA data_version").fetchone()
-    return int(number)
 
 
 def _within(
