@@ -149,7 +149,7 @@ def test_what_is_there_is_the_baseline(rig, writer):
 def test_birth_and_each_kind_of_end_are_told_within_a_second(rig, writer):
     """With session, node and reason."""
     with watching(rig.url) as reader:
-        deleted, expired = writer.create("node-d"), writer.create("node-x", 0.3)
+        deleted, expired = writer.create("node-d"), writer.create("node-x", 1.0)
         reader.until(lambda seen: seen.active == 2, timeout_seconds=1)
         writer.delete(deleted)
         reader.until(lambda seen: len(ends(seen)) == 2, timeout_seconds=2)
@@ -367,7 +367,7 @@ def test_only_reading_commands_are_sent_and_no_life_is_moved(rig, writer, monkey
         reader.source.prompt()
         for _ in range(3):
             writer.delete(writer.create())
-        reader.until(lambda seen: len(ends(seen)) == 3, timeout_seconds=5)
+        reader.until(lambda seen: sum(end.delta for end in ends(seen)) == 3, timeout_seconds=10)
         until_tick = now().tick + 2.5  # time for two more scans
         reader.until(lambda seen: seen.snapshot.made_at.tick > until_tick, timeout_seconds=8)
         after = [writer.redis.pttl(payloads.session_key(one)) for one in ids]
