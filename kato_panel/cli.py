@@ -140,7 +140,8 @@ def demo(**flags: Any) -> None:
     Serve the dashboard of a simulated KATO that has a week behind it.
 
     Other settings are read from the environment. The week is made anew at each start, and ends
-    with this command; no history of yours is touched.
+    with this command; no history of yours is touched. Where redis-server is installed, a Redis of
+    its own tells what follows the week; REDIS_URL is not read.
     """
     click.echo("A week of history is made first, which takes some seconds.", err=True)
     from kato_panel.demo_week import make_week  # noqa: PLC0415 - the same

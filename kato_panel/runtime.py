@@ -30,7 +30,7 @@ from kato_panel.recording import KEYS_SEEN, Recorder
 from kato_panel.replaying import RecordedCount, RecordedSurroundings, Replay, ReplaySource
 from kato_panel.rereading import LOOK_SECONDS, Before, Recording
 from kato_panel.roles import Source, Teller
-from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.simulator import EmbeddedSimulator, OwnRedis
 from kato_panel.sources import payloads
 from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
@@ -108,6 +108,7 @@ class Runtime:
         self.alarms: AlertDesk | None = None
         self.tally: Tally | None = None
         self._simulator: EmbeddedSimulator | None = None
+        self._redis: OwnRedis | None = None
         self._alarms: Alarms | None = None
         is_judged = settings.system_alerts and replay is None
         self._alerting = Alerting(settings) if is_judged else None
@@ -154,12 +155,9 @@ class Runtime:
         redis: RedisSource | None = None
         ledger: Ledger | None = None
         named: NamedSessions | None = None
-        if settings.redis_url is not None and settings.is_demo:
-            logger.warning("REDIS_URL is set, but the demo is watched: KATO_API_URL is not set")
-        elif settings.redis_url is not None:
-            redis = RedisSource(
-                settings.redis_url, now, enables_events=settings.redis_enables_events
-            )
+        redis_url = self._redis_url()
+        if redis_url is not None:
+            redis = RedisSource(redis_url, now, enables_events=settings.redis_enables_events)
             sources.insert(0, redis)
             ledger = Ledger(payloads.created_in)
             if recalled.records is not None:
@@ -252,13 +250,24 @@ class Runtime:
         self.churn.start()
         logger.info("replaying %s, from %s to %s", self.upstream, recording.first, recording.last)
 
+    def _redis_url(self) -> str | None:
+        """Say which Redis is watched; the demo's own in the demo."""
+        settings = self.settings
+        if not settings.is_demo:
+            return settings.redis_url
+        if settings.redis_url is not None:
+            logger.warning("REDIS_URL is set, but the demo is watched: KATO_API_URL is not set")
+        return None if self._redis is None else self._redis.url
+
     def _start_simulator(self) -> str:
         if self._make_week is not None:
+            self._redis = OwnRedis.start_if_there()
             self._week = self._make_week(now().wall.timestamp())
         self._simulator = EmbeddedSimulator(
             seed=DEMO_SEED,
             initial=DEMO_SESSIONS,
             rate=DEMO_RATE,
+            redis_url=None if self._redis is None else self._redis.url,
             engine_port=0 if self.settings.container_stats else None,
             story=None if self._week is None else self._week.past,
         )
@@ -376,6 +385,8 @@ class Runtime:
             self.replay.recording.close()
         if self._simulator is not None:
             self._simulator.stop()
+        if self._redis is not None:
+            self._redis.close()
 
 
 class _Shared:

@@ -5,8 +5,16 @@ It knows nothing of the rest of the package, and the rest watches it as it watch
 """
 
 from .embedded import EmbeddedSimulator
+from .own_redis import OwnRedis
 from .server import Options, Simulator
 from .session import KeysAwayError
 from .store import StateFileError
 
-__all__ = ["EmbeddedSimulator", "KeysAwayError", "Options", "Simulator", "StateFileError"]
+__all__ = [
+    "EmbeddedSimulator",
+    "KeysAwayError",
+    "Options",
+    "OwnRedis",
+    "Simulator",
+    "StateFileError",
+]

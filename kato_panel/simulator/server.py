@@ -189,8 +189,9 @@ class Simulator:
                 self.churn = Churn(options.seed, options.rate, options.speed, now)
             else:
                 self.churn = self._story.churn()
-                for session in self._story.sessions():
-                    world.take_over(session)
+                with world.together():
+                    for session in self._story.sessions():
+                        world.take_over(session)
             known = False
             if options.state is not None:
                 self._store = Store(options.state)
