@@ -210,7 +210,7 @@ def _watched(
 ) -> Iterator[tuple[datetime, datetime]]:
     """Cut what was not watched out of a range; what is left are the pieces."""
     for gap in gaps:
-        if gap.began > since:
+        if gap.began >= since:
             yield since, gap.began
         since = max(since, gap.ended)
     if since < until:
@@ -221,7 +221,8 @@ def _looks(since: datetime, until: datetime) -> list[datetime]:
     """Say when the count is told: as a stretch begins, as it ends, and often enough between."""
     seconds = (until - since).total_seconds()
     steps = int(seconds // LOOK_SECONDS)
-    return [since + timedelta(seconds=LOOK_SECONDS * step) for step in range(steps + 1)]
+    looks = [since + timedelta(seconds=LOOK_SECONDS * step) for step in range(steps + 1)]
+    return looks if looks[-1] == until else [*looks, until]
 
 
 def _figures(name: str, at: datetime, values: dict[str, float]) -> ContainerFigures:

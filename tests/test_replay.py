@@ -202,6 +202,24 @@ def test_events_at_the_edges_of_a_gap_and_within_it_are_told(tmp_path):
     recording.close()
 
 
+@pytest.mark.parametrize("cut", [37.3, 98, 100, 150, 200])
+def test_gap_begins_where_it_did_however_the_recording_is_cut(tmp_path, cut):
+    """It is read in pieces whose bounds are the clock's."""
+    path = tmp_path / "gap.db"
+    history = open_history(path)
+    history.record([event(1, 50), Gap(at(100), at(200)), Looked(at(300))])
+    assert history.flush()
+    history.close()
+    recording = Replay.open(path).recording
+    recording.begin(recording.first)
+    told = recording.read(recording.first, at(cut)) + recording.read(at(cut), recording.last)
+    looks = [one.at.wall for one in told if one.event is None]
+    assert max(look for look in looks if look < at(200)) == at(100)
+    assert min(look for look in looks if look > at(100)) == at(200)
+    assert looks.count(at(100)) == 1
+    recording.close()
+
+
 def test_each_of_many_gaps_is_told(tmp_path):
     """More than a chart shows: after each the count is that of its stretch, in it there is none."""
     path, many = tmp_path / "many.db", MAX_GAPS + 100
