@@ -351,11 +351,15 @@ def time_range(
     Raises
     ------
     ValueError
-        If one is a time without a zone, too far away, or no time at all.
+        If one is a time without a zone, too far away, or no time at all; or if they are the
+        wrong way round.
     """
     present = now or datetime.now(UTC)
     after = _time("until", until, present)
-    return _time("since", since, after or present), after
+    first = _time("since", since, after or present)
+    if first is not None and after is not None and first > after:
+        raise ValueError(f"until is {after}, must be later than since, {first}")
+    return first, after
 
 
 def _time(name: str, given: Since, present: datetime) -> pd.Timestamp | None:

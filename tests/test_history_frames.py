@@ -2,7 +2,7 @@
 
 import hashlib
 import sqlite3
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -251,6 +251,19 @@ def test_time_without_a_zone_is_refused(history):
             opened.counts(datetime(2026, 1, 1))  # noqa: DTZ001 - the point
         with pytest.raises(ValueError, match="until is"):
             opened.events(until=datetime(2026, 1, 1))  # noqa: DTZ001 - the point
+
+
+@pytest.mark.parametrize("kind", ["sessions", "events", "counts", "containers", "alerts"])
+def test_range_that_ends_before_it_begins_is_refused(history, kind):
+    """An empty frame would say that nothing happened."""
+    put(history, record("a", 0))
+    late, early = datetime(2026, 1, 2, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    with open_history(history.where) as opened:
+        with pytest.raises(
+            ValueError, match=r"until is 2026-01-01 .* later than since, 2026-01-02"
+        ):
+            getattr(opened, kind)(late, early)
+        assert getattr(opened, kind)(late, late).empty
 
 
 def test_file_is_read_while_it_is_written_and_never_changed(history):
