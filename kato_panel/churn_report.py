@@ -12,6 +12,7 @@ import pandas as pd
 
 from kato_panel.churning import Frames, churn
 from kato_panel.domain.churn import Churn, Interval, LogRank, NaiveMean, Survival
+from kato_panel.domain.churn.drawing import draw, shown_seconds
 from kato_panel.domain.churn_questions import Question
 from kato_panel.errors import TooLittle
 from kato_panel.frames import Origin, Since
@@ -26,8 +27,6 @@ MAX_NODES: Final = 50
 MAX_BUCKETS: Final = 60
 MAX_AGES: Final = 5
 """Marks on the axis of ages, which a phone has room for."""
-TAIL_SHARE: Final = 0.99
-"""Where so many have ended, a chart of the curve ends."""
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 BUCKETS_SECONDS: Final = (
     *(_MINUTE, 2 * _MINUTE, 5 * _MINUTE, 10 * _MINUTE, 30 * _MINUTE),
@@ -69,7 +68,7 @@ class Report:
     median, mean, naive
         Of the lifetimes; ``None`` where nothing is said of them.
     curves
-        By group, or of `ALL`: the frame of each curve, of at most 400 ages.
+        By group, or of `ALL`: what each curve is drawn of, at most 401 ages.
     shown_seconds
         The greatest age that a chart of the curves has to show.
     log_rank
@@ -145,12 +144,12 @@ class Report:
                 told |= {"log_rank": groups.log_rank, "refused": groups.refused}
                 notes = (*notes, *groups.notes)
             # One of many that lives much longer must not press all others to the edge.
-            spans = sorted(map(_shown_seconds, curves.values())) or [0.0]
+            spans = sorted(map(shown_seconds, curves.values())) or [0.0]
             longest = spans[-2 if len(spans) > FEW_CURVES else -1]
             ages = np.array(choose_ages(longest), dtype=float)
             frames["at_risk"] = found.survival.at(ages)
             told |= {
-                "curves": {name: curve.frame(MAX_POINTS) for name, curve in curves.items()},
+                "curves": {name: draw(curve, MAX_POINTS) for name, curve in curves.items()},
                 "shown_seconds": longest,
             }
         return cls(
@@ -366,11 +365,6 @@ def choose_ages(longest_seconds: float) -> tuple[int, ...]:
         (step for step in STEPS_SECONDS if longest_seconds / step <= MAX_AGES), STEPS_SECONDS[-1]
     )
     return tuple(range(0, int(longest_seconds) + 1, step))
-
-
-def _shown_seconds(curve: Survival) -> float:
-    tail = curve.quantile_seconds(TAIL_SHARE).value
-    return curve.last_age_seconds if tail is None else tail
 
 
 def _choose_bucket(found: Churn) -> timedelta:

@@ -20,6 +20,7 @@ from kato_panel import churn_tables
 from kato_panel.churn_tables import Table, list_rows, plain
 from kato_panel.churning import Frames, churn
 from kato_panel.domain.churn import Churn, check_zone
+from kato_panel.domain.churn.drawing import draw, shown_seconds
 from kato_panel.domain.churn.tables import AGES_SECONDS
 from kato_panel.domain.churn.window import to_micros
 from kato_panel.errors import TooLittle
@@ -71,12 +72,15 @@ class Curves:
         The count over time; see `kato_panel.Monitor.counts`.
     survival
         The curve with its band, at some ages; ``None`` where there is none.
+    survival_seconds
+        The greatest age that a chart of it has to show.
     containers
         By container: its use of processor time over time, in percent.
     """
 
     count: pd.DataFrame = field(default_factory=partial(empty_frame, "counts"))
     survival: pd.DataFrame | None = None
+    survival_seconds: float = 0.0
     containers: dict[str, pd.Series] = field(default_factory=dict)
 
 
@@ -154,8 +158,6 @@ def gather(
     check_zone(tz)
     origin = frames.origin()
     first, after = time_range(since, until, origin.looked)
-    if first is not None and after is not None and first >= after:
-        raise ValueError(f"until is {after}, must be later than since, {first}")
     tell("the count")
     counts = frames.counts(first, after)
     end = after or (None if origin.looked is None else pd.Timestamp(origin.looked))
@@ -183,11 +185,13 @@ def gather(
         "gaps": _gaps(gaps, begin, end, NO_GAP if len(counts) else NOTHING),
         "provenance": _provenance(origin, begin, end, node, tz),
     }
-    has_curve = found is not None and found.refusal is None
-    curve = found.survival.frame(CURVE_POINTS) if found is not None and has_curve else None
+    curves = Curves(counts, containers=uses)
+    if found is not None and found.refusal is None:
+        survival = draw(found.survival, CURVE_POINTS), shown_seconds(found.survival)
+        curves = Curves(counts, *survival, uses)
     notes = tuple(filter(None, (unknown, why, *(found.notes if found is not None else ()))))
     span = begin.to_pydatetime(), end.to_pydatetime()
-    return Figures(origin, *span, tz, tables, notes, Curves(counts, curve, uses))
+    return Figures(origin, *span, tz, tables, notes, curves)
 
 
 def _know_nothing(

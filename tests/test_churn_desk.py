@@ -10,6 +10,7 @@ import pytest
 from kato_panel import churn, churn_desk, demo_history, open_history
 from kato_panel.churn_desk import ChurnDesk
 from kato_panel.churn_report import MAX_POINTS, Report, choose_ages, make_report
+from kato_panel.domain.churn.drawing import draw
 from kato_panel.domain.churn_questions import Question
 from kato_panel.errors import HistoryError, KatoPanelError, TooLittle
 from tests.week import lives_until, watch
@@ -80,7 +81,7 @@ def assert_is_of_the_frames(report, frames, *, by, since=None):
     curves = {"all": found.survival} if by == "all" else groups.curves
     assert set(report.curves) == set(curves)
     for name, curve in curves.items():
-        assert report.curves[name].equals(curve.frame(MAX_POINTS)), name
+        assert report.curves[name].equals(draw(curve, MAX_POINTS)), name
     if by != "all":
         assert (report.log_rank, report.refused) == (groups.log_rank, groups.refused)
 

@@ -21,10 +21,11 @@ from kato_panel.domain.churn import Churn
 from kato_panel.domain.churn_questions import Question
 from kato_panel.domain.times import iso
 from kato_panel.errors import KatoPanelError, QueryError
-from kato_panel.views.churn_charts import ChurnPlot, LifetimePlot, RatePlot, SurvivalPlot
+from kato_panel.views.churn_charts import ChurnPlot, LifetimePlot, RatePlot
 from kato_panel.views.churn_stills import write_churn, write_refusal
 from kato_panel.views.markup import Markup
 from kato_panel.views.stills import Still
+from kato_panel.views.survival_chart import SurvivalPlot
 from kato_panel.views.theme import GROUPS_DARK, GROUPS_LIGHT, join_modules, stylesheet
 
 logger = logging.getLogger(__name__)

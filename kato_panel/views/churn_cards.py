@@ -62,7 +62,7 @@ def write_rates(table: Table, span: tuple[datetime, datetime], zone: ZoneInfo) -
 
 
 def write_survival(
-    table: Table, curves: Mapping[str, pd.DataFrame], zone: ZoneInfo, longest: float | None = None
+    table: Table, curves: Mapping[str, pd.DataFrame], zone: ZoneInfo, longest: float
 ) -> Markup:
     """
     Write the share of sessions that reach an age.
@@ -76,13 +76,11 @@ def write_survival(
     zone
         Of times.
     longest
-        The greatest age that is drawn, in seconds; all of the first curve if not given.
+        The greatest age that is drawn, in seconds.
     """
     title = "How long sessions live"
     if not curves:
         return _empty(title, table)
-    if longest is None:
-        longest = float(max(curve.index[-1] for curve in curves.values()).total_seconds())
     longest = max(longest, 1.0)
     layers = [element("line", cls="half", x1="0", x2=SIDE, y1=SIDE / 2, y2=SIDE / 2)]
     key = []

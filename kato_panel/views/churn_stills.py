@@ -117,7 +117,7 @@ def _refused(report: Report, name: str) -> churn_tables.Table:
 def _write_survival(report: Report, zone: ZoneInfo) -> Markup:
     frame = report.frames.get("at_risk")
     if frame is None:
-        return churn_cards.write_survival(_refused(report, "survival"), {}, zone)
+        return churn_cards.write_survival(_refused(report, "survival"), {}, zone, 0.0)
     table = churn_tables.survival_table(frame)
     return churn_cards.write_survival(table, report.curves, zone, report.shown_seconds)
 

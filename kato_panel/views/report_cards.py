@@ -160,11 +160,11 @@ def _write_count(figures: Figures, zone: ZoneInfo) -> Markup:
 
 
 def _write_churn(figures: Figures, zone: ZoneInfo) -> Markup:
-    tables, curve = figures.tables, figures.curves.survival
-    curves = {} if curve is None else {"": curve}
+    tables, drawn = figures.tables, figures.curves
+    curves = {} if drawn.survival is None else {"": drawn.survival}
     cards = (
         churn_cards.write_rates(tables["rates"], figures.span, zone),
-        churn_cards.write_survival(tables["survival"], curves, zone),
+        churn_cards.write_survival(tables["survival"], curves, zone, drawn.survival_seconds),
         churn_cards.write_groups(tables["nodes"], "Lifetimes by node", zone),
         churn_cards.write_cohorts(tables["cohorts"], zone),
         churn_cards.write_reasons(tables["reasons"], zone),

@@ -4,10 +4,10 @@ import math
 from datetime import datetime, tzinfo
 from typing import Any, Final
 
+from kato_panel.domain.times import MINUTE_SECONDS, greatest_units
+
 UNKNOWN: Final = "—"
 THIN: Final = "\N{NARROW NO-BREAK SPACE}"
-MINUTE: Final = 60
-HOUR: Final = 3_600
 DAY: Final = 86_400
 
 
@@ -27,19 +27,9 @@ def write_span(seconds: float | None) -> str:
     """Write a length of time in its two greatest units."""
     if seconds is None or not math.isfinite(seconds):
         return UNKNOWN
-    if seconds < MINUTE:
+    if seconds < MINUTE_SECONDS:
         return f"{write_number(round(seconds, 1))}{THIN}s"
-    whole = round(seconds)
-    for unit, name, less, less_name in (
-        (DAY, "d", HOUR, "h"),
-        (HOUR, "h", MINUTE, "min"),
-        (MINUTE, "min", 1, "s"),
-    ):
-        if whole >= unit:
-            rest = whole % unit // less
-            tail = f" {rest}{THIN}{less_name}" if rest else ""
-            return f"{whole // unit}{THIN}{name}{tail}"
-    return UNKNOWN
+    return " ".join(f"{number}{THIN}{unit}" for number, unit in greatest_units(seconds))
 
 
 def write_time(at: datetime | None, zone: tzinfo) -> str:

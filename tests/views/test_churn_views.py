@@ -10,7 +10,8 @@ import pytest
 from kato_panel import churn, open_history
 from kato_panel.churn_report import Report
 from kato_panel.views.churn import ChurnPage, HourTable, ReasonChart
-from kato_panel.views.churn_charts import RISK_ROW, LifetimePlot, SurvivalPlot
+from kato_panel.views.churn_charts import LifetimePlot
+from kato_panel.views.survival_chart import RISK_ROW, SurvivalPlot
 from kato_panel.views.theme import GROUPS_LIGHT
 from tests.report_rig import keep, two_hours
 

@@ -32,6 +32,7 @@ from kato_panel.domain.churn.tables import (
 )
 from kato_panel.domain.churn.window import Window
 from kato_panel.domain.text import safe
+from kato_panel.domain.times import say_duration
 from kato_panel.errors import TooLittle
 
 ROUNDING: Final = 1e-9
@@ -154,7 +155,7 @@ class Churn:
         if self.window.gap_seconds:
             share = 100 * self.window.gap_seconds / self.window.seconds
             notes.append(
-                f"nobody could look for {self.window.gap_seconds:.6g} s of the range, "
+                f"nobody could look for {say_duration(self.window.gap_seconds)} of the range, "
                 f"{share:.2g} %: who came and went in there is not known"
             )
         unwatched = int((~self.lives.is_watched).sum())
@@ -172,7 +173,7 @@ class Churn:
         if median is None or width <= WIDE_SHARE * median:
             return []
         note = (
-            f"ends are known to within {width:.6g} s (median), more than 5 % of the median "
+            f"ends are known to within {say_duration(width)} (median), more than 5 % of the median "
             "lifetime: figures finer than that mean nothing"
         )
         return [note]

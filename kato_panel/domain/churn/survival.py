@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from kato_panel.domain.churn.chances import Floats, Z
+from kato_panel.domain.times import say_duration
 
 Integers = NDArray[np.int64]
 MICROSECONDS: Final = 1_000_000
@@ -350,7 +351,8 @@ def _note_unwatched(ages_seconds: tuple[float, float] | None) -> list[str]:
     if ages_seconds is None:
         return []
     begin, end = ages_seconds
-    where = f"from age {begin:.6g} s to {end:.6g} s" if begin else f"below age {end:.6g} s"
+    until = say_duration(end)
+    where = f"from age {say_duration(begin)} to {until}" if begin else f"below age {until}"
     note = (
         f"nobody was under observation {where}: figures hold for sessions that reach that age, "
         "and are too long for all"
@@ -373,9 +375,9 @@ def _read_notes(
     emptied = _find_emptied(ages, at_risk, ended, last_age_seconds)
     if emptied is not None:
         notes.append(
-            f"everybody under observation ended at age {emptied:.6g} s, but others were watched up "
-            f"to age {last_age_seconds:.6g} s: from there on the curve is 0 and says nothing, and "
-            "the mean lifetime is too short"
+            f"everybody under observation ended at age {say_duration(emptied)}, but others were "
+            f"watched up to age {say_duration(last_age_seconds)}: from there on the curve is 0 and "
+            "says nothing, and the mean lifetime is too short"
         )
     half = int(np.searchsorted(-curve, -0.5))
     if half < len(curve) and at_risk[half] < FEW_AT_RISK:
