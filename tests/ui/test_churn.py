@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,10 @@ import pytest
 
 from kato_panel import churn, open_history
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.views.churn import ChurnView
+from kato_panel.views.sessions import SessionTable
 from kato_panel.views.theme import join_modules
+from tests.server.test_service import service_in_thread
 from tests.ui.hostile import PAYLOADS
 from tests.ui.test_access import AXE, SERIOUS, told
 from tests.ui.test_hostile import COLLECT, LISTEN
@@ -258,6 +262,33 @@ def test_without_redis_it_says_why_there_are_no_lifetimes(serve, watched):
         watched.page.get_by_text("which takes REDIS_URL").first.wait_for()
         watched.page.get_by_text("arrivals and departures are lower bounds").wait_for()
         watched.page.locator('[data-plot="rates"] canvas').first.wait_for()
+
+
+@pytest.mark.parametrize(
+    ("view", "hears", "tab", "words"),
+    [
+        (ChurnView, "_ask", "churn", "which takes REDIS_URL"),
+        (SessionTable, "_list", "sessions", "found"),
+    ],
+)
+def test_question_that_is_lost_is_asked_again(watched, monkeypatch, *, view, hears, tab, words):
+    """Soon, as the same question: a notebook's kernel may not hear the first one."""
+    answer, heard = getattr(view, hears), []
+
+    async def hear(self, change):
+        heard.append(json.loads(change.new))
+        if len(heard) > 2:
+            await answer(self, change)
+
+    monkeypatch.setattr(view, hears, hear)
+    with (
+        EmbeddedSimulator(rate=0, initial=5) as quiet,
+        service_in_thread(quiet.url, **SHORT) as box,
+    ):
+        watched.page.goto(f"{box['service'].url}?tab={tab}")
+        watched.page.get_by_text(words).filter(visible=True).first.wait_for()
+    assert len(heard) == 3
+    assert heard[1:] == heard[:1] * 2
 
 
 def test_tile_on_the_live_page_says_median_interval_and_window(open_tab):

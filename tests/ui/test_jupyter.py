@@ -18,8 +18,8 @@ OUTSIDE = re.compile(r"^(?!(https?|wss?)://127\.0\.0\.1:)(?!blob:|data:)")
 END_SECONDS = 15
 PATIENCE_MS = 40_000
 """A kernel that starts and collects garbage takes its time on a machine that is busy."""
-WEEK_MS = 90_000
-"""And the demo's week takes 5 s of a processor."""
+WEEK_MS = 45_000
+"""And the demo's week takes 5 s of a processor; after 60 s a view would ask anew by itself."""
 ALL_IN_SIGHT = {"width": 1280, "height": 4000}
 """Cards follow only while they are shown."""
 OFFLINE = {

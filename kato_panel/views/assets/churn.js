@@ -8,7 +8,7 @@
 import { SENTENCE, clean, isNumber, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeLong, writeNumber, zoneName } from "./words.js";
 import { make, setAttribute, setHidden, setText } from "./markup.js";
 import { followHost, isHostDark } from "./theme.js";
-import { NO_ANSWER, secondsSince } from "./asking.js";
+import { NO_ANSWER, asking, isDueAgain, secondsSince, wordsOf } from "./asking.js";
 import { buildChurn, makeRow } from "./churn_markup.js";
 import { fill, paintCohorts, paintHours } from "./churn_heat.js";
 import { describeTest, splitLength, writeBounds, writeLength, writeMoment, writeRange, writeRateOf } from "./churn_words.js";
@@ -88,9 +88,14 @@ class ChurnCards {
     if (!this.asks) return;
     const { since, by, node } = this.choice;
     const hasControls = this.model.parts.includes("controls");
-    this.asked = { id: (this.lastId += 1), at: performance.now() };
-    this.model.query = JSON.stringify({ id: this.asked.id, zone: zoneName, ...(hasControls && { since, by, node: node || null }), ...how });
+    this.asked = asking((this.lastId += 1));
+    this.question = { zone: zoneName, ...(hasControls && { since, by, node: node || null }), ...how };
+    this.ask();
     this.paintHead();
+  }
+
+  ask() {
+    this.model.query = wordsOf(this.asked, this.question);
   }
 
   tick() {
@@ -98,6 +103,7 @@ class ChurnCards {
     const isOverdue = this.asked && secondsSince(this.asked.at) > PATIENT_SECONDS;
     if (isOverdue) this.failure = NO_ANSWER;
     if (this.asks && (isOverdue || (!this.asked && secondsSince(this.answeredAt ?? 0) > EVERY_SECONDS))) this.load();
+    else if (this.asked && isDueAgain(this.asked)) this.ask();
     this.paintHead();
   }
 

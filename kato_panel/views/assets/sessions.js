@@ -8,7 +8,7 @@
 import { SENTENCE, clean, isDate, nameNode, pluralize, readFromAddress, setInAddress, writeCount, writeLong, writeTime } from "./words.js";
 import { arrange, findRefs, make, setAttribute, setHidden, setText } from "./markup.js";
 import { followHost, isHostDark } from "./theme.js";
-import { NO_ANSWER, PATIENCE_SECONDS, REFRESH_SECONDS, secondsSince, serverTime } from "./asking.js";
+import { NO_ANSWER, PATIENCE_SECONDS, REFRESH_SECONDS, asking, isDueAgain, secondsSince, serverTime, wordsOf } from "./asking.js";
 import { copyText } from "./copy.js";
 import { CELLS, buildList, paintTimes } from "./table.js";
 import { Detail } from "./detail.js";
@@ -101,8 +101,8 @@ class SessionList {
   }
 
   load() {
-    this.asked = { id: (this.lastId += 1), at: performance.now() };
-    this.model.query = JSON.stringify({ id: this.asked.id, ...this.query });
+    this.asked = asking((this.lastId += 1));
+    this.model.query = wordsOf(this.asked, this.query);
     this.paintHead();
   }
 
@@ -124,6 +124,7 @@ class SessionList {
     const isOverdue = this.asked && secondsSince(this.asked.at) > PATIENCE_SECONDS;
     if (isOverdue) this.failure = NO_ANSWER;
     if (isOverdue || (!this.asked && secondsSince(this.answeredAt ?? 0) > REFRESH_SECONDS)) this.load();
+    else if (this.asked && isDueAgain(this.asked)) this.model.query = wordsOf(this.asked, this.query);
     this.paintHead();
     this.paintAges();
     this.detail.tick();
