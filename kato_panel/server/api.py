@@ -25,6 +25,8 @@ from kato_panel.server.sessions import BulkDeleteRequest, SessionRequest, Sessio
 from kato_panel.watcher import now
 
 NOTHING_SEEN: Final = "nothing was observed yet"
+EPOCH_HEADER: Final = "X-Kato-Panel-Epoch"
+"""By it a page that lost its link knows that the service was restarted, and loads itself again."""
 
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
@@ -67,6 +69,7 @@ class CountRequest(JsonRequest):
         """Answer."""
         # What Tornado would write itself is a dictionary; the model knows its own JSON.
         count = messages.session_count(self.runtime.hub.snapshot, now())
+        self.set_header(EPOCH_HEADER, self.runtime.hub.epoch)
         self.finish(count.model_dump_json())
 
 

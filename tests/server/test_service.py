@@ -87,6 +87,7 @@ def test_service_answers_on_its_routes(simulator):
         count = get(url, "/api/v1/sessions/count")
         assert count.json()["active_count"] == count.json()["active_sessions"] == 5
         assert count.headers["content-type"].startswith("application/json")
+        assert count.headers["x-kato-panel-epoch"] == box["service"].runtime.hub.epoch
         assert get(url, "/").headers["location"].endswith("app")
         assert get(url, "/api/nope").status_code == 404
         assert get(url, "/api/nope").json()["error"]["code"] == "not_found"

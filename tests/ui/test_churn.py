@@ -268,7 +268,7 @@ def test_without_redis_it_says_why_there_are_no_lifetimes(serve, watched):
     ("view", "hears", "tab", "words"),
     [
         (ChurnView, "_ask", "churn", "which takes REDIS_URL"),
-        (SessionTable, "_list", "sessions", "found"),
+        (SessionTable, "_list", "sessions", "refreshed"),
     ],
 )
 def test_question_that_is_lost_is_asked_again(watched, monkeypatch, *, view, hears, tab, words):

@@ -8,6 +8,7 @@ const RECONNECT_MS = 30_000; // the chance Bokeh's own reconnect gets before a r
 const RELOAD_GAP_MS = 60_000;
 const RELOAD_JITTER_MS = [500, 2_000]; // so that many pages don't come back at one moment
 const COUNT_URL = "api/v1/sessions/count";
+const EPOCH_HEADER = "X-Kato-Panel-Epoch";
 const STATIC_URL = "static/js/bokeh.min.js";
 const RELOAD_KEY = "kato-panel-reloaded-at";
 
@@ -15,7 +16,7 @@ const RELOAD_KEY = "kato-panel-reloaded-at";
 export class PageLink {
   constructor(isPage, onChange) {
     Object.assign(this, { isPage, onChange, interval: DEFAULTS.fallback_interval_seconds * 1_000 });
-    Object.assign(this, { lostAt: null, lostSince: null, hasApi: true, isAsked: false, isUrgent: false });
+    Object.assign(this, { lostAt: null, lostSince: null, hasApi: true, isAsked: false, isUrgent: false, epoch: null });
     this.answer = null; // {count, age, stale, at} over HTTP
     this.request = null;
     this.hear();
@@ -86,12 +87,14 @@ export class PageLink {
     if (this.request !== request) return; // the link is back, or a newer request is under way
     Object.assign(this, { answer, isAsked: true });
     this.onChange();
-    if (isAnswered && (this.isUrgent || performance.now() - this.lostAt >= RECONNECT_MS)) this.reloadSoon();
+    if (isAnswered && (this.isUrgent || this.isRestarted || performance.now() - this.lostAt >= RECONNECT_MS)) this.reloadSoon();
   }
 
   async askCount(signal) {
     const response = await askServer(COUNT_URL, "GET", signal);
     const body = await response.json(); // a proxy's page of apology is no answer: it is no JSON
+    const epoch = response.headers.get(EPOCH_HEADER);
+    this.isRestarted = Boolean(epoch && this.epoch && epoch !== this.epoch); // there is nothing to reconnect to
     const isCount = response.ok && isNumber(body?.active_count);
     return [true, isCount ? { count: body.active_count, age: body.age_seconds ?? 0, stale: body.stale === true, at: performance.now() } : null];
   }

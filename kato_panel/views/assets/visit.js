@@ -118,6 +118,7 @@ class Visit {
     this.toasts.lifetime = toast_seconds * 1_000;
     this.link.interval = fallback_interval_seconds * 1_000;
     this.link.hasApi = payload.features.api;
+    this.link.epoch = payload.epoch;
     if (payload.features?.session_events && payload.events) {
       const fresh = this.feed.take(payload);
       this.feed.takeGaps(payload.gaps ?? []);
