@@ -161,6 +161,8 @@ def churn(
         sessions, events = source.lives(begin, end, node=node, with_ttl=by == "ttl"), None
     else:
         sessions, events = empty_frame("sessions"), source.events(begin, end, node=node)
+    if node is not None and sessions.empty and (events is None or events.empty):
+        notes += (f"no session of a node named {node!r} is known in this range",)
     return Churn(sessions, events, window, by=by, zone=tz, notes=notes)
 
 

@@ -129,6 +129,16 @@ def test_frame_of_sessions_answers_like_the_history_it_is_from(history, tmp_path
     assert len(churn(sessions, node="node-1").lives) == 6
 
 
+def test_name_that_no_node_has_is_said(history):
+    """Nothing of it is not the same as nothing at all."""
+    put(history, *tiny())
+    words = "no session of a node named 'node-l' is known in this range"
+    with open_history(history.where) as opened:
+        assert words in churn(opened, node="node-l").notes
+        assert words in churn(opened.sessions(), node="node-l").notes
+        assert not any("a node named" in note for note in churn(opened, node="node-1").notes)
+
+
 def test_frame_of_a_range_answers_as_the_range_does(history, tmp_path):
     """Though it holds none that ended before: its attributes say from when on, and the gaps."""
     put(history, *tiny(), Gap(at(310), at(330)))

@@ -76,7 +76,7 @@ def test_who_does_not_finish_is_closed(simulator, monkeypatch, say, words):
 
 def test_who_asks_again_later_is_answered(simulator, monkeypatch, say):
     """On the same socket while it is open, else on another, which no client notices."""
-    monkeypatch.setattr(services, "SOCKET_LIMITS", {"idle_connection_timeout": 0.3})
+    monkeypatch.setattr(services, "SOCKET_LIMITS", {"idle_connection_timeout": 1.0})
     with service_in_thread(simulator.url) as box:
         link = say(port_of(box), HEAD + b"\r\n")
         assert b"200 OK" in link.recv(65_536)
