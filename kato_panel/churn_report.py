@@ -223,11 +223,12 @@ def make_report(frames: Frames, question: Question) -> Report:
     HistoryError
         If the history cannot be read.
     """
-    source = _Once(frames, question.node)
+    source = _Once(frames)
     try:
         found = churn(
             source,
             since=question.since,
+            node=question.node,
             by="node" if question.by == ALL else question.by,
             tz=question.zone,
         )
@@ -317,9 +318,8 @@ class Reading:
 class _Once:
     """Frames of one node, read together with those of all: they name the nodes there are."""
 
-    def __init__(self, frames: Frames, node: str | None) -> None:
+    def __init__(self, frames: Frames) -> None:
         self._frames = frames
-        self._node = node
         self.nodes: tuple[tuple[str, int], ...] = ()
         self.watched = frames.watched
         self.origin = frames.origin
@@ -336,23 +336,21 @@ class _Once:
         with_ttl: bool = False,
     ) -> pd.DataFrame:
         """Give the sessions of the node."""
-        del node
         sessions = self._frames.lives(since, until, with_ttl=with_ttl)
         nodes = sessions["node"].array
         sizes = np.bincount(nodes.codes + 1, minlength=len(nodes.categories) + 1)[1:]
         self._note(dict(zip(nodes.categories, sizes.tolist(), strict=True)))
-        return sessions if self._node is None else sessions[sessions["node"] == self._node]
+        return sessions if node is None else sessions[sessions["node"] == node]
 
     def events(
         self, since: Since = None, until: Since = None, *, node: str | None = None
     ) -> pd.DataFrame:
         """Give the events that name the node."""
-        del node
         events = self._frames.events(since, until)
         self._note(events["node_ids"].explode().dropna().value_counts().to_dict())
-        if self._node is None:
+        if node is None:
             return events
-        return events[[self._node in names for names in events["node_ids"]]]
+        return events[[node in names for names in events["node_ids"]]]
 
     def _note(self, sizes: Mapping[str, int]) -> None:
         by_size = sorted(sizes.items(), key=lambda one: (-one[1], one[0]))

@@ -86,6 +86,13 @@ def assert_is_of_the_frames(report, frames, *, by, since=None):
         assert (report.log_rank, report.refused) == (groups.log_rank, groups.refused)
 
 
+def test_name_that_no_node_has_is_said(desk):
+    """It may stand in an address that somebody wrote."""
+    report = ask(desk, Question("1h", node="node-l"))
+    assert "no session of a node named 'node-l' is known in this range" in report.notes
+    assert len(report.nodes) > 1
+
+
 @pytest.mark.parametrize("by", ["all", "node", "day", "reason", "ttl"])
 def test_every_figure_is_the_one_of_the_frames(desk, path, by):
     """Whoever asks in a notebook reads the same numbers."""
