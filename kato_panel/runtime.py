@@ -14,6 +14,7 @@ from kato_panel.alerting import Alerting
 from kato_panel.churn_desk import ChurnDesk
 from kato_panel.config import Settings, load, split_login
 from kato_panel.deletes import NO_HISTORY, Deletes
+from kato_panel.demo import Demo
 from kato_panel.directory import SessionDirectory
 from kato_panel.domain.actions import ActionsState, judge_actions
 from kato_panel.domain.health import Health, SourceState
@@ -30,7 +31,6 @@ from kato_panel.recording import KEYS_SEEN, Recorder
 from kato_panel.replaying import RecordedCount, RecordedSurroundings, Replay, ReplaySource
 from kato_panel.rereading import LOOK_SECONDS, Before, Recording
 from kato_panel.roles import Source, Teller
-from kato_panel.simulator import EmbeddedSimulator, OwnRedis
 from kato_panel.sources import payloads
 from kato_panel.sources.docker import DockerSource
 from kato_panel.sources.http import HttpSource
@@ -45,10 +45,6 @@ if TYPE_CHECKING:
     from kato_panel.history_frames import HistoryFrames
 
 logger = logging.getLogger(__name__)
-
-DEMO_SEED = 1
-DEMO_SESSIONS = 120
-DEMO_RATE = 0.5
 
 
 class Runtime:
@@ -95,8 +91,6 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.replay = replay
-        self._make_week = make_week
-        self._week: DemoWeek | None = None
         self.hub = Hub()
         self.upstream = ""
         self.has_routes = False
@@ -107,8 +101,7 @@ class Runtime:
         self.history: History | None = None
         self.alarms: AlertDesk | None = None
         self.tally: Tally | None = None
-        self._simulator: EmbeddedSimulator | None = None
-        self._redis: OwnRedis | None = None
+        self._demo = Demo(make_week, has_engine=settings.container_stats)
         self._alarms: Alarms | None = None
         is_judged = settings.system_alerts and replay is None
         self._alerting = Alerting(settings) if is_judged else None
@@ -140,9 +133,7 @@ class Runtime:
 
     def _start(self) -> None:
         settings = self.settings
-        url = settings.kato_api_url
-        if url is None:
-            url = self._start_simulator()
+        url = settings.kato_api_url or self._demo.start(now().wall.timestamp())
         self.upstream, login = split_login(url)
         sources: list[Source] = [
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)
@@ -257,21 +248,7 @@ class Runtime:
             return settings.redis_url
         if settings.redis_url is not None:
             logger.warning("REDIS_URL is set, but the demo is watched: KATO_API_URL is not set")
-        return None if self._redis is None else self._redis.url
-
-    def _start_simulator(self) -> str:
-        if self._make_week is not None:
-            self._redis = OwnRedis.start_if_there()
-            self._week = self._make_week(now().wall.timestamp())
-        self._simulator = EmbeddedSimulator(
-            seed=DEMO_SEED,
-            initial=DEMO_SESSIONS,
-            rate=DEMO_RATE,
-            redis_url=None if self._redis is None else self._redis.url,
-            engine_port=0 if self.settings.container_stats else None,
-            story=None if self._week is None else self._week.past,
-        )
-        return self._simulator.start()
+        return self._demo.redis_url
 
     def _open_history(self) -> Recalled:
         """Open the history, if one is kept; return what an earlier run left in it."""
@@ -291,17 +268,17 @@ class Runtime:
         )
         if settings.is_demo and self.history.status.trouble is not None:
             return Recalled()  # another demo's past
-        if self._week is not None:
-            self.history.fill(self._week.fill)
+        if self._demo.week is not None:
+            self.history.fill(self._demo.week.fill)
         return recall(self.history.reader, now().wall)
 
     def _docker(self) -> DockerSource:
         # The demo has its own; an engine of this machine is none of its business.
-        simulator = self._simulator
+        is_demo = self.settings.is_demo
         return DockerSource(
             self.settings.wanted_containers,
             now,
-            os.environ if simulator is None else {"DOCKER_HOST": simulator.engine_host},
+            {"DOCKER_HOST": self._demo.engine_host} if is_demo else os.environ,
             interval_seconds=self.settings.container_interval_seconds,
             is_expected=self.settings.expects_engine,
         )
@@ -383,10 +360,7 @@ class Runtime:
             self.history.close()  # after the last of what it is given
         if self.replay is not None:
             self.replay.recording.close()
-        if self._simulator is not None:
-            self._simulator.stop()
-        if self._redis is not None:
-            self._redis.close()
+        self._demo.stop()
 
 
 class _Shared:
