@@ -16,7 +16,7 @@ from kato_panel.domain.events import Kind
 from kato_panel.domain.recorded import AllOpen, Gap, Note
 from kato_panel.domain.records import Ending, Reason, Record, Witness
 from kato_panel.history import Reader, bulk, engines, retention, schema, writer
-from kato_panel.history import reader as reader_module
+from kato_panel.history.opened import MAX_SPARE
 from kato_panel.history.rows import micros
 from kato_panel.history.writer import RECORDS_SINCE
 from kato_panel.history_frames import HistoryFrames
@@ -270,7 +270,7 @@ def test_connection_that_cannot_be_opened_is_done_without(frames, monkeypatch):
     assert len(opened) == 2
     monkeypatch.undo()
     with reader.reading_at_once(99) as all_, reader.reading_at_once(3) as left:
-        assert (len(all_), len(left)) == (reader_module.MAX_SPARE + 1, 1)
+        assert (len(all_), len(left)) == (MAX_SPARE + 1, 1)
     with reader.reading_at_once(3) as again:
         assert len(again) == 3
 

@@ -1,13 +1,10 @@
 """The reading side: pages and sums, from any thread, and from other processes too."""
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, Select, and_, func, or_, select
+from sqlalchemy import Connection, Select, and_, func, or_, select
 
 from kato_panel.domain.backtest import Looks
 from kato_panel.domain.events import Kind
@@ -21,11 +18,11 @@ from kato_panel.domain.recorded import (
 )
 from kato_panel.domain.records import Record
 from kato_panel.domain.rules import Severity, Turn
-from kato_panel.errors import HistoryError
-from kato_panel.history import engines, file, schema
+from kato_panel.history import file, schema
 from kato_panel.history.alerts import read_alert, read_figure, read_outbox, read_silence
 from kato_panel.history.counts import Counts, counts_between
 from kato_panel.history.looks import figure_looks, minute_looks
+from kato_panel.history.opened import Opened
 from kato_panel.history.pages import (
     FAR,
     Page,
@@ -42,114 +39,15 @@ from kato_panel.history.writer import LOOKED, SETBACK
 MAX_GAPS: Final = 500
 MAX_FIGURES: Final = 50_000
 """A week of one every 15 s."""
-MAX_SPARE: Final = 6
-"""Connections of one reader that read beside others, all together."""
 
 
-class Reader:
+class Reader(Opened):
     """
     Reads one history, while another thread or process may be writing it.
 
     Every method raises `HistoryError` if it cannot. Rows that hold what nobody wrote are passed
-    over.
-
-    Parameters
-    ----------
-    engine
-        Where to read; ``None`` if there is nothing to read.
-    trouble
-        Why there is nothing to read.
-    lock
-        Held while reading, where reader and writer share a connection.
+    over. Parameters as of `kato_panel.history.opened.Opened`.
     """
-
-    def __init__(
-        self,
-        engine: Engine | None,
-        trouble: str = "",
-        lock: AbstractContextManager[Any] | None = None,
-    ) -> None:
-        self._engine = engine
-        self._trouble = trouble
-        self._is_shared = lock is not None
-        self._lock = lock or nullcontext()
-        # Whoever reads has one connection; of those beside it none waits for another to be free.
-        self._spare = threading.Semaphore(MAX_SPARE if lock is None else 0)
-
-    @classmethod
-    def open(cls, path: Path, owner: file.Owner | None = None) -> Self:
-        """
-        Open a file that another process may be writing; see `kato_panel.history.engines.reading`.
-
-        Parameters
-        ----------
-        path
-            Where it is.
-        owner
-            Whose record it has to be, if that matters.
-
-        Raises
-        ------
-        HistoryError
-            If it is not one of ours, not that owner's, or of another version.
-        """
-        try:
-            file.judge(path)
-        except OSError as error:
-            raise HistoryError(f"{path} cannot be read: {engines.words(error)}") from error
-        reader = cls(engines.reading(path))
-        try:
-            with reader.reading() as connection:
-                file.check_readable(connection, path, owner)
-        except HistoryError:
-            reader.close()
-            raise
-        return reader
-
-    def close(self) -> None:
-        """End it. Closing twice is allowed."""
-        if self._engine is not None and not self._is_shared:
-            self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """Give a connection for several reads of one state."""
-        if self._engine is None:
-            raise HistoryError(self._trouble)
-        try:
-            with self._lock, self._engine.connect() as connection:
-                yield connection
-        except engines.ERRORS as error:
-            raise HistoryError(f"the history cannot be read: {engines.words(error)}") from error
-
-    @contextmanager
-    def reading_at_once(self, most: int) -> Iterator[tuple[Connection, ...]]:
-        """
-        Give connections that read one state, each for a thread of its own.
-
-        Parameters
-        ----------
-        most
-            How many, at most. There are fewer if others read like that as well, and there is one if
-            the file cannot be opened twice, or is written so often that no two of them meet in
-            one state.
-        """
-        with self.reading() as first, ExitStack() as opened:
-            others: list[Connection] = []
-            try:
-                while len(others) < most - 1 and self._spare.acquire(blocking=False):
-                    opened.callback(self._spare.release)
-                    others.append(opened.enter_context(self.reading()))
-                is_one_state = engines.begin_together(first, others)
-            except (HistoryError, *engines.ERRORS):
-                is_one_state = False
-            yield (first, *others) if is_one_state else (first,)
 
     def last_seen(self) -> datetime | None:
         """Return the newest moment at which upstream was observed, UTC; ``None`` if never."""
