@@ -36,7 +36,7 @@ def test_keys_are_counted_and_kato_s_number_stands_beside_them(rig, caplog):
             reader.until(lambda seen: seen.snapshot and seen.snapshot.reported == 7)
             reader.until(lambda seen: seen.active == 0)
             writer.create("node-w")
-            reader.until(lambda seen: seen.active == 1, timeout_seconds=1)
+            reader.until(lambda seen: seen.active == 1, timeout_seconds=10)
             assert reader.link is Link.LIVE
             states = {state.name: state.health for state in reader.snapshot.sources}
             assert states == {

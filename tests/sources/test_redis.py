@@ -146,20 +146,20 @@ def test_what_is_there_is_the_baseline(rig, writer):
         assert abs((record.created - record.seen).total_seconds()) < 10
 
 
-def test_birth_and_each_kind_of_end_are_told_within_a_second(rig, writer):
-    """With session, node and reason."""
+def test_birth_and_each_kind_of_end_are_told_at_once(rig, writer):
+    """With session, node and reason; the next scan would be a minute later."""
     with watching(rig.url) as reader:
-        deleted, expired = writer.create("node-d"), writer.create("node-x", 1.0)
-        reader.until(lambda seen: seen.active == 2, timeout_seconds=1)
+        deleted, expired = writer.create("node-d"), writer.create("node-x", 2.0)
+        reader.until(lambda seen: seen.active == 2, timeout_seconds=10)
         writer.delete(deleted)
-        reader.until(lambda seen: len(ends(seen)) == 2, timeout_seconds=2)
+        reader.until(lambda seen: len(ends(seen)) == 2, timeout_seconds=10)
         evicted = writer.create("node-e")
-        reader.until(lambda seen: seen.active == 1, timeout_seconds=1)
+        reader.until(lambda seen: seen.active == 1, timeout_seconds=10)
         writer.redis.config_set("maxmemory-policy", "volatile-lru")
         writer.redis.config_set("maxmemory", "1")
         with pytest.raises(redis_py.exceptions.OutOfMemoryError):
             writer.redis.set("full", "1")
-        reader.until(lambda seen: seen.active == 0, timeout_seconds=1)
+        reader.until(lambda seen: seen.active == 0, timeout_seconds=10)
         told = {(e.names[0].session_id, e.names[0].node_id, e.reason) for e in ends(reader)}
         assert told == {
             (deleted, "node-d", "deleted"),
@@ -177,7 +177,7 @@ def test_a_burst_is_counted_exactly(rig, writer):
         reader.read()  # its queue holds 256
         for session_id in ids[:120]:
             writer.delete(session_id)
-        reader.until(lambda seen: seen.active == 80 == writer.live(), timeout_seconds=3)
+        reader.until(lambda seen: seen.active == 80 == writer.live(), timeout_seconds=10)
         assert reader.signed_sum == 80
         assert reader.is_chained(0)
         assert sum(event.delta for event in reader.events.values()) == 320
@@ -193,7 +193,7 @@ def test_lost_listener_is_repaired_by_a_scan(rig, writer):
         pipe.srem(payloads.INDEX_KEY, gone)
         pipe.execute()
         born = writer.create("node-b")
-        reader.until(lambda seen: len(seen.events) == 2, timeout_seconds=4)
+        reader.until(lambda seen: len(seen.events) == 2, timeout_seconds=10)
         assert sorted(reader.names()) == [("session_created", born), ("session_destroyed", gone)]
         assert ends(reader)[0].reason == "deleted"
         assert ends(reader)[0].after_gap_seconds is not None
@@ -340,8 +340,8 @@ def test_a_user_that_may_only_read_is_enough(rig, writer, reads_setting):
     with watching(url) as reader:
         assert reader.snapshot.has_key_events is reads_setting
         session_id = writer.create("node-u")
-        reader.until(lambda seen: seen.active == 1, timeout_seconds=3)
-        reader.until(lambda seen: seen.snapshot.has_key_events, timeout_seconds=3)
+        reader.until(lambda seen: seen.active == 1, timeout_seconds=10)
+        reader.until(lambda seen: seen.snapshot.has_key_events, timeout_seconds=10)
         assert reader.names() == [("session_created", session_id)]
         assert writer.redis.execute_command("ACL", "LOG") == [] or not reads_setting
 
@@ -352,7 +352,7 @@ def test_another_database_is_another_set_of_sessions(rig):
     with watching(rig.url.removesuffix("/0") + "/1") as reader:
         first.create()
         session_id = second.create()
-        reader.until(lambda seen: seen.active == 1, timeout_seconds=2)
+        reader.until(lambda seen: seen.active == 1, timeout_seconds=10)
         assert reader.names() == [("session_created", session_id)]
     first.close()
     second.close()
@@ -400,11 +400,11 @@ def test_odd_values_are_sessions_without_details(rig, writer):
         foreign = f"session-{'0' * 32}-1795381221106"
         writer.redis.rpush(payloads.session_key(foreign), "a list")
         writer.redis.set(b"kato:session:session-\x00\xff", "no id")
-        reader.until(lambda seen: seen.active == 5, timeout_seconds=3)
+        reader.until(lambda seen: seen.active == 5, timeout_seconds=10)
         nodes = {name.node_id for event in reader.events.values() for name in event.names}
         assert nodes == {None, "\ufffd\x00"}
         writer.create("sound")
-        reader.until(lambda seen: seen.active == 6, timeout_seconds=3)
+        reader.until(lambda seen: seen.active == 6, timeout_seconds=10)
 
 
 def test_what_no_key_event_tells_is_found_by_a_scan(rig, writer):
@@ -483,7 +483,7 @@ def test_redis_behind_a_socket_s_file_is_read(tmp_path):
     try:
         with watching(f"unix://{path}?db=2") as reader:
             writer.create()
-            reader.until(lambda seen: seen.active == 1, timeout_seconds=2)
+            reader.until(lambda seen: seen.active == 1, timeout_seconds=10)
     finally:
         writer.close()
         rig.kill()

@@ -15,7 +15,7 @@ from tests.service import ServiceProcess
 @pytest.fixture
 def context(chromium):
     context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
 

@@ -28,7 +28,7 @@ def demo(tmp_path_factory):
 
 def open_page(chromium, url, **how):
     context = chromium.new_context(**{"viewport": {"width": 1280, "height": 800}, **how})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     watched = Watched(context).open(url)
     watched.page.locator(".plot canvas").first.wait_for()
     return watched

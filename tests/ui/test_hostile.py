@@ -163,7 +163,7 @@ def url(rig, request, tmp_path_factory):
 @pytest.fixture
 def place(chromium, url, rig):
     context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     context.add_init_script(LISTEN)
     writer = Writer(rig)
     yield Place(context, url, writer)

@@ -57,7 +57,7 @@ def converted(tmp_path_factory):
 def context(chromium):
     """Without a network, for all of the module."""
     context = chromium.new_context(offline=True)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(30_000)
     yield context
     context.close()
 
