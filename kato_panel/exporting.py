@@ -108,6 +108,8 @@ def _parts(
 ) -> Iterator[pd.DataFrame]:
     looked = frames.origin().looked
     end = until or (since if looked is None else looked + _INSTANT)
+    if end <= since:
+        return
     match kind:
         case "sessions":
             yield from read_parts(lambda a, b: _born(frames, a, b, since, node), since, end)

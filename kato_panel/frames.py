@@ -344,20 +344,20 @@ def time_range(
     Parameters
     ----------
     since, until
-        Times with a zone; or how long before `until`, and before now.
+        Times with a zone; or how long before now.
     now
         The present if it is not given.
 
     Raises
     ------
     ValueError
-        If one is a time without a zone, too far away, or no time at all; or if they are the
-        wrong way round.
+        If one is a time without a zone, too far away, or no time at all; or if nothing is
+        between them.
     """
     present = now or datetime.now(UTC)
     after = _time("until", until, present)
-    first = _time("since", since, after or present)
-    if first is not None and after is not None and first > after:
+    first = _time("since", since, present)
+    if first is not None and after is not None and first >= after:
         raise ValueError(f"until is {after}, must be later than since, {first}")
     return first, after
 
@@ -367,7 +367,7 @@ def _time(name: str, given: Since, present: datetime) -> pd.Timestamp | None:
         return None
     if isinstance(given, timedelta):
         try:
-            return pd.Timestamp(present) - given
+            return pd.Timestamp(pd.Timestamp(present).to_pydatetime() - given)
         except (OverflowError, ValueError) as error:
             raise ValueError(f"{name} is {given!r}, must be no longer ago than year 1") from error
     if not isinstance(given, datetime):

@@ -167,7 +167,7 @@ class Recording:
         return (one.event for one in walk(lambda cursor: read(cursor=cursor)))
 
     def _gaps_in(self, since: datetime, until: datetime) -> list[Gap]:
-        return [gap for gap in self._gaps if gap.ended > since and gap.began < until]
+        return [gap for gap in self._gaps if gap.ended >= since and gap.began < until]
 
     def _active_at(self, at: datetime) -> int | None:
         """Say what the count was: as the next event begins with, or as the last one left it."""

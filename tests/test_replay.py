@@ -207,7 +207,8 @@ def test_gap_begins_where_it_did_however_the_recording_is_cut(tmp_path, cut):
     """It is read in pieces whose bounds are the clock's."""
     path = tmp_path / "gap.db"
     history = open_history(path)
-    history.record([event(1, 50), Gap(at(100), at(200)), Looked(at(300))])
+    later = event(2, 290, current=10)
+    history.record([event(1, 50), Gap(at(100), at(200)), later, Looked(at(300))])
     assert history.flush()
     history.close()
     recording = Replay.open(path).recording
@@ -217,6 +218,7 @@ def test_gap_begins_where_it_did_however_the_recording_is_cut(tmp_path, cut):
     assert max(look for look in looks if look < at(200)) == at(100)
     assert min(look for look in looks if look > at(100)) == at(200)
     assert looks.count(at(100)) == 1
+    assert {one.active for one in told if one.at.wall >= at(200)} == {9, 10}
     recording.close()
 
 

@@ -110,7 +110,8 @@ def test_unknown_is_a_dash_or_a_sentence(tmp_path, items):
     """Whatever is missing; and JSON stays JSON."""
     with open_history(keep(tmp_path / "h.db", *items)) as opened:
         for since in (None, timedelta(seconds=30), timedelta(days=2)):
-            report = Report(opened, since=since, until=at(SECONDS))
+            until = None if since else at(SECONDS)
+            report = Report(opened, since=since, until=until)
             words = re.sub(r"<[^>]*>", "\n", re.sub(r"<style>.*?</style>", "", report.to_html(),
                                                     flags=re.DOTALL))  # fmt: skip
             assert not SECRETS_OF_PYTHON.findall(words)

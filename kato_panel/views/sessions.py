@@ -78,6 +78,7 @@ class SessionTable(Still, pn.viewable.Viewer):
         self._directory = directory
         self._who = who
         self._shown: Page | None = None
+        self._asked: Any = None
         self._board = SessionBoard(key=secrets.token_hex(8), sizing_mode="stretch_width")
         self._board.param.watch(self._list, "query")
         self._board.param.watch(self._find, "wanted")
@@ -101,6 +102,9 @@ class SessionTable(Still, pn.viewable.Viewer):
     async def _list(self, change: Any) -> None:
         asked = read_question(change.new)
         number = asked.pop("id", None)
+        if number is not None and number == self._asked:
+            return  # it is being answered, and the page got impatient
+        self._asked = number
         answer: dict[str, Any]
         try:
             page = await self._directory.list(Query(**asked))
@@ -110,8 +114,9 @@ class SessionTable(Still, pn.viewable.Viewer):
         else:
             self._shown = page
             answer = {**asdict(page), "nodes": nodes, "actions": asdict(self._actions)}
-        # Whoever asked again in the meantime waits for the newer answer.
-        if change.new == self._board.query:
+        # Whoever asked another question in the meantime waits for that answer.
+        if number == self._asked:
+            self._asked = None
             self._board.answer = write_answer({"id": number, **answer})
 
     async def _find(self, change: Any) -> None:

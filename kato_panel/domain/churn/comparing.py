@@ -119,7 +119,14 @@ def compare(lives: Lives, by: str, zone: str) -> Comparison:
     if others is not None:
         notes.append(f"the smaller groups stand together as {others}")
     if refused:
-        notes.append(f"{len(refused)} groups have fewer than {MIN_ENDS} ends, and no curve")
+        many = "1 group has" if len(refused) == 1 else f"{len(refused)} groups have"
+        notes.append(f"{many} fewer than {MIN_ENDS} ends, and no curve")
+    emptied = [name for name, one in curves.items() if one.told_seconds < one.last_age_seconds]
+    if emptied:
+        notes.append(
+            "all who were under observation ended, but others were watched at greater ages, in "
+            f"{', '.join(emptied)}: from there on such a curve says nothing"
+        )
     test = log_rank(curves) if len(curves) > 1 else None
     return Comparison(by, curves, refused, test, tuple(notes))
 

@@ -9,8 +9,12 @@ from kato_panel.domain.churn.survival import Survival
 
 TAIL_SHARE: Final = 0.99
 """Of the sessions: what the last of them still live after that needs no room."""
-RISK_SHARE: Final = 0.02
-"""Of the most that were under observation at once: where fewer are, and none ends, is no need."""
+RISK_SHARE: Final = 0.01
+"""Of the most that were under observation at once: where fewer are left is no need to look."""
+MIN_RISK: Final = 2
+"""Nor where only one is."""
+SOON: Final = 1.5
+"""So many times that age is near enough for an end to be shown that comes after it."""
 LOOKS: Final = 512
 
 
@@ -18,17 +22,18 @@ def shown_seconds(curve: Survival) -> float:
     """
     Say how far a chart of a curve has to look; an age in seconds.
 
-    That is to where nearly all have ended; or, where the curve does not fall so far, to where few
-    are under observation any more and none of them ends.
+    That is to where nearly all have ended, or to where few are under observation any more and none
+    of them ends soon, whichever comes first.
     """
-    tail = curve.quantile_seconds(TAIL_SHARE).value
-    if tail is not None:
-        return tail
-    last_end = float(curve.ages_seconds[-1])
-    ages = np.linspace(last_end, curve.last_age_seconds, LOOKS)
+    ages = np.linspace(0, curve.last_age_seconds, LOOKS)
+    ages = np.union1d(ages, curve.ages_seconds[:: 1 + len(curve.ages_seconds) // LOOKS])
     at_risk = curve.at(ages)["at_risk"].to_numpy()
-    watched = ages[at_risk >= RISK_SHARE * curve.at_risk.max()]
-    return float(watched[-1]) if len(watched) else last_end
+    watched = ages[at_risk >= max(MIN_RISK, RISK_SHARE * at_risk.max())]
+    longest = float(watched[-1]) if len(watched) else curve.last_age_seconds
+    soon = curve.ages_seconds[curve.ages_seconds <= SOON * longest]
+    longest = max(longest, float(soon[-1])) if len(soon) else longest
+    tail = curve.quantile_seconds(TAIL_SHARE).value
+    return longest if tail is None else min(tail, longest)
 
 
 def draw(curve: Survival, most: int) -> pd.DataFrame:
@@ -45,10 +50,11 @@ def draw(curve: Survival, most: int) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        As `Survival.frame` has it, and a last row at `Survival.told_seconds`, where nobody ended:
-        up to there the curve stays where it is.
+        As `Survival.frame` has it, up to `Survival.told_seconds`, and a last row there, if nobody
+        ended at it: the curve stays where it is.
     """
     frame = curve.frame(most)
+    frame = frame[frame.index.total_seconds() <= curve.told_seconds]
     if curve.told_seconds <= frame.index[-1].total_seconds():
         return frame
     last = curve.at([curve.told_seconds]).assign(ended=0)

@@ -18,15 +18,21 @@ export const writeTick = (seconds) => writeLength(seconds).replace(/\.0(?=\u202f
 /** Write bounds: 95 %: 20 – 25 min. */
 export function writeBounds(bounds, like) {
   const [, low, high] = bounds;
-  if (isNumber(low) && !isNumber(high)) return `95\u202f%: ${writeLength(low, like)} – not reached`;
+  if (isNumber(low) && !isNumber(high)) return `95\u202f%: ${writeLength(low, isFarBelow(low, like) ? low : like)} – not reached`;
   const range = writeRange(bounds, like);
   return range && `95\u202f%: ${range}\u202f${splitLength(like)[1]}`;
 }
 
-/** Write bounds without their unit, where it stands beside them already. */
-export const writeRange = ([, low, high], like) => (isNumber(low) || isNumber(high) ? `${splitLength(low, like)[0]} – ${isNumber(high) ? splitLength(high, like)[0] : "not reached"}` : "");
+/** Write bounds without their unit, where it stands beside them already; one of another size has its own. */
+export function writeRange([, low, high], like) {
+  if (!isNumber(low) && !isNumber(high)) return "";
+  const from = isFarBelow(low, like) ? writeLength(low) : splitLength(low, like)[0];
+  return `${from} – ${isNumber(high) ? splitLength(high, like)[0] : "not reached"}`;
+}
 
-export const writeRateOf = ([rate, low, high]) => (isNumber(rate) ? [sign(rate), `(${sign(low)} – ${sign(high)})`] : ["—", ""]);
+const isFarBelow = (seconds, like) => isNumber(seconds) && seconds > 0 && seconds < like / 20;
+
+export const writeRateOf = ([rate, low, high]) => (isNumber(rate) ? [sign(rate), `(${sign(low)} – ${high > 0 && high < 0.005 ? "<\u202f0.01" : sign(high)})`] : ["—", ""]);
 const sign = (value) => (isNumber(value) ? `${value <= -0.005 ? "−" : ""}${digitsOf(Math.abs(value))}` : "—");
 const digitsOf = (value) => (value >= 1_000 ? writeCount(value) : value >= 99.5 ? String(Math.round(value)) : value >= 9.95 ? value.toFixed(1) : value.toFixed(2));
 

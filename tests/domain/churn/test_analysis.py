@@ -134,7 +134,7 @@ def test_gaps_wide_ends_and_unknown_ages_are_told():
     rows = [life(f"s{n}", 1, 100, width=12) for n in range(20)]
     found = churn([*rows, life("x", 1, created=None)], gaps=[(600, 960)], notes=("first",))
     assert found.notes[0] == "first"
-    assert "360 s of the range, 10 %" in found.notes[1]
+    assert "6 min of the range, 10 %" in found.notes[1]
     assert "1 of 21 sessions are left out" in found.notes[2]
     assert "to within 12 s (median), more than 5 %" in found.notes[3]
     narrow = churn([life(f"s{n}", 1, 100, width=4) for n in range(20)])

@@ -31,7 +31,7 @@ def test_groups_have_curves_or_a_reason_why_not():
     shown = found.frame()
     assert list(shown["sessions"]) == [20, 15]
     assert shown.loc["n1", "median_seconds"] == 102
-    assert "1 groups have fewer than 10 ends" in found.notes[0]
+    assert "1 group has fewer than 10 ends" in found.notes[0]
 
 
 def test_one_group_is_not_tested():

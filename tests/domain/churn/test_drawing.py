@@ -38,6 +38,28 @@ def test_chart_looks_to_where_nearly_all_have_ended():
     assert shown_seconds(found) == 990
 
 
+def test_line_of_a_curve_that_was_emptied_goes_no_further():
+    """Though others, who were older when they came under observation, ended after that."""
+    late = curve([*range(1, 21), 40, 59], [True] * 22, [0] * 20 + [25, 26])
+    assert late.told_seconds == 20
+    assert draw(late, 400).index[-1].total_seconds() == 20
+
+
+@pytest.mark.parametrize("sessions", [12, 30, 49, 60, 200])
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_one_old_session_does_not_press_the_others_to_the_edge(sessions, has_ended):
+    """However few they are, and whether it is still open or not."""
+    ages = [*np.linspace(10, 2_000, sessions - 3), 2_100, 2_500, 28_800]
+    ended = [True] * (sessions - 3) + [False, False, has_ended]
+    found = curve(ages, ended, [0.0] * (sessions - 1) + [27_000])
+    assert 1_000 < shown_seconds(found) <= 2_500
+
+
+def test_last_end_is_shown_where_it_comes_soon():
+    """Of a few that all ended, the curve is seen to fall to 0."""
+    assert shown_seconds(curve(range(1, 13), [True] * 12)) == 12
+
+
 def test_chart_looks_to_where_some_are_watched():
     """Many that live on have room; one that was open for long when watching began has none."""
     many = curve([*range(1, 11), *[3_600] * 90], [True] * 10 + [False] * 90)
