@@ -3,8 +3,7 @@
 import logging
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +12,7 @@ import click
 
 from kato_panel import checking, config, resolved
 from kato_panel.alerting import rule_files
+from kato_panel.demo import Demo, demo_folder
 from kato_panel.domain.rule_texts import write_rule
 from kato_panel.errors import ConfigError, HistoryError, QueryError
 from kato_panel.flags import take_settings
@@ -21,7 +21,6 @@ from kato_panel.rule_commands import test_rules
 from kato_panel.runtime import Runtime
 
 if TYPE_CHECKING:
-    from kato_panel.demo_week import DemoWeek
     from kato_panel.replaying import Replay
 
 
@@ -58,7 +57,7 @@ def serve(**flags: Any) -> None:
 
 def _serve(
     flags: Mapping[str, Any],
-    make_week: "Callable[[float], DemoWeek] | None" = None,
+    demo: Demo | None = None,
     replay: "Replay | None" = None,
 ) -> None:
     # Panel takes its time to import; `--help` and a wrong setting should not wait for it.
@@ -67,7 +66,7 @@ def _serve(
 
     try:
         settings = config.load(flags)
-        if make_week is not None:  # whatever the environment has others watch
+        if demo is not None:  # whatever the environment has others watch
             settings = settings.model_copy(update={"kato_api_url": None, "redis_url": None})
         if replay is not None:  # of whom it is the record; nobody is asked
             owner = replay.recording.owner
@@ -79,7 +78,7 @@ def _serve(
         )
         for chatty in ("httpx", "httpcore", "websockets", "bokeh", "tornado.access"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        service = Service(Runtime(settings, make_week, replay), page)
+        service = Service(Runtime(settings, demo, replay), page)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     service.run(partial(click.echo, f"KATO sessions at {service.url}"))
@@ -146,9 +145,9 @@ def demo(**flags: Any) -> None:
     click.echo("A week of history is made first, which takes some seconds.", err=True)
     from kato_panel.demo_week import make_week  # noqa: PLC0415 - the same
 
-    with tempfile.TemporaryDirectory(prefix="kato-panel-demo-") as folder:
+    with demo_folder() as folder:
         places = {"KATO_PANEL_HISTORY_URL": f"sqlite:///{folder}/demo.db"}
-        _serve(flags | places, make_week)
+        _serve(flags | places, Demo(make_week, folder))
 
 
 @main.command()

@@ -1,8 +1,14 @@
 """The upstream of the demo: the simulator, with a week behind it and a Redis where there is one."""
 
-from collections.abc import Callable
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kato_panel.history.lock import WriterLock
 from kato_panel.simulator import EmbeddedSimulator, OwnRedis
 
 if TYPE_CHECKING:
@@ -11,6 +17,10 @@ if TYPE_CHECKING:
 SEED: Final = 1
 SESSIONS: Final = 120
 RATE: Final = 0.5
+PREFIX: Final = "kato-panel-demo-"
+IN_USE: Final = "in-use"
+FRESH_SECONDS: Final = 60.0
+"""A folder may be so young before it is locked."""
 
 
 class Demo:
@@ -20,10 +30,9 @@ class Demo:
     Parameters
     ----------
     make_week
-        Makes the week behind it, given its end in epoch seconds; without it there is none, and
-        no Redis either.
-    has_engine
-        Whether it has containers.
+        Makes the week behind it, given its end in epoch seconds; without it there is none.
+    folder
+        For a Redis of its own; without it there is none either.
 
     Attributes
     ----------
@@ -32,15 +41,17 @@ class Demo:
     """
 
     def __init__(
-        self, make_week: "Callable[[float], DemoWeek] | None" = None, *, has_engine: bool
+        self,
+        make_week: "Callable[[float], DemoWeek] | None" = None,
+        folder: Path | None = None,
     ) -> None:
         self._make_week = make_week
-        self._has_engine = has_engine
+        self._folder = folder
         self._simulator: EmbeddedSimulator | None = None
         self._redis: OwnRedis | None = None
         self.week: DemoWeek | None = None
 
-    def start(self, at: float) -> str:
+    def start(self, at: float, *, has_engine: bool) -> str:
         """
         Start it, and wait until it listens; return its address.
 
@@ -48,16 +59,19 @@ class Demo:
         ----------
         at
             The present, in epoch seconds: the end of the week.
+        has_engine
+            Whether it has containers.
         """
+        if self._folder is not None:
+            self._redis = OwnRedis.start_if_there(self._folder)
         if self._make_week is not None:
-            self._redis = OwnRedis.start_if_there()
             self.week = self._make_week(at)
         self._simulator = EmbeddedSimulator(
             seed=SEED,
             initial=SESSIONS,
             rate=RATE,
             redis_url=self.redis_url,
-            engine_port=0 if self._has_engine else None,
+            engine_port=0 if has_engine else None,
             story=None if self.week is None else self.week.past,
         )
         return self._simulator.start()
@@ -78,3 +92,27 @@ class Demo:
             self._simulator.stop()
         if self._redis is not None:
             self._redis.close()
+
+
+@contextmanager
+def demo_folder() -> Iterator[Path]:
+    """Have a folder as long as a demo runs, and remove those of demos that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError):  # somebody else's
+            _remove_unused(folder)
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        lock = WriterLock(Path(name) / IN_USE)
+        lock.take()
+        try:
+            yield Path(name)
+        finally:
+            lock.release()
+
+
+def _remove_unused(folder: Path) -> None:
+    if time.time() - folder.stat().st_mtime < FRESH_SECONDS:
+        return
+    lock = WriterLock(folder / IN_USE)
+    if lock.take() is None:
+        lock.release()
+        shutil.rmtree(folder)

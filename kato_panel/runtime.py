@@ -4,7 +4,6 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -41,7 +40,6 @@ from kato_panel.sources.stream import StreamSource
 from kato_panel.watcher import Watcher, now
 
 if TYPE_CHECKING:
-    from kato_panel.demo_week import DemoWeek  # which needs NumPy
     from kato_panel.history_frames import HistoryFrames
 
 logger = logging.getLogger(__name__)
@@ -55,9 +53,8 @@ class Runtime:
     ----------
     settings
         What to watch, and how.
-    make_week
-        Makes the demo's week before its start, given its end in epoch seconds; without it the
-        demo has nothing behind it.
+    demo
+        What is watched where the settings name no upstream; without a past if it is not given.
     replay
         What is told again, in place of watching.
 
@@ -86,7 +83,7 @@ class Runtime:
     def __init__(
         self,
         settings: Settings,
-        make_week: "Callable[[float], DemoWeek] | None" = None,
+        demo: Demo | None = None,
         replay: Replay | None = None,
     ) -> None:
         self.settings = settings
@@ -101,7 +98,7 @@ class Runtime:
         self.history: History | None = None
         self.alarms: AlertDesk | None = None
         self.tally: Tally | None = None
-        self._demo = Demo(make_week, has_engine=settings.container_stats)
+        self._demo = Demo() if demo is None else demo
         self._alarms: Alarms | None = None
         is_judged = settings.system_alerts and replay is None
         self._alerting = Alerting(settings) if is_judged else None
@@ -133,7 +130,10 @@ class Runtime:
 
     def _start(self) -> None:
         settings = self.settings
-        url = settings.kato_api_url or self._demo.start(now().wall.timestamp())
+        url = settings.kato_api_url
+        if url is None:
+            at = now().wall.timestamp()
+            url = self._demo.start(at, has_engine=settings.container_stats)
         self.upstream, login = split_login(url)
         sources: list[Source] = [
             HttpSource(self.upstream, settings.poll_interval_seconds, now, headers=login)

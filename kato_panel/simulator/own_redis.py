@@ -4,10 +4,11 @@ import contextlib
 import logging
 import shutil
 import subprocess
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Self
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -25,12 +26,16 @@ logger = logging.getLogger(__name__)
 
 class OwnRedis:
     """
-    A running ``redis-server`` that listens on a socket in a folder of its own, and on no port.
+    A running ``redis-server`` that listens on a socket in a folder, and on no port.
 
     Parameters
     ----------
     program
         Where the program is.
+    folder
+        Where its socket and its log are; whoever gives it removes it.
+    guard
+        Words before its command, of a program that becomes it.
 
     Attributes
     ----------
@@ -40,67 +45,65 @@ class OwnRedis:
     Raises
     ------
     OSError
-        If it cannot be started, or ends before it answers.
-    TimeoutError
-        If it does not answer in time.
+        If it cannot be started, ends before it answers, or does not answer in time.
     """
 
-    def __init__(self, program: str) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="kato-redis-"))
-        place = self._folder / "redis.sock"
-        self.url = f"unix://{place}"
+    def __init__(self, program: str, folder: Path, guard: Sequence[str] = ()) -> None:
+        place = folder / "redis.sock"
+        self.url = f"unix://{quote(str(place))}"
+        self._log = folder / "redis.log"
         settings = {
             "port": "0",
             "unixsocket": str(place),
             "unixsocketperm": "700",
-            "dir": str(self._folder),
+            "dir": str(folder),
             "save": "",
             "appendonly": "no",
             "notify-keyspace-events": KEY_EVENTS,
         }
-        command = [program]
-        for name, value in settings.items():
-            command += [f"--{name}", value]
-        self._process: subprocess.Popen[bytes] | None = None
-        try:
+        words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - every word of it is ours
-                [*_ends_with_us(), *command],
+                [*guard, program, *words],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,  # Ctrl-C is ours to answer: it is still asked meanwhile
             )
-            self._wait(self._process)
+        try:
+            self._wait()
         except BaseException:
             self.close()
             raise
 
     @classmethod
-    def start_if_there(cls) -> Self | None:
-        """Start one; ``None`` where the program is missing, or does not start."""
+    def start_if_there(cls, folder: Path) -> Self | None:
+        """
+        Start one; ``None`` where the program is missing, or does not start.
+
+        On Linux it ends with the thread that calls this, even if that is killed.
+        """
         program = shutil.which(PROGRAM)
         if program is None:
             logger.info("%s is not installed: the demo is watched without it", PROGRAM)
             return None
-        try:
-            return cls(program)
-        except OSError as error:
-            logger.warning("%s does not start: %s", program, error)
-            return None
+        for guard in _guards():
+            try:
+                return cls(program, folder, guard)
+            except OSError as error:
+                logger.warning("%s does not start: %s", " ".join((*guard, program)), error)
+        return None
 
     def close(self) -> None:
-        """End it, and remove its folder; a second call does nothing."""
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """End it; a second call does nothing."""
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
+    def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         with redis.Redis.from_url(
             self.url, socket_timeout=ASK_SECONDS, retry=Retry(NoBackoff(), 0)
@@ -109,14 +112,15 @@ class OwnRedis:
                 with contextlib.suppress(redis.RedisError):
                     client.ping()
                     return
-                code = process.poll()
+                code = self._process.poll()
                 if code is not None:
-                    raise OSError(f"it ended with {code}")
+                    told = self._log.read_text(errors="replace").strip().splitlines()
+                    raise OSError(f"it ended with {code}: {told[-1] if told else 'no word'}")
                 time.sleep(0.02)
         raise TimeoutError(f"no answer within {START_SECONDS:g} s")
 
 
-def _ends_with_us() -> list[str]:
-    """Have it ended with this process even where that is killed, if the system can do so."""
+def _guards() -> list[list[str]]:
+    """List what may see to it that it does not outlive us; at last, nothing."""
     program = shutil.which("setpriv")
-    return [] if program is None else [program, "--pdeathsig", "KILL", "--"]
+    return [[]] if program is None else [[program, "--pdeathsig", "KILL", "--"], []]

@@ -1,5 +1,6 @@
 """The Churn tab in a real browser, on a service whose history holds two hours of lives."""
 
+import asyncio
 import csv
 import io
 import json
@@ -9,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from kato_panel import churn, open_history
+from kato_panel.directory import SessionDirectory
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.views.churn import ChurnView
 from kato_panel.views.sessions import SessionTable
@@ -289,6 +291,34 @@ def test_question_that_is_lost_is_asked_again(watched, monkeypatch, *, view, hea
         watched.page.get_by_text(words).filter(visible=True).first.wait_for()
     assert len(heard) == 3
     assert heard[1:] == heard[:1] * 2
+
+
+def test_slow_list_is_read_once_and_shown(watched, monkeypatch):
+    """Though the page asks for it again while it waits."""
+    read, hear, heard, asked = SessionDirectory.list, SessionTable._list, [], []
+    is_enough = asyncio.Event()
+
+    async def count(self, change):
+        heard.append(change.new)
+        if len(heard) == 3:
+            is_enough.set()
+        await hear(self, change)
+
+    async def wait(self, query):
+        asked.append(query)
+        await is_enough.wait()
+        return await read(self, query)
+
+    monkeypatch.setattr(SessionTable, "_list", count)
+    monkeypatch.setattr(SessionDirectory, "list", wait)
+    with (
+        EmbeddedSimulator(rate=0, initial=5) as quiet,
+        service_in_thread(quiet.url, **SHORT) as box,
+    ):
+        watched.page.goto(f"{box['service'].url}?tab=sessions")
+        watched.page.get_by_text("refreshed").filter(visible=True).first.wait_for()
+        assert len(heard) == 3
+        assert len(asked) == 1
 
 
 def test_tile_on_the_live_page_says_median_interval_and_window(open_tab):
