@@ -109,7 +109,7 @@ class Camera:
 
     def see(self, text: str) -> None:
         """Wait until this is to be seen."""
-        self.page.get_by_text(text).first.wait_for()
+        self.page.get_by_text(text).filter(visible=True).first.wait_for()
 
     def settle(self, seconds: float) -> None:
         """Let time pass, as it does for who looks on."""
