@@ -34,6 +34,17 @@ def test_groups_have_curves_or_a_reason_why_not():
     assert "1 group has fewer than 10 ends" in found.notes[0]
 
 
+def test_group_whose_curve_was_emptied_is_named():
+    """One was too old when watching began for the ages at which all others ended."""
+    old = life("old", -1_000, node="n1", born_by=None)
+    seen = lives([*rows("n1", 20, 100), old, *rows("n2", 20, 500)])
+    (note,) = comparing.compare(seen, "node", "UTC").notes
+    assert note == (
+        "all who were under observation ended, but others were watched at greater ages, in n1: "
+        "from there on such a curve says nothing"
+    )
+
+
 def test_one_group_is_not_tested():
     """There is nobody to hold it against."""
     found = comparing.compare(lives(rows("n1", 20, 100)), "node", "UTC")
