@@ -110,7 +110,7 @@ def demo_folder() -> Iterator[Path]:
 
 
 def _remove_unused(folder: Path) -> None:
-    if time.time() - folder.stat().st_mtime < FRESH_SECONDS:
+    if folder.is_symlink() or time.time() - folder.stat().st_mtime < FRESH_SECONDS:
         return
     lock = WriterLock(folder / IN_USE)
     if lock.take() is None:

@@ -60,7 +60,7 @@ def watch(running):
     return reader
 
 
-def test_count_goes_on_and_nothing_is_told_that_did_not_happen(runtime):
+def test_count_goes_on_and_nothing_is_told_that_did_not_happen(runtime, request):
     """The first look finds who the record has as open, but for who came and went meanwhile."""
     running, week = runtime
     _, before = running.hub.subscribe(lambda: None)
@@ -68,9 +68,9 @@ def test_count_goes_on_and_nothing_is_told_that_did_not_happen(runtime):
     reader = watch(running)
     alive = {session.session_id for session in week.past.sessions()}
     recorded = {record.session_id for record in running.history.reader.open_records()}
-    assert len(alive ^ recorded) < 15
+    assert len(alive ^ recorded) < (1 if "no redis" in request.node.name else 15)
     assert abs(reader.active - len(alive)) < 15
-    assert 1_000 < len(reader.events) <= 5_000  # fewer where the hours behind it were quiet
+    assert 1_000 < len(before.events) <= 5_000  # fewer where the hours behind it were quiet
     reader.close()
 
 
