@@ -21,6 +21,7 @@ from kato_panel.domain.churn import Churn
 from kato_panel.domain.churn_questions import Question
 from kato_panel.domain.times import iso
 from kato_panel.errors import KatoPanelError, QueryError
+from kato_panel.views.answers import read_question, say_error
 from kato_panel.views.churn_charts import ChurnPlot, LifetimePlot, RatePlot
 from kato_panel.views.churn_stills import write_churn, write_refusal
 from kato_panel.views.markup import Markup
@@ -158,7 +159,7 @@ class ChurnView(Still, pn.viewable.Viewer):
             plot.dark = change.new
 
     async def _ask(self, change: Any) -> None:
-        asked = _read(change.new)
+        asked = read_question(change.new)
         number, anew = _read_number(asked.pop("id", None)), asked.pop("anew", None) is True
         if self._desk is None:
             return
@@ -171,10 +172,12 @@ class ChurnView(Still, pn.viewable.Viewer):
                 asked = {"since": question.span, "by": question.by, "node": question.node}
                 self._take(report, {"id": number, "asked": asked})
         except Exception as error:  # a page that waits has to hear of any
-            if not isinstance(error, KatoPanelError):
+            is_known = isinstance(error, KatoPanelError)
+            if not is_known:
                 logger.exception("a question of churn cannot be answered")
             if change.new == self._board.query:
-                self._board.answer = json.dumps({"id": number, "error": _sentence(error)})
+                words = say_error(error) if is_known else UNEXPECTED
+                self._board.answer = json.dumps({"id": number, "error": words})
 
     def _take(self, report: Report, head: Mapping[str, Any]) -> None:
         """Show a report: with it, in one message, come the tables that are open."""
@@ -193,7 +196,7 @@ class ChurnView(Still, pn.viewable.Viewer):
 
         A page names all of them whenever one is opened: two changes of a property may come as one.
         """
-        asked = _read(self._board.wanted)
+        asked = read_question(self._board.wanted)
         shown, saved = (
             [card for card in self.parts if card in names] if isinstance(names, list) else []
             for names in (asked.get("cards"), files and asked.get("files"))
@@ -327,22 +330,6 @@ def _rows(frame: Any) -> list[dict[str, Any]] | None:
         frame.reset_index().to_json(orient="records", date_format="iso", double_precision=15)
     )
     return rows
-
-
-def _sentence(error: Exception) -> str:
-    if not isinstance(error, KatoPanelError):
-        return UNEXPECTED
-    text = str(error)
-    return f"{text[:1].upper()}{text[1:]}."
-
-
-def _read(text: str) -> dict[str, Any]:
-    """Read what the page asked; whatever is no object asks nothing."""
-    try:
-        asked = json.loads(text)
-    except ValueError:
-        return {}
-    return asked if isinstance(asked, dict) else {}
 
 
 def _read_number(value: Any) -> int | None:
