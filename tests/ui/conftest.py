@@ -6,10 +6,26 @@ import subprocess
 import sys
 
 import pytest
+from playwright.sync_api import TimeoutError as WaitedTooLongError
 
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
 from tests.service import ServiceProcess
+
+WIDTHS = "() => [innerWidth, document.documentElement.scrollWidth]"
+FITS = "(width) => innerWidth === width && document.documentElement.scrollWidth === width"
+
+
+def see_it_fit(page, width):
+    """Wait until a page, or a frame, has this width and nothing in it is wider.
+
+    A chart learns from the browser that its room became narrower, a moment after the page did.
+    """
+    try:
+        page.wait_for_function(FITS, arg=width)
+    except WaitedTooLongError:
+        assert page.evaluate(WIDTHS) == [width, width]
+        raise
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import axe_playwright_python
 import pytest
 
 from tests.service import ServiceProcess
-from tests.ui.conftest import Watched
+from tests.ui.conftest import Watched, see_it_fit
 
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 SERIOUS = {"serious", "critical"}
@@ -105,8 +105,7 @@ def test_no_width_scrolls_sideways(demo, chromium, first):
     watched = open_page(chromium, demo, viewport={"width": first, "height": 800})
     for width in (first, 1440, 1101, 1024, 768, 641, 390, 360):
         watched.page.set_viewport_size({"width": width, "height": 800})
-        fits = f"innerWidth === {width} && document.documentElement.scrollWidth === {width}"
-        watched.page.wait_for_function(fits)
+        see_it_fit(watched.page, width)
     watched.page.context.close()
 
 

@@ -7,7 +7,7 @@ import pytest
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
 from tests.service import ServiceProcess
-from tests.ui.conftest import Watched
+from tests.ui.conftest import Watched, see_it_fit
 from tests.ui.proxy import Proxy
 from tests.ui.test_access import AXE, FOCUSED, SERIOUS, told
 from tests.ui.test_page import HOSTILE, SHORT, pill
@@ -267,7 +267,7 @@ def test_axe_finds_nothing_serious(chromium, site, scheme, width):
     page.locator(".rules tbody tr").first.wait_for()
     found += page.evaluate("axe.run()")["violations"]
     assert [told(one) for one in found if one["impact"] in SERIOUS] == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    see_it_fit(page, width)
     context.close()
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.test_readme import blocks
-from tests.ui.conftest import Watched
+from tests.ui.conftest import Watched, see_it_fit
 from tests.ui.test_page import HOSTILE, SHORT
 
 
@@ -55,7 +55,7 @@ def test_wrong_settings_are_drawn_and_named(panel_serve, watched):
     assert "KATO_PANEL_TOAST_SECONDS is '900', must be a number from 1 to 60" in said
     assert watched.page.evaluate("window.__x") is None
     watched.page.set_viewport_size({"width": 360, "height": 740})
-    assert watched.page.evaluate("document.documentElement.scrollWidth") == 360
+    see_it_fit(watched.page, 360)
 
 
 def test_page_says_what_it_waits_for(serve, watched):
@@ -76,7 +76,7 @@ def test_card_of_kato_s_own_figures_says_what_they_are_of(serve, simulator, watc
     assert "healthy" in said
     assert "Redis" not in said
     watched.page.set_viewport_size({"width": 360, "height": 740})
-    assert watched.page.evaluate("document.documentElement.scrollWidth") == 360
+    see_it_fit(watched.page, 360)
     assert watched.complaints == []
 
 
