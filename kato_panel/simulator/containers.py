@@ -8,7 +8,7 @@ import dataclasses
 import math
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -141,13 +141,17 @@ class Fleet:
         Returns the present in epoch seconds.
     world
         Whose load they have.
+    makes
+        Which there are.
     """
 
-    def __init__(self, seed: int, clock: Callable[[], float], world: World) -> None:
+    def __init__(
+        self, seed: int, clock: Callable[[], float], world: World, makes: Iterable[Make] = MAKES
+    ) -> None:
         self.clock = clock
         self._world = world
         now = clock()
-        made = [Container(make, at, seed, now) for at, make in enumerate(MAKES)]
+        made = [Container(make, at, seed, now) for at, make in enumerate(makes)]
         self.containers = {one.container_id: one for one in made}
         self.events: deque[dict[str, Any]] = deque(maxlen=KEPT_EVENTS)
         self.on_event: Callable[[dict[str, Any]], None] | None = None

@@ -15,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .churn import Churn, Plan
+from .containers import Make
 from .contents import draw_contents
+from .past_containers import USUAL_PER_MINUTE, make_containers
 from .session import Session
 
 Times = NDArray[np.int64]
@@ -28,7 +30,7 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 SPAN: Final = 7 * DAY
 
-PEAK_PER_MINUTE: Final = 9.0
+PEAK_PER_MINUTE: Final = USUAL_PER_MINUTE
 """Creates at the middle of a working day."""
 NIGHT: Final = 0.35
 WEEKEND: Final = 0.6
@@ -233,6 +235,10 @@ class Past:
     def churn(self) -> Churn:
         """Make the schedule of what comes after."""
         return _GoesOn(self.seed, self.until)
+
+    def makes(self) -> tuple[Make, ...]:
+        """Give the containers it runs in, as they go on."""
+        return make_containers()
 
 
 class _GoesOn(Churn):

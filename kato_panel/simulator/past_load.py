@@ -5,14 +5,15 @@ from typing import Final
 
 import numpy as np
 
-from .past import DAY, EVICTED, HOUR, MINUTE, PEAK_PER_MINUTE, SECOND, Figures, Mask, Past, Times
+from .past import DAY, EVICTED, HOUR, MINUTE, SECOND, Figures, Mask, Past, Times
+from .past_containers import NEEDS, load
+from .workers import DISK_PERCENT
 
 WINDOW: Final = 5 * MINUTE
 """What a rate is taken over."""
 RESTARTS_WINDOW: Final = 10 * MINUTE
 DOWN_AFTER: Final = 9 * SECOND
 """So long something has to be away until its source is down, and a count stale."""
-USUAL_ALIVE: Final = 130
 MERGE: Final = (3 * HOUR, 12 * MINUTE)
 """When of a day ClickHouse merges its parts, and for how long."""
 RESTART_MINUTES: Final = (1, 2, 4, 6)
@@ -36,14 +37,13 @@ def measure(past: Past, looks: Times) -> Measured:
     rng = np.random.default_rng([past.seed, 2])
     alive = past.alive_at(looks)
     created = _rate(past.lives.created, looks)
-    load = 0.6 * created / PEAK_PER_MINUTE + 0.4 * alive / USUAL_ALIVE
     return (
         _of_sessions(past, looks, alive, created, rng)
-        | _of_containers(past, looks, load, rng)
+        | _of_containers(past, looks, load(created, alive), rng)
         | {
             ("disk_percent", ""): _unless(
                 past.stopped.holds(looks),
-                61.0 + 9.0 * (looks - past.since) / (past.until - past.since),
+                DISK_PERCENT - 9.0 * (past.until - looks) / (past.until - past.since),
             ),
             ("error_ratio", ""): _unless(past.stopped.holds(looks), np.zeros(len(looks))),
             ("loop_lag_seconds", ""): 0.002 + rng.gamma(2.0, 0.003, len(looks)),
@@ -80,23 +80,17 @@ def _of_sessions(
     }
 
 
-def _of_containers(past: Past, looks: Times, load: Figures, rng: np.random.Generator) -> Measured:
-    day = (looks - past.since) / DAY
+def _of_containers(past: Past, looks: Times, loads: Figures, rng: np.random.Generator) -> Measured:
+    days_left = (past.until - looks) / DAY
     starve = np.clip((looks - past.starved.began) / (40 * MINUTE) + 1, 0, 1)
     starve[looks >= past.starved.ended] = 0
     begins, lasts = MERGE
     merges = (looks % DAY >= begins) & (looks % DAY < begins + lasts)
-    cpu = {
-        "kato": 7 + 45 * load,
-        "kato-redis": 2 + 7 * load,
-        "kato-clickhouse": 6 + 9 * load + 82 * merges,
-        "kato-qdrant": 4 + 14 * load,
-    }
-    memory = {
-        "kato": 34 + 9 * load,
-        "kato-redis": 31 + 8 * load + (58 - 8 * np.minimum(load, 1)) * starve**3,
-        "kato-clickhouse": 52 + 4 * np.sin(2 * math.pi * day) + 9 * merges,
-        "kato-qdrant": 58 + 1.6 * day + 2 * load,
+    cpu_more = {"kato-clickhouse": 82 * merges}
+    memory_more = {
+        "kato-redis": (58 - 8 * np.minimum(loads, 1)) * starve**3,
+        "kato-clickhouse": 9 * merges - 4 * np.sin(2 * math.pi * days_left),
+        "kato-qdrant": -1.6 * days_left,
     }
     never = np.zeros(len(looks), bool)
     stops = {"kato": past.stopped.holds(looks), "kato-redis": past.storeless.holds(looks)}
@@ -105,11 +99,13 @@ def _of_containers(past: Past, looks: Times, load: Figures, rng: np.random.Gener
         "kato-redis": [past.storeless.ended],
     }
     measured: Measured = {}
-    for name, used in cpu.items():
+    for name, needs in NEEDS.items():
         stands = stops.get(name, never)
+        used = needs.cpu + needs.cpu_load * loads + cpu_more.get(name, 0)
         noisy = used * rng.lognormal(0, 0.08, len(looks))
         measured["container_cpu_percent", name] = _unless(stands, np.clip(noisy, 0, 100))
-        noisy = memory[name] + rng.normal(0, 0.4, len(looks))
+        used = needs.memory + needs.memory_load * loads + memory_more.get(name, 0)
+        noisy = used + rng.normal(0, 0.4, len(looks))
         measured["container_memory_percent", name] = _unless(stands, np.clip(noisy, 0, 100))
         measured["container_not_running", name] = stands.astype(float)
         begun = np.array(restarts.get(name, []), np.int64)

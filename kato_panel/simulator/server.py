@@ -16,7 +16,7 @@ from tornado.web import Application
 
 from . import calls, control
 from .churn import Churn
-from .containers import Fleet
+from .containers import MAKES, Fleet, Make
 from .engine import Engine
 from .faults import RestartOrder
 from .kept_world import KeptWorld
@@ -55,13 +55,16 @@ class Options:
 
 
 class Story(Protocol):
-    """Who lives when an upstream starts, and how it goes on."""
+    """Who lives when an upstream starts, how it goes on, and what it runs in."""
 
     def sessions(self) -> Iterable[Session]:
         """Give the sessions that are alive."""
 
     def churn(self) -> Churn:
         """Make the schedule of what comes."""
+
+    def makes(self) -> Iterable[Make]:
+        """Give the containers it runs in."""
 
 
 class WorkerServer(HTTPServer):
@@ -167,7 +170,8 @@ class Simulator:
             return
         listening = self._bind(self.options.engine_port)
         self._engine_port = listening.getsockname()[1]
-        fleet = Fleet(self.options.seed, self.clock, self.upstream.world)
+        makes = MAKES if self._story is None else self._story.makes()
+        fleet = Fleet(self.options.seed, self.clock, self.upstream.world, makes)
         self.upstream.fleet = fleet
         self._engine = Engine(fleet, self.upstream.faults)
         self._engine_server = HTTPServer(self._engine.application())

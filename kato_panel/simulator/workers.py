@@ -11,6 +11,7 @@ STREAM_LIMIT = 99
 REQUESTS_KEPT = 200
 SAMPLE_SECONDS = 10.3
 SAMPLES_KEPT = 60
+DISK_PERCENT = 24.4
 
 Request = tuple[float, str, str, float, int]
 
@@ -98,7 +99,7 @@ class Worker:
             "kato_cpu_usage_percent": [point(at, self._cpu(at)) for at in times],
             "kato_memory_usage_percent": [point(at, 2.8) for at in times],
             "kato_memory_usage_bytes": [point(at, 706_084_864) for at in times],
-            "kato_disk_usage_percent": [point(at, 24.4) for at in times],
+            "kato_disk_usage_percent": [point(at, DISK_PERCENT) for at in times],
             "load_average_1m": [],
             "kato_requests_total": [
                 point(at, float(number), method=method, path=path)
@@ -150,7 +151,7 @@ class Worker:
             "resources": {
                 "cpu_percent": self._cpu(at),
                 "memory_percent": 2.8,
-                "disk_percent": 24.4,
+                "disk_percent": DISK_PERCENT,
             },
             "databases": {"clickhouse": idle, "qdrant": idle, "redis": idle},
         }

@@ -2,10 +2,12 @@
 
 from itertools import pairwise
 
+import httpx
 import numpy as np
 import pytest
 
 from kato_panel.simulator import EmbeddedSimulator
+from kato_panel.simulator.containers import MEBIBYTE, Fleet
 from kato_panel.simulator.past import HABITS, HOUR, MINUTE, SECOND, Past
 from kato_panel.simulator.past_load import measure
 from kato_panel.simulator.world import World
@@ -46,6 +48,39 @@ def test_it_goes_on_as_it_was(past):
     assert 60 < len(created) < 900
     assert {one.node_id for one in created} <= {habit.node_id for habit in HABITS}
     assert all(first.at <= second.at for first, second in pairwise(changes))
+
+
+def test_containers_go_on_as_they_were(past):
+    """Nothing falls or rises where the past ends and the simulator's own counting begins."""
+    looks = np.arange(past.starved.ended, past.until, MINUTE)
+    measured = measure(past, looks)
+    now = [START]
+    world, churn = World(1), past.churn()
+    for session in past.sessions():
+        world.take_over(session)
+    churn.adopt(world)
+    fleet = Fleet(1, lambda: now[0], world, past.makes())
+    before = {one.name: one.cpu_seconds for one in fleet.containers.values()}
+    for _ in range(60):
+        now[0] += 60
+        churn.advance(world, now[0])
+        live = fleet.count()
+    for one in fleet.containers.values():
+        make = one.make
+        cpu_percent = 100 * (one.cpu_seconds - before[one.name]) / (3_600 * make.cpus)
+        memory_percent = 100 * one.memory_bytes(live, now[0]) / (make.limit * MEBIBYTE)
+        was = np.mean(measured["container_cpu_percent", one.name])
+        assert cpu_percent == pytest.approx(was, rel=0.15)
+        was = np.mean(measured["container_memory_percent", one.name])
+        assert memory_percent == pytest.approx(was, rel=0.1)
+
+
+def test_disk_is_as_full_as_it_was(past):
+    """KATO goes on to say what it said last."""
+    with EmbeddedSimulator(story=past, clock=lambda: START) as simulator:
+        told = httpx.get(f"{simulator.url}/metrics").json()["resources"]["disk_percent"]
+    was = measure(past, np.array([past.until - MINUTE]))["disk_percent", ""]
+    assert told == pytest.approx(was[0], abs=0.1)
 
 
 def test_arrivals_that_were_missed_are_dropped(past):
