@@ -39,6 +39,7 @@ class Reader:
                 self.read()
         finally:
             timer.cancel()
+            timer.join()
 
     def read(self) -> None:
         """Take what there is."""

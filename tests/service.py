@@ -41,7 +41,7 @@ class ServiceProcess:
         self._process.kill()
         self._process.join()
 
-    def end(self, timeout_seconds=6):
+    def end(self, timeout_seconds=30):
         """Send TERM; return the exit code."""
         self._process.terminate()
         self._process.join(timeout_seconds)

@@ -36,7 +36,7 @@ OTHER = RULE.replace("threshold = 6", "threshold = 1000")
 
 @pytest.fixture
 def impatient(monkeypatch):
-    monkeypatch.setattr(notifier, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(notifier, "SEND_SECONDS", 2.0)
     monkeypatch.setattr(notifier, "FIRST_RETRY_SECONDS", 0.05)
     monkeypatch.setattr(oversight, "RULES_SECONDS", 0.05)
 

@@ -43,6 +43,12 @@ def until(monitor, is_enough):
     assert is_enough()
 
 
+def settle(monitor):
+    """Wait for the stream, and for what may be told just after the baseline and be in it."""
+    until(monitor, lambda: monitor.connection.state == "live")
+    threading.Event().wait(1)
+
+
 def test_monitor_knows_the_count_and_ends_all_it_began(simulator):
     """As a context manager, in a script without a loop."""
     before = threading.active_count()
@@ -60,7 +66,7 @@ def test_events_and_counts_are_frames(simulator):
     caller = Caller(simulator.url)
     with Monitor(simulator.url, stream=True, interval_seconds=0.5) as monitor:
         assert monitor.wait()
-        threading.Event().wait(1)  # past the baseline's allowance
+        settle(monitor)
         session_id = caller.create("planner-7")
         caller.delete(session_id)
         until(monitor, lambda: len(monitor.events()) == 2)
@@ -81,7 +87,7 @@ def test_rates_without_a_history_are_of_what_was_watched(simulator):
     for how in ({"history": "off"}, {}):
         monitor = Monitor(simulator.url, stream=True, interval_seconds=0.5, **how).start()
         assert monitor.wait()
-        threading.Event().wait(1)  # past the baseline's allowance
+        settle(monitor)
         Caller(simulator.url).create("planner-7")
         until(monitor, lambda: len(monitor.events()) == 1)  # noqa: B023 - at once
         told = monitor.events().index[0].timestamp()
@@ -123,7 +129,7 @@ def test_frames_of_a_monitor_are_those_of_its_history(simulator, tmp_path):
     place = tmp_path / "h.db"
     with Monitor(simulator.url, stream=True, interval_seconds=0.5, history=place) as monitor:
         assert monitor.wait()
-        threading.Event().wait(1)  # past the baseline's allowance
+        settle(monitor)
         caller.create("planner-7")
         until(monitor, lambda: len(monitor.events()) == 1)
         with open_history(place) as opened:
@@ -151,7 +157,7 @@ def test_without_a_history_memory_is_all_there_is(simulator, caplog):
     caller = Caller(simulator.url)
     with Monitor(simulator.url, stream=True, interval_seconds=0.5, history="off") as monitor:
         assert monitor.wait()
-        threading.Event().wait(1)  # past the baseline's allowance
+        settle(monitor)
         caller.create("planner-7")
         until(monitor, lambda: len(monitor.events()) == 1)
         assert len(monitor.events(node="planner-7")) == 1

@@ -24,7 +24,7 @@ OVER = Turned(Turn.RESOLVED, replace(ALERT, resolved_at=moment(90)))
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(module, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(module, "SEND_SECONDS", 2.0)
     monkeypatch.setattr(module, "FIRST_RETRY_SECONDS", 0.05)
 
 

@@ -25,7 +25,7 @@ from tests.service import ServiceProcess
 from tests.sources.redis_rig import RedisRig, Writer
 
 AGREE_SECONDS = 1.0
-BRIEF_SECONDS = 2
+BRIEF_SECONDS = 5
 LATE_SECONDS = 15
 """Longer than a start takes."""
 

@@ -22,6 +22,7 @@ from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.sources.kato_metrics import MetricsSource
 from tests.conftest import Size
 from tests.following import Caller, Reader
+from tests.history.making import wait_until
 
 
 @contextmanager
@@ -213,8 +214,8 @@ def test_switched_off_events_leave_no_stream(has_events):
             ours = [one.name for one in threading.enumerate() if one.name.startswith("kato-panel")]
             assert sorted(ours) == ["kato-panel-history", "kato-panel-watcher"]
             # Each connection has two ends in this process, ours and the simulator's.
-            assert len(open_sockets()) - sockets == (6 if has_events else 4)
-        assert threading.active_count() == threads
+            wait_until(lambda: len(open_sockets()) - sockets == (6 if has_events else 4))
+        wait_until(lambda: threading.active_count() == threads)
 
 
 def test_kato_is_asked_at_most_24_times_a_minute(monkeypatch):
@@ -232,7 +233,7 @@ def test_kato_is_asked_at_most_24_times_a_minute(monkeypatch):
             asked = caller.asked()["requests"]
             minutes = 6 * (monotonic() - began) / 60
     assert {*asked} == {"GET /health", "GET /metrics", "GET /ws/events"}
-    assert asked["GET /metrics"] == 2
+    assert 2 <= asked["GET /metrics"] <= 4 * minutes + 1
     # The first of each is asked at once, and the stream's connection prompts one poll more.
     assert asked["GET /health"] <= 20 * minutes + 2
     assert asked["GET /health"] + asked["GET /metrics"] <= 24 * minutes + 3

@@ -16,11 +16,18 @@ from kato_panel.domain.recorded import AuditEntry, Gap, Looked, Note, Sample
 from kato_panel.domain.records import Reason, Witness
 from kato_panel.errors import HistoryError
 from kato_panel.history import Reader
+from kato_panel.history import history as history_module
 from kato_panel.history.lock import WriterLock
 from tests.conftest import NOON
 from tests.history.making import at, event, open_history, record, wait_until, writing_process
 
 HOSTILE = ["<img onerror=x>", "a\x00b", "\u202egnp.exe", "🙂" * 50, "x" * 10_000, "'; DROP --"]
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Close waits as long as writing takes here."""
+    monkeypatch.setattr(history_module, "CLOSE_SECONDS", 30)
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -319,7 +326,7 @@ def test_close_leaves_one_file_and_no_log(tmp_path):
         assert len(reader.events().rows) == 1
 
 
-def test_history_in_memory_ends_with_its_close(caplog):
+def test_history_in_memory_ends_with_its_close(caplog, patient):
     """In words, and without a warning."""
     history = open_history(None)
     history.record([event(n, n) for n in range(1, 7_001)])
@@ -330,7 +337,7 @@ def test_history_in_memory_ends_with_its_close(caplog):
     assert caplog.records == []
 
 
-def test_close_writes_what_waits(tmp_path):
+def test_close_writes_what_waits(tmp_path, patient):
     """Without anybody asking."""
     history = open_history(tmp_path / "h.db")
     history.record([event(n, n) for n in range(1, 20_001)])
@@ -369,7 +376,7 @@ def test_many_open_sessions_are_there_at_the_next_start(tmp_path):
     first = open_history(path, epoch="e1")
     first.record([record(f"s{n}", n) for n in range(10_000)])
     first.record([event(1), event(2)])
-    assert first.flush()
+    assert first.flush(30)
     first.close()
     second = open_history(path, epoch="e1")
     assert (second.status.trouble, second.status.notice) == (None, None)

@@ -14,7 +14,7 @@ from kato_panel.domain.events import Kind, Name, SessionEvent
 from kato_panel.domain.rules import Measured, Rule
 from kato_panel.domain.surroundings import Surroundings
 from kato_panel.server import feed as feeds
-from kato_panel.server import outlet, ring
+from kato_panel.server import holding, outlet, ring
 from kato_panel.wire import read_message
 from tests.conftest import NOON, moment
 from tests.feed_rig import Counter, created, serving
@@ -188,8 +188,9 @@ async def test_event_is_told_with_the_documents_fields():
     }
 
 
-async def test_event_that_gets_its_name_in_time_is_told_once_with_it():
+async def test_event_that_gets_its_name_in_time_is_told_once_with_it(monkeypatch):
     """The hub tells it twice; who follows waits for the second, up to a bound."""
+    monkeypatch.setattr(holding, "NAMING_SECONDS", 30.0)
     nameless = created(1, names=())
     async with serving() as rig, rig.client() as peer:
         await peer.greeted()

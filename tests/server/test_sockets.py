@@ -84,7 +84,9 @@ def test_who_asks_again_later_is_answered(simulator, monkeypatch, say):
         assert b"200 OK" in link.recv(65_536)
         with httpx.Client(base_url=f"http://127.0.0.1:{port_of(box)}", trust_env=False) as client:
             assert client.get("/healthz").status_code == 200
-            assert is_closed(link)  # and so is the client's by now
+            last = say(port_of(box), HEAD + b"\r\n")
+            assert is_closed(link)
+            assert is_closed(last)  # and so is the client's, which was silent for longer
             assert client.get("/healthz").status_code == 200
 
 

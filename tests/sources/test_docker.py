@@ -309,10 +309,11 @@ async def test_hung_container_delays_no_other(fake, size):
 
 async def test_thread_that_does_not_come_back_is_not_sent_again(fake):
     """The head of an answer may trickle for longer than any time-out, which begins anew."""
+    has_seen_enough = asyncio.Event()
 
     async def trickle(writer):
-        for letter in b"HTTP":
-            writer.write(bytes([letter]))
+        while not has_seen_enough.is_set():
+            writer.write(b"H")
             await writer.drain()
             await asyncio.sleep(0.3)
         writer.transport.abort()
@@ -323,6 +324,7 @@ async def test_thread_that_does_not_come_back_is_not_sent_again(fake):
             await watch.look(lambda figures: figures.trouble, name="kato-redis")
             assert figures_of(watch.looks[-1], "kato").trouble == ""
             assert sum("/b2/json" in call for call in fake.calls) == 1
+            has_seen_enough.set()
         assert [name for name in threads() if name.endswith("b2")] == []
 
 

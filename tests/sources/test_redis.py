@@ -149,7 +149,7 @@ def test_what_is_there_is_the_baseline(rig, writer):
 def test_birth_and_each_kind_of_end_are_told_at_once(rig, writer):
     """With session, node and reason; the next scan would be a minute later."""
     with watching(rig.url) as reader:
-        deleted, expired = writer.create("node-d"), writer.create("node-x", 2.0)
+        deleted, expired = writer.create("node-d"), writer.create("node-x", 6.0)
         reader.until(lambda seen: seen.active == 2, timeout_seconds=10)
         writer.delete(deleted)
         reader.until(lambda seen: len(ends(seen)) == 2, timeout_seconds=10)
@@ -237,7 +237,7 @@ def test_restart_leaves_the_records_exact(rig, writer):
     book = Book()
     with watching(rig.url, recorder=book) as reader:
         first = [writer.create(f"node-{n}") for n in range(30)]
-        short = [writer.create("brief", 3) for _ in range(10)]
+        short = [writer.create("brief", 10) for _ in range(10)]
         for session_id in first[:10]:
             writer.delete(session_id)
         reader.until(lambda seen: seen.active == 30)

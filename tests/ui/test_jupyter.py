@@ -7,6 +7,7 @@ import re
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import nbformat
@@ -15,7 +16,7 @@ from nbformat.v4 import new_code_cell
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 OUTSIDE = re.compile(r"^(?!(https?|wss?)://127\.0\.0\.1:)(?!blob:|data:)")
-END_SECONDS = 15
+END_SECONDS = 60
 PATIENCE_MS = 40_000
 """A kernel that starts and collects garbage takes its time on a machine that is busy."""
 WEEK_MS = 45_000
@@ -114,6 +115,8 @@ class Lab:
         while "is running at" not in (line := self._process.stderr.readline()):
             told.append(line)
             assert line, "".join(told)
+        # Whatever it goes on to say is read, or it would stand still in the end.
+        threading.Thread(target=self._process.stderr.read, daemon=True).start()
 
     def keep(self, name, *, before="", after=""):
         """Keep a copy of a notebook, with code before and a cell after; return its address."""
@@ -130,7 +133,7 @@ class Lab:
     def end(self):
         """Send TERM; it ends its kernels."""
         self._process.terminate()
-        self._process.communicate(timeout=END_SECONDS)
+        self._process.wait(END_SECONDS)
 
 
 class Notebook:
@@ -235,11 +238,15 @@ def test_cells_run_again_leave_nothing_behind(notebook, caller):
     for _ in range(3):
         for code in CELLS:
             notebook.run(code)
-    later = notebook.census()
     # Panel keeps what is replaced before its page has connected to it; that follows nothing.
-    for kept in ("Document", "LiveBoard", "Models"):
-        assert later.pop(kept) - before.pop(kept) < 3 * len(CELLS) / 2
+    may_stay = {kept: before.pop(kept) for kept in ("Document", "LiveBoard", "Models")}
+    for _ in range(50):  # the page says a moment later that it has let go of what was replaced
+        later = notebook.census()
+        stayed = {kept: later.pop(kept) - number for kept, number in may_stay.items()}
+        if later == before:
+            break
     assert later == before
+    assert max(stayed.values()) < 3 * len(CELLS) / 2
 
     caller.create()
     notebook.count("monitor.view()", "6")

@@ -99,7 +99,8 @@ def test_login_is_for_everybody(serve, page, scheme):
     page.set_viewport_size({"width": 360, "height": 740})
     page.emulate_media(color_scheme=scheme)
     page.goto(service.url)
-    page.keyboard.type("not this one")  # the field has the focus
+    page.locator("input:focus").wait_for()
+    page.keyboard.type("not this one")
     page.keyboard.press("Enter")
     page.get_by_role("alert").get_by_text("That is not right.").wait_for()
     see_it_fit(page, 360)

@@ -1,12 +1,13 @@
 """The page in a real browser: the manual checklist of the design document, and its bad days."""
 
 import re
-import time
 
 import pytest
 
+from kato_panel.history import Reader
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
+from tests.history.making import wait_until
 from tests.ui.conftest import Watched, see_it_fit
 from tests.ui.proxy import Proxy
 
@@ -20,6 +21,20 @@ REMEMBER_COUNTS = """() => {
   window.__counts = [];
   new MutationObserver(() => window.__counts.push(figure.textContent))
     .observe(figure, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+TIME_TOASTS = """() => {
+  const roots = [...document.querySelectorAll("*")].map((e) => e.shadowRoot).filter(Boolean);
+  const toasts = roots.map((r) => r.querySelector(".toasts")).find(Boolean);
+  const since = new Map();
+  window.__lived = [];
+  new MutationObserver((records) => {
+    for (const { addedNodes, removedNodes } of records) {
+      for (const one of addedNodes) since.set(one, performance.now());
+      for (const one of removedNodes) window.__lived.push(performance.now() - since.get(one));
+    }
+  }).observe(toasts, { childList: true });
 }"""
 
 
@@ -41,7 +56,8 @@ def test_demo_shows_a_count_an_event_and_a_toast_within_ten_seconds(serve, watch
     service = serve()
     watched.page.set_default_timeout(10_000)
     watched.open(service.url)
-    assert re.fullmatch(r"[\d\u2009]+", watched.page.locator('[data-figure="active"]').inner_text())
+    number = re.compile(r"^[\d\u2009]+$")
+    watched.page.locator('[data-figure="active"]', has_text=number).wait_for()
     watched.page.get_by_text("demo data").wait_for()
     watched.page.locator("li time").first.wait_for()
     toast(watched).wait_for()
@@ -65,15 +81,15 @@ def test_checklist(serve, simulator, caller, watched):
         watched.open(proxy.url + "/app")
         pill(watched, "Live")
         watched.count("5")
+        watched.page.evaluate(TIME_TOASTS)
 
         created = caller.create("planner-7")
         watched.count("6")
         toast(watched).get_by_text("1 session created").wait_for()
         toast(watched).get_by_text("Total: 6").wait_for()
         watched.page.locator("li", has_text="planner-7").wait_for()
-        shown = time.monotonic()
         toast(watched).wait_for(state="detached")
-        assert 3 < time.monotonic() - shown < 6
+        assert 3_000 < watched.page.evaluate("window.__lived[0]") < 6_000
 
         caller.delete(created)
         watched.count("5")
@@ -102,16 +118,15 @@ def test_checklist(serve, simulator, caller, watched):
 def test_many_toasts_fold_into_three(serve, simulator, caller, watched):
     """At most three at a time, the rest summed up in the last, and that goes too."""
     # Long enough for eight calls, also on a machine that is busy with other things.
-    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_TOAST_SECONDS="8", **SHORT)
+    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_TOAST_SECONDS="12", **SHORT)
     watched.open(service.url)
     pill(watched, "Live")
     toasts = watched.page.locator(".toasts .toast")
-    for _ in range(8):
+    for number in range(6, 14):
         caller.create()
-    watched.count("13")
+        watched.count(str(number))
     watched.page.get_by_text("more changes").wait_for()
     assert toasts.count() == 3
-    # Those that came together share a toast: all of them are told, however they came.
     titles = " ".join(watched.page.locator(".toasts b").all_inner_texts())
     told = re.findall(r"(\d+) sessions? created|: \+(\d+)", titles)
     assert sum(int(one or other) for one, other in told) == 8
@@ -121,12 +136,12 @@ def test_many_toasts_fold_into_three(serve, simulator, caller, watched):
 
 def test_toast_stays_while_it_is_pointed_at_and_can_be_dismissed(serve, simulator, caller, watched):
     """Reading takes its time; the mouse holds it, the button ends it."""
-    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_TOAST_SECONDS="1", **SHORT)
+    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_TOAST_SECONDS="4", **SHORT)
     watched.open(service.url)
     pill(watched, "Live")
     caller.create()
     toast(watched).hover()
-    watched.page.wait_for_timeout(2_000)
+    watched.page.wait_for_timeout(5_000)
     assert toast(watched).is_visible()
     toast(watched).get_by_role("button").click()
     toast(watched).wait_for(state="detached")
@@ -141,7 +156,9 @@ def test_feed_shows_one_kind_on_request_and_the_address_remembers(
     service = serve(KATO_API_URL=simulator.url, **SHORT)
     watched.open(service.url)
     pill(watched, "Live")
-    caller.delete(caller.create("planner-7"))
+    created = caller.create("planner-7")
+    watched.count("6")
+    caller.delete(created)
     rows = watched.page.locator("ul li:visible time")
     watched.page.locator("li", has_text="1 deleted").wait_for()
     assert rows.count() == 2
@@ -164,9 +181,14 @@ def test_filtered_feed_counts_and_misses_its_own_kind_only(serve, simulator, cal
     watched.count("6")
     watched.page.get_by_text("No session has ended since you opened this page.").wait_for()
     watched.page.get_by_role("button", name="Pause the event feed").click()
-    caller.delete(caller.create())
-    caller.create()
+    # Each once the one before is there: those that come together are one event.
+    created = caller.create()
+    watched.count("7")
+    caller.delete(created)
     watched.page.get_by_role("button", name="1 new").wait_for()
+    caller.create()
+    watched.count("7")
+    assert watched.page.get_by_role("button", name="1 new").is_visible()
     watched.page.get_by_role("button", name="All").click()
     watched.page.get_by_role("button", name="3 new").click()
     watched.page.locator("li", has_text="1 deleted").wait_for()
@@ -177,7 +199,10 @@ def test_feed_can_be_scrolled_back_to_its_beginning(serve, simulator, caller, wa
     service = serve(KATO_API_URL=simulator.url, **SHORT)
     watched.open(service.url)
     pill(watched, "Live")
+    # Of those that come together not all have their name in the row: the first and the last alone.
     for number in range(90):
+        if number in (1, 89):
+            watched.count(str(5 + number))
         caller.create(f"node-{number}")
     watched.count("95")
     watched.page.reload()
@@ -198,7 +223,7 @@ def test_upstream_s_absence_is_told_and_its_number_kept(serve, simulator, caller
     watched.open(service.url)
     watched.count("5")
     watched.page.evaluate(REMEMBER_COUNTS)
-    caller.order("restart", away_seconds=5, keep_state=True)
+    caller.order("restart", away_seconds=9, keep_state=True)
     pill(watched, "KATO unreachable")
     watched.page.get_by_text(re.compile("stale since", re.IGNORECASE)).first.wait_for()
     watched.count("5")
@@ -291,11 +316,11 @@ def test_page_whose_socket_stays_away_loads_itself_again(serve, simulator, watch
         pill(watched, "Live")
         proxy.cut()
         pill(watched, "Over HTTP")
-        with watched.page.expect_navigation(timeout=40_000):
+        with watched.page.expect_navigation(timeout=60_000):
             pass
         watched.page.get_by_text("The live connection does not open.").wait_for()
         proxy.mend()
-        with watched.page.expect_navigation(timeout=15_000):
+        with watched.page.expect_navigation(timeout=60_000):
             pass
         watched.count("5")
         assert not watched.page.locator("#boot").is_visible()
@@ -351,7 +376,8 @@ def test_page_of_a_service_that_was_killed_knows_what_happened_before(
     rows = watched.page.locator('[data-ref="sources"] li', has_text="History")
     assert rows.get_attribute("class") == "up"
     watched.page.locator('[data-ref="feed"] li').wait_for()
-    watched.page.wait_for_timeout(500)  # what is a tenth of a second old may not be on disk yet
+    with Reader.open(tmp_path / "history.db") as reader:
+        wait_until(lambda: reader.events(limit=2).rows)
     first.kill()
     context = watched.page.context
     second = Watched(context)
@@ -360,7 +386,8 @@ def test_page_of_a_service_that_was_killed_knows_what_happened_before(
     feed = second.page.locator('[data-ref="feed"]')
     note = feed.locator("li.note")
     note.wait_for()
-    assert re.fullmatch(r"not observed \d\d:\d\d:\d\d \u2013 \d\d:\d\d:\d\d", note.inner_text())
+    day, clock = r"(\d{4}-\d\d-\d\d )?", r"\d\d:\d\d:\d\d"  # the day where it was another
+    assert re.fullmatch(f"not observed {day}{clock} \u2013 {clock}", note.inner_text())
     assert feed.locator("li").count() == 2
     assert second.page.locator(".toasts .toast").count() == 0
     caller.create("after")

@@ -89,7 +89,8 @@ def test_it_pauses_changes_speed_and_goes_on_elsewhere(service, page, sockets):
     there = _asked(service)
     assert (there["position"], there["paused"]) == (there["first"], True)
     page.get_by_text("Replay · Paused").first.wait_for()
-    _order(service, position=there["last"], paused=False)
+    with page.expect_navigation():
+        _order(service, position=there["last"], paused=False)
     page.get_by_text("Replay · End of the recording").first.wait_for()
     with page.expect_navigation():
         page.get_by_role("button", name="Play from the beginning").click()

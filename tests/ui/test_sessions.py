@@ -12,7 +12,7 @@ from tests.following import Caller
 from tests.sources.redis_rig import RedisRig, Writer
 from tests.ui.conftest import see_it_fit
 from tests.ui.test_access import AXE, SERIOUS, told
-from tests.ui.test_page import HOSTILE, SHORT
+from tests.ui.test_page import HOSTILE, SHORT, pill
 
 LONG = "x" * 10_000
 STRANGE = ["\u202eevil", HOSTILE, "👩\u200d🚀 agent", "nul\x00here", LONG]
@@ -163,7 +163,7 @@ def test_detail_tells_a_session_s_life_and_memory(open_tab, rig, watched):
     assert f"session={session_id}" in page.url
     page.keyboard.press("Escape")
     drawer.wait_for(state="hidden")
-    assert "session=" not in page.url
+    page.wait_for_function("!location.search.includes('session=')")
     page.goto(page.url + f"&session={session_id}")
     drawer.get_by_role("definition").filter(has_text="planner-7").wait_for()
     assert 0 < writer.redis.pttl(f"kato:session:{session_id}") < before
@@ -353,7 +353,7 @@ def test_failure_is_told_to_who_closed_the_question(open_tab, kato, rig):
     caller.create("planner-7")
     page = open_tab(KATO_PANEL_ALLOW_ACTIONS="true")
     see_total(page, "1 session")
-    caller.order("faults", path="/sessions/*", method="DELETE", status=500, delay_seconds=1)
+    caller.order("faults", path="/sessions/*", method="DELETE", status=500, delay_seconds=4)
     rows(page).first.get_by_role("checkbox").check()
     page.get_by_role("button", name="Delete 1 session").click()
     question = page.locator("dialog.question")
@@ -433,6 +433,7 @@ def test_without_redis_the_list_is_what_the_stream_has_named(serve, simulator, c
     page = watched.page
     page.goto(f"{service.url}?tab=sessions")
     page.get_by_text("No session is open.").wait_for()
+    pill(watched, "Live")  # who comes before is never named
     caller.create("planner-7")
     page.get_by_role("button", name="Refresh").click()
     see_total(page, "1 session")
