@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator
 from typing import Literal
 
-from .contents import draw_contents
+from .contents import draw_contents, draw_use
 from .session import DEFAULT_TTL_SECONDS, KeysAwayError, Session
 from .world import World
 
@@ -67,6 +67,10 @@ def wave(simulated_seconds: float) -> float:
     return 1 + WAVE_DEPTH * math.sin(2 * math.pi * simulated_seconds / DAY_SECONDS)
 
 
+def _first(due: list[tuple[float, str]]) -> float:
+    return due[0][0] if due else math.inf
+
+
 class Churn:
     """
     The schedule of what the simulator does by itself.
@@ -81,9 +85,19 @@ class Churn:
         Simulated seconds in one second.
     started_at
         Epoch seconds at which the simulated day begins.
+    access_gap_seconds
+        How long, in the mean, its client leaves a session alone; simulated. Those that nobody
+        will delete are left alone for good.
     """
 
-    def __init__(self, seed: int, rate: float, speed: float, started_at: float) -> None:
+    def __init__(
+        self,
+        seed: int,
+        rate: float,
+        speed: float,
+        started_at: float,
+        access_gap_seconds: float = math.inf,
+    ) -> None:
         self.rate = rate
         self.speed = speed
         self.started_at = started_at
@@ -92,12 +106,14 @@ class Churn:
         self._arrivals = self._draw_arrivals()
         self._next_arrival = next(self._arrivals, math.inf)
         self._departures: list[tuple[float, str]] = []
+        self._access_gap_seconds = access_gap_seconds
+        self._access_random = random.Random(f"{seed}/accesses")
+        self._accesses: list[tuple[float, str]] = []
 
     @property
     def next_at(self) -> float:
-        """When the next change is due, in epoch seconds; infinity if none ever is."""
-        departure = self._departures[0][0] if self._departures else math.inf
-        return min(self._next_arrival, departure)
+        """When there is something to do next, in epoch seconds; infinity if there never is."""
+        return min(self._next_arrival, _first(self._departures), _first(self._accesses))
 
     def populate(self, world: World, count: int) -> None:
         """
@@ -133,6 +149,9 @@ class Churn:
                     created = self._create(world, self._plan_for(at), at)
                     changes.append(Change("created", at, created))
                 continue
+            if at == _first(self._accesses):
+                self._use(world, at)
+                continue
             _, session_id = heapq.heappop(self._departures)
             try:
                 deleted = world.delete(session_id, at)
@@ -145,11 +164,12 @@ class Churn:
         return changes
 
     def skip(self, until: float) -> None:
-        """Drop the arrivals due by ``until`` and put deletions off to it: upstream was away."""
+        """Drop the arrivals due by ``until`` and put all else off to it: upstream was away."""
         while self._next_arrival <= until:
             self._next_arrival = next(self._arrivals, math.inf)
-        self._departures = [(max(at, until), one) for at, one in self._departures]
-        heapq.heapify(self._departures)
+        for due in (self._departures, self._accesses):
+            due[:] = [(max(at, until), one) for at, one in due]
+            heapq.heapify(due)
 
     def _create(self, world: World, plan: Plan, at: float, age_seconds: float = 0.0) -> Session:
         lifetime = plan.lifetime_seconds
@@ -172,6 +192,21 @@ class Churn:
         # At rate 0 nothing happens by itself, whatever was planned for a session.
         if self.rate and session.delete_at is not None:
             heapq.heappush(self._departures, (session.delete_at, session.session_id))
+            self._plan_use(session, max(session.created_at, self.started_at))
+
+    def _plan_use(self, session: Session, after: float) -> None:
+        gap_seconds = self._access_random.expovariate(1.0) * self._access_gap_seconds / self.speed
+        if session.delete_at is not None and after + gap_seconds < session.delete_at:
+            heapq.heappush(self._accesses, (after + gap_seconds, session.session_id))
+
+    def _use(self, world: World, at: float) -> None:
+        """Work in the session whose turn it is, if it is still there."""
+        _, session_id = heapq.heappop(self._accesses)
+        session = world.sessions.get(session_id)
+        if session is not None:
+            with contextlib.suppress(KeysAwayError):
+                world.use(session_id, draw_use(self._access_random, session.stm), at)
+            self._plan_use(session, at)
 
     def _draw_arrivals(self) -> Iterator[float]:
         """Yield arrival times: bursts at random, thinned to follow the wave."""

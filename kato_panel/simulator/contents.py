@@ -28,6 +28,12 @@ class Contents:
     idle_share: float | None
 
 
+def draw_use(draw: random.Random, stm: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Draw what an access leaves in the short-term memory: one event more; a full one is learnt."""
+    kept = [list(one) for one in stm] if len(stm) < STM_MAX else []
+    return [*kept, draw.choices(WORDS, k=draw.randint(1, EVENT_MAX))]
+
+
 def draw_contents(draw: random.Random, age_seconds: float) -> Contents:
     """
     Draw what a session holds.

@@ -120,6 +120,10 @@ class KeptWorld(World):
         self.keys.move(session.session_id, key_expires_at)
         super()._move(session, key_expires_at)
 
+    def _use(self, used: Session) -> None:
+        self.keys.write([used])
+        super()._use(used)
+
     def _remove(self, session: Session, now: float, how: How) -> None:
         self.keys.remove(session.session_id)
         super()._remove(session, now, how)

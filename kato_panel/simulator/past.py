@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from .churn import Churn, Plan
 from .containers import Make
-from .contents import draw_contents
+from .contents import ACCESS_GAP_SECONDS, draw_contents
 from .past_containers import USUAL_PER_MINUTE, make_containers
 from .session import Session
 
@@ -248,7 +248,9 @@ class _GoesOn(Churn):
         self._plans: dict[float, Plan] = {}
         self._from = until
         self._rng = np.random.default_rng([seed, 1])
-        super().__init__(seed, PEAK_PER_MINUTE / 60, 1.0, until / SECOND)
+        super().__init__(
+            seed, PEAK_PER_MINUTE / 60, 1.0, until / SECOND, access_gap_seconds=ACCESS_GAP_SECONDS
+        )
 
     def _draw_arrivals(self) -> Iterator[float]:
         start = self._from

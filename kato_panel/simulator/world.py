@@ -151,6 +151,33 @@ class World:
         """Give the key of a live session another TTL, which its next read undoes."""
         self._move(self.sessions[session_id], now + ttl_seconds / self.speed)
 
+    def use(self, session_id: str, stm: Sequence[Sequence[str]], now: float) -> Session | None:
+        """
+        Work in a session, as its client does: an access is written, and the key's TTL starts anew.
+
+        Parameters
+        ----------
+        stm
+            The short-term memory, as it is then.
+
+        Returns
+        -------
+        Session | None
+            ``None`` if it cannot be read (any more).
+        """
+        if self.look(session_id, now) != "there":
+            return None
+        session = self.sessions[session_id]
+        used = dataclasses.replace(
+            session,
+            stm=[list(one) for one in stm],
+            access_count=session.access_count + 1,
+            accessed_at=now,
+            key_expires_at=now + session.ttl_seconds / self.speed,
+        )
+        self._use(used)
+        return used
+
     def delete(self, session_id: str, now: float) -> Session | None:
         """End a session on request; ``None`` if it cannot be read (any more)."""
         if self._find(session_id, now) != "there":
@@ -219,6 +246,9 @@ class World:
             case "move":
                 # a move or removal that was told came before the expiry it prevented
                 self._place(self.sessions[entry["session_id"]], float(entry["key_expires_at"]))
+            case "use":
+                used = Session(**entry["session"])
+                self._place(used, used.key_expires_at)
             case "remove":
                 self._drop(self.sessions[entry["session_id"]], float(entry["at"]), entry["how"])
             case "vanish":
@@ -266,6 +296,11 @@ class World:
         told = {"op": "move", "session_id": session.session_id, "key_expires_at": key_expires_at}
         self._tell(told)
         self._place(session, key_expires_at)
+
+    def _use(self, used: Session) -> None:
+        if self.journal is not None:
+            self.journal({"op": "use", "session": dataclasses.asdict(used)})
+        self._place(used, used.key_expires_at)
 
     def _place(self, session: Session, key_expires_at: float) -> None:
         moved = dataclasses.replace(session, key_expires_at=key_expires_at)

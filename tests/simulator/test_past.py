@@ -8,6 +8,7 @@ import pytest
 
 from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.simulator.containers import MEBIBYTE, Fleet
+from kato_panel.simulator.contents import STM_MAX
 from kato_panel.simulator.past import HABITS, HOUR, MINUTE, SECOND, Past
 from kato_panel.simulator.past_load import measure
 from kato_panel.simulator.world import World
@@ -48,6 +49,25 @@ def test_it_goes_on_as_it_was(past):
     assert 60 < len(created) < 900
     assert {one.node_id for one in created} <= {habit.node_id for habit in HABITS}
     assert all(first.at <= second.at for first, second in pairwise(changes))
+
+
+def test_who_will_be_deleted_is_used_until_then(past):
+    """The others were forgotten: nobody accesses them, and their time runs out."""
+    world, churn = World(1), past.churn()
+    for session in past.sessions():
+        world.take_over(session)
+    churn.adopt(world)
+    churn.advance(world, START + 3_600)
+    assert {one.how for one in world.ended} == {"deleted", "expired"}
+    kept = [one for one in world.sessions.values() if one.created_at < START + 3_500]
+    used = [one.accessed_at or one.created_at for one in kept if one.delete_at is not None]
+    assert np.median(used) > START + 3_570
+    assert max(used) <= START + 3_600
+    forgotten = [one for one in kept if one.delete_at is None]
+    assert forgotten
+    for one in forgotten:
+        assert one.accessed_at is None or one.accessed_at <= max(START, one.created_at)
+    assert max(len(one.stm) for one in kept) <= STM_MAX
 
 
 def test_containers_go_on_as_they_were(past):

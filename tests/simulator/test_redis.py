@@ -1,6 +1,7 @@
 import contextlib
 import json
 import time
+from datetime import datetime
 
 import httpx
 import pytest
@@ -8,7 +9,8 @@ from click.testing import CliRunner
 
 from kato_panel.simulator import KeysAwayError
 from kato_panel.simulator.__main__ import main
-from kato_panel.simulator.redis_keys import INDEX_KEY, KEY_PREFIX
+from kato_panel.simulator.kept_world import KeptWorld
+from kato_panel.simulator.redis_keys import INDEX_KEY, KEY_PREFIX, RedisKeys
 from tests.redis_server import RedisServer
 
 from .conftest import WAIT_SECONDS, receive, recording
@@ -135,6 +137,26 @@ def test_speed_divides_the_keys_life(begin, redis):
     session_id = kept.create()
     assert 30_000 < redis.cli("PTTL", key(session_id)) <= 36_000
     assert value(redis, session_id)["ttl_seconds"] == 3600
+
+
+def test_use_is_written_and_is_no_birth(redis, listen):
+    """The value has the access, the key's TTL starts anew, and no key event tells of it."""
+    with contextlib.closing(RedisKeys(redis.url)) as keys:
+        world = KeptWorld(keys)
+        created = world.create("n", time.time(), ttl_seconds=1_000)
+        before = value(redis, created.session_id)
+        redis.cli("PEXPIRE", key(created.session_id), 500_000)
+        events = listen()
+        accessed = created.created_at + 1
+        world.use(created.session_id, [["red"], ["cup"]], accessed)
+        after = value(redis, created.session_id)
+        changed = {name for name in after if after[name] != before[name]}
+        assert changed == {"last_accessed", "access_count", "stm", "time"}
+        assert datetime.fromisoformat(after["last_accessed"]).timestamp() == pytest.approx(accessed)
+        assert (after["access_count"], after["stm"]) == (1, [["red"], ["cup"]])
+        assert redis.cli("PTTL", key(created.session_id)) > 900_000
+        world.delete(created.session_id, accessed)
+        assert events.of_session() == ("del", created.session_id)
 
 
 @pytest.mark.parametrize("path", ["", "/stm", "/config"])

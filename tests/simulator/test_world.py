@@ -47,6 +47,18 @@ def test_reading_forever_keeps_the_schedule_small():
     assert len(world._expiries) < 1100
 
 
+def test_use_is_an_access_and_moves_the_keys_end():
+    """What is stored as the end stays, as upstream has it; who is gone cannot be used."""
+    world = World()
+    created = world.create("n", NOON, ttl_seconds=60)
+    used = world.use(created.session_id, [["red"]], NOON + 30)
+    assert used == world.sessions[created.session_id]
+    assert (used.access_count, used.accessed_at, used.stm) == (1, NOON + 30, [["red"]])
+    assert (used.key_expires_at, used.expires_at) == (NOON + 90, NOON + 60)
+    assert world.use(created.session_id, [], NOON + 60) is None
+    assert world.ended[0].how == "expired"
+
+
 def test_restored_world_is_the_same():
     """Journal and short journal restore live sessions, index, truth and totals."""
     told = []
@@ -55,6 +67,7 @@ def test_restored_world_is_the_same():
     world.delete(ids[0], NOON + 1)
     world.read(ids[1], NOON + 30)
     world.extend(ids[2], 600, NOON + 30)
+    world.use(ids[3], [["red", "cup"]], NOON + 30)
     for entries in (told, list(world.entries())):
         other = World()
         other.restore(entries, NOON + 70)
@@ -63,6 +76,7 @@ def test_restored_world_is_the_same():
         assert set(other.index) == set(world.index)
         assert list(other.ended) == list(world.ended)
         assert other.created_total == 6
+        assert other.sessions[ids[3]].accessed_at == NOON + 30
 
 
 def test_losing_everything_empties_the_index():
