@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from .churn import Churn, Plan
 from .containers import Make
 from .contents import ACCESS_GAP_SECONDS, draw_contents
-from .past_containers import USUAL_PER_MINUTE, make_containers
+from .past_containers import make_containers
 from .session import Session
 
 Times = NDArray[np.int64]
@@ -30,7 +30,7 @@ HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 SPAN: Final = 7 * DAY
 
-PEAK_PER_MINUTE: Final = USUAL_PER_MINUTE
+PEAK_PER_MINUTE: Final = 9.0
 """Creates at the middle of a working day."""
 NIGHT: Final = 0.35
 WEEKEND: Final = 0.6

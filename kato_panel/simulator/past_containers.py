@@ -9,10 +9,7 @@ from numpy.typing import NDArray
 from .containers import MAKES, Make
 
 USUAL_ALIVE: Final = 130
-USUAL_PER_MINUTE: Final = 9.0
-"""Creates; both are those of a working day."""
-BY_CREATES: Final = 0.6
-"""So much of the load is made by who comes, the rest by who is there."""
+"""Sessions at the middle of a working day."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,10 +37,9 @@ NEEDS: Final = {
 }
 
 
-def load(created_per_minute: NDArray[np.float64], alive: NDArray[np.int64]) -> NDArray[np.float64]:
+def load(alive: NDArray[np.int64]) -> NDArray[np.float64]:
     """Say how much is to be done; 1 is usual."""
-    by_creates = BY_CREATES * created_per_minute / USUAL_PER_MINUTE
-    return by_creates + (1 - BY_CREATES) * alive / USUAL_ALIVE
+    return alive / USUAL_ALIVE
 
 
 def make_containers() -> tuple[Make, ...]:
@@ -53,12 +49,10 @@ def make_containers() -> tuple[Make, ...]:
 
 def _with_needs(make: Make, needs: Needs) -> Make:
     one_percent, mebibytes = needs.cpus / 100, needs.limit / 100
-    by_load = one_percent * needs.cpu_load
     return dataclasses.replace(
         make,
         cpu=one_percent * needs.cpu,
-        cpu_each=by_load * (1 - BY_CREATES) / USUAL_ALIVE,
-        cpu_new=by_load * BY_CREATES / (USUAL_PER_MINUTE / 60),
+        cpu_each=one_percent * needs.cpu_load / USUAL_ALIVE,
         memory=mebibytes * needs.memory,
         memory_each=mebibytes * needs.memory_load / USUAL_ALIVE,
         cpus=needs.cpus,

@@ -39,7 +39,7 @@ def measure(past: Past, looks: Times) -> Measured:
     created = _rate(past.lives.created, looks)
     return (
         _of_sessions(past, looks, alive, created, rng)
-        | _of_containers(past, looks, load(created, alive), rng)
+        | _of_containers(past, looks, load(alive), rng)
         | {
             ("disk_percent", ""): _unless(
                 past.stopped.holds(looks),

@@ -159,6 +159,9 @@ async def test_clients_that_do_not_read_are_cut_and_change_nobody_else(size, mon
                 one.transport.pause_reading()
             began, cut = time.monotonic(), cut + len(slow)
             among += await tell_one_by_one(rig, readers, first + count, count)
+            async with asyncio.timeout(30):
+                while rig.feed.dropped < cut:  # noqa: ASYNC110 - the feed counts, and tells nobody
+                    await asyncio.sleep(0.01)
             longest_seconds = max(longest_seconds, time.monotonic() - began)
             assert (rig.feed.dropped, rig.feed.clients) == (cut, len(readers))
             for one in slow:
