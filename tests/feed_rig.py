@@ -196,6 +196,8 @@ class Counter(asyncio.Protocol):
                 break
             if buffer[at] == 0x81:
                 self._note(buffer[begin : begin + size])
+            elif buffer[at] == 0x89:  # whoever does not answer a ping is closed after a while
+                self.send(buffer[begin : begin + size], 0x8A)
             at = begin + size
         return at
 
