@@ -109,7 +109,7 @@ async def test_client_that_answers_no_ping_is_cut(monkeypatch):
     monkeypatch.setattr(endpoint, "PING_SECONDS", 0.2)
     async with serving() as rig, rig.client() as well:
         await well.greeted()
-        dead = await Counter.open(rig.port)
+        dead = await Counter.open(rig.port, is_mute=True)
         await dead.until(lambda _: False)
         assert rig.feed.clients == 1
         await well.settled()

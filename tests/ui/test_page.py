@@ -118,7 +118,7 @@ def test_checklist(serve, simulator, caller, watched):
 def test_many_toasts_fold_into_three(serve, simulator, caller, watched):
     """At most three at a time, the rest summed up in the last, and that goes too."""
     # Long enough for eight calls, also on a machine that is busy with other things.
-    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_TOAST_SECONDS="12", **SHORT)
+    service = serve(KATO_API_URL=simulator.url, KATO_PANEL_TOAST_SECONDS="8", **SHORT)
     watched.open(service.url)
     pill(watched, "Live")
     toasts = watched.page.locator(".toasts .toast")

@@ -102,8 +102,10 @@ def test_converted_notebook_is_right_offline(context, converted):
     page.close()
 
 
-def test_check_sees_what_it_looks_for(context, tmp_path):
+def test_check_sees_what_it_looks_for(chromium, tmp_path):
     """A request, a word in the console, a page that is too wide: each fails it."""
+    impatient = chromium.new_context(offline=True)
+    impatient.set_default_timeout(1_000)
     for body in (
         "<img src='http://kato.example/x.png'>",
         "<script>console.warn('x')</script>",
@@ -111,4 +113,5 @@ def test_check_sees_what_it_looks_for(context, tmp_path):
     ):
         (tmp_path / "bad.html").write_text(f"<!doctype html><body>{body}", encoding="utf-8")
         with pytest.raises(AssertionError):
-            look(context, tmp_path / "bad.html")
+            look(impatient, tmp_path / "bad.html")
+    impatient.close()
