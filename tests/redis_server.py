@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +15,8 @@ from urllib.parse import quote
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+
+from tests.ports import free_port
 
 START_SECONDS = 10.0
 ASK_SECONDS = 5.0
@@ -59,8 +60,7 @@ class RedisServer:
         self.password = password
         self._is_folder_own = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="redis-server-"))
-        with socket.create_server(("127.0.0.1", 0)) as place:
-            self.port: int = place.getsockname()[1]
+        self.port = free_port()
         settings: dict[str, str | list[str]] = {
             "port": str(self.port),
             "bind": "127.0.0.1",

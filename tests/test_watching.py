@@ -23,6 +23,7 @@ from kato_panel.sources.kato_metrics import MetricsSource
 from tests.conftest import Size
 from tests.following import Caller, Reader
 from tests.history.making import wait_until
+from tests.ports import free_port
 
 
 @contextmanager
@@ -111,7 +112,7 @@ def test_restarts_with_state_are_no_events(tmp_path, size: Size):
     """Killed and back again: nothing but what really happened meanwhile, marked with the gap."""
     restarts, longest_seconds = size.n(1, 10), size.n(6, 60)
     options = ("--rate", "0", "--state", str(tmp_path / "state"))
-    simulator = Process(0, *options)
+    simulator = Process(free_port(), *options)
     caller = Caller(simulator.url)
     for _ in range(30):
         caller.create()
@@ -148,7 +149,7 @@ def test_restarts_with_state_are_no_events(tmp_path, size: Size):
 
 def test_restart_without_state_is_exactly_one_event():
     """All sessions are gone: told once, after the next poll agreed, marked with the gap."""
-    simulator = Process(0, "--rate", "0", "--initial", "40")
+    simulator = Process(free_port(), "--rate", "0", "--initial", "40")
     try:
         with watching(simulator.url, KATO_PANEL_POLL_INTERVAL_SECONDS=0.5) as (_, reader):
             assert reader.active == 40
@@ -167,7 +168,7 @@ def test_restart_without_state_is_exactly_one_event():
 def test_upstream_that_is_away_at_the_start_is_unknown_and_then_known():
     """Never 0 in between."""
     seen = []
-    simulator = Process(0, "--rate", "0", "--initial", "7")
+    simulator = Process(free_port(), "--rate", "0", "--initial", "7")
     simulator.kill()
     flags = {"KATO_API_URL": simulator.url, "KATO_PANEL_POLL_INTERVAL_SECONDS": 0.5}
     runtime = Runtime(load(flags))

@@ -1,7 +1,6 @@
 """Our routes in somebody else's application, as ``panel serve --plugins`` mounts them."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from kato_panel.server import endpoint
 from kato_panel.server.api import make_feed, routes
 from tests.asking import still_runtime
 from tests.feed_rig import Counter, serving
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "a password of Panel's"
@@ -36,9 +36,7 @@ OURS = ("/ws", "/metrics", "/readyz", "/api/v1/sessions/count", "/api/v1/session
 def behind_panels_login(tmp_path_factory):
     """Plain ``panel serve`` with its own login, and our plugin."""
     folder = tmp_path_factory.mktemp("panel")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         *(sys.executable, "-m", "panel", "serve", str(ROOT / "app.py"), "--port", str(port)),
         *("--plugins", "kato_panel.server"),

@@ -32,6 +32,7 @@ from kato_panel.simulator import EmbeddedSimulator
 from kato_panel.views.dashboard import page
 from tests.conftest import Size
 from tests.following import Caller, Reader
+from tests.ports import free_port
 
 
 @contextmanager
@@ -428,9 +429,7 @@ PANEL_SERVE = [sys.executable, "-m", "panel", "serve", "app.py", "--port"]
 @pytest.mark.parametrize("plugins", [[], ["--plugins", "kato_panel.server"]])
 def test_panel_serve_works_too(simulator, plugins, tmp_path):
     """The page alone, or with our routes; it ends when it is told to."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*PANEL_SERVE, str(port), *plugins],
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KATO_API_URL": simulator.url},
@@ -460,9 +459,7 @@ def test_panel_serve_works_too(simulator, plugins, tmp_path):
 def test_make_run_serves_and_ends(tmp_path):
     """The README's first command: a page within seconds, and TERM ends it."""
     assert (ROOT / ".venv" / "run.stamp").exists(), "no environment here: `make test` makes it"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         ["make", "run", f"PORT={port}"],
         cwd=ROOT,

@@ -29,6 +29,7 @@ from kato_panel.sources.redis_listener import Listener
 from kato_panel.watcher import Watcher, now
 from tests.conftest import Size
 from tests.following import Keeper, Reader
+from tests.ports import free_port
 from tests.sources.redis_rig import RedisRig, Writer
 
 ACL = (
@@ -450,8 +451,7 @@ def test_encrypted_redis_is_trusted_by_its_certificate_only(tmp_path, monkeypatc
         check=True,
         capture_output=True,
     )
-    with socket.create_server(("127.0.0.1", 0)) as place:
-        port = place.getsockname()[1]
+    port = free_port()
     more = ["--tls-port", str(port), "--tls-auth-clients", "no", "--tls-cert-file", certificate]
     rig = RedisRig(tmp_path, "Egxen", *map(str, more), "--tls-key-file", str(key))
     writer = Writer(rig)

@@ -1,7 +1,6 @@
 """A real browser on a real service that watches a real simulator."""
 
 import os
-import socket
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ from playwright.sync_api import TimeoutError as WaitedTooLongError
 
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
+from tests.ports import free_port
 from tests.service import ServiceProcess
 
 WIDTHS = "() => [innerWidth, document.documentElement.scrollWidth]"
@@ -102,9 +102,7 @@ def panel_serve(tmp_path):
     started = []
 
     def start(script="app.py", *flags, **settings):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         started.append(
             subprocess.Popen(
                 [sys.executable, "-m", "panel", "serve", str(script), "--port", str(port), *flags],

@@ -4,7 +4,6 @@ import ast
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,8 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
+
+from tests.ports import free_port
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 OUTSIDE = re.compile(r"^(?!(https?|wss?)://127\.0\.0\.1:)(?!blob:|data:)")
@@ -91,9 +92,7 @@ class Lab:
             path.write_text(json.dumps(values))
         (config / "jupyter_server_config.json").write_text(json.dumps(OFFLINE))
         self._notebooks, self._opened = notebooks, 0
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self._url = f"http://127.0.0.1:{port}/lab"
         command = [sys.executable, "-m", "jupyterlab", "--allow-root", "--ip", "127.0.0.1"]
         self._process = subprocess.Popen(
@@ -116,7 +115,8 @@ class Lab:
             told.append(line)
             assert line, "".join(told)
         # Whatever it goes on to say is read, or it would stand still in the end.
-        threading.Thread(target=self._process.stderr.read, daemon=True).start()
+        self._reading = threading.Thread(target=self._process.stderr.read)
+        self._reading.start()
 
     def keep(self, name, *, before="", after=""):
         """Keep a copy of a notebook, with code before and a cell after; return its address."""
@@ -134,6 +134,8 @@ class Lab:
         """Send TERM; it ends its kernels."""
         self._process.terminate()
         self._process.wait(END_SECONDS)
+        self._reading.join(END_SECONDS)
+        self._process.stderr.close()
 
 
 class Notebook:

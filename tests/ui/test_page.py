@@ -8,6 +8,7 @@ from kato_panel.history import Reader
 from kato_panel.simulator import EmbeddedSimulator
 from tests.following import Caller
 from tests.history.making import wait_until
+from tests.ports import free_port
 from tests.ui.conftest import Watched, see_it_fit
 from tests.ui.proxy import Proxy
 
@@ -344,8 +345,8 @@ def test_bursts_are_shown_exactly(serve, watched, workers):
 
 def test_restarted_server_is_found_again(serve, simulator, caller, watched):
     """The page comes back by itself, asks nobody else, and goes on."""
-    service = serve(KATO_API_URL=simulator.url, **SHORT)
-    port = service.base.rsplit(":", 1)[-1]
+    port = str(free_port())
+    service = serve("--port", port, KATO_API_URL=simulator.url, **SHORT)
     watched.open(service.url)
     watched.count("5")
     # Expected before it can happen: the page may be faster than the new service's first line. It
