@@ -57,6 +57,9 @@ def watch(running):
     quiet = {Health.UP, Health.OFF}
     reader.until(lambda seen: seen.active is not None)
     reader.until(lambda seen: {one.health for one in seen.snapshot.sources} <= quiet)
+    # What is told just after the first look may be in it: only the next poll settles that.
+    first = reader.snapshot.at
+    reader.until(lambda seen: seen.snapshot.at.tick > first.tick + 0.5)
     return reader
 
 
