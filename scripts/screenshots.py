@@ -32,6 +32,7 @@ from kato_panel.simulator import EmbeddedSimulator
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the tests' Redis and foreign page
 from tests.foreign_site import ForeignSite  # noqa: E402 - see above
+from tests.ports import free_port  # noqa: E402 - see above
 from tests.redis_server import RedisServer  # noqa: E402 - see above
 from tests.week import lives_until, watch  # noqa: E402 - see above
 
@@ -77,10 +78,8 @@ def serving(*command: str, **settings: str) -> Iterator[str]:
 
 def serving_page_alone(**settings: str) -> contextlib.AbstractContextManager[str]:
     """Run plain ``panel serve``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return serving("panel", "serve", str(DOCS.parent / "app.py"), "--port", str(port), **settings)
+    app, port = str(DOCS.parent / "app.py"), str(free_port())
+    return serving("panel", "serve", app, "--port", port, **settings)
 
 
 class Camera:

@@ -16,12 +16,14 @@ _numbers = count(os.getpid())
 
 def free_port() -> int:
     """Find a free port on this machine's own address; another at each call."""
-    for number in _numbers:
-        port = FIRST + _WORKER * EACH + number % EACH
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
-    raise AssertionError
+    ports = (FIRST + _WORKER * EACH + number % EACH for number in _numbers)
+    return next(filter(_is_free, ports))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -274,15 +274,15 @@ def test_visits_leave_nothing_behind(simulator, chromium, caplog, size: Size):
             counts = [asyncio.run_coroutine_threadsafe(count_tasks(), loop) for loop in loops]
             return sum(count.result(5) for count in counts)
 
-        def measure(**wanted):
-            """Count, once the visits are over; what is only late gets 20 s to go."""
-            waiting, deadline = threading.Event(), time.monotonic() + 20
+        def measure(wanted=None):
+            """Count twice alike, once the visits are over; what is only late gets 20 s to go."""
+            waiting, deadline, found = threading.Event(), time.monotonic() + 20, {}
             while True:
                 is_late = time.monotonic() > deadline
                 is_over = len(pn.state._views) <= others and service.runtime.hub.readers == 1
                 if is_over or is_late:
-                    found = {**census(service.runtime), "tasks": tasks()}
-                    if is_late or all(found[name] <= most for name, most in wanted.items()):
+                    last, found = found, {**census(service.runtime), "tasks": tasks()}
+                    if is_late or (found == last and wanted in {None, tuple(found.items())}):
                         return found
                 waiting.wait(0.2)
 
@@ -300,13 +300,12 @@ def test_visits_leave_nothing_behind(simulator, chromium, caplog, size: Size):
             churn(caller, seconds / 2)
             memory.append(resident_mb())
         watching.close()
-        after = measure(**before)
+        after = measure(tuple(before.items()))
         reader.close()
     # The collector may be late with the last ones; a document for each visit would be far more.
     assert after.pop("documents") - before.pop("documents") <= LATE_DOCUMENTS < visits / 4
-    # Threads that were only late with their work may have ended since, and sockets closed.
+    # Threads that were only late with their work may have ended since.
     assert after.pop("threads") <= before.pop("threads")
-    assert after.pop("sockets") <= before.pop("sockets")
     assert after == before
     assert "broke" not in caplog.text
     assert memory[-1] - memory[-2] < MAX_GROWTH_MB
@@ -315,8 +314,7 @@ def test_visits_leave_nothing_behind(simulator, chromium, caplog, size: Size):
         f"{visits} visits and {seconds} s of events: left behind",
         seed="1",
         n=visits,
-        result=f"0 of {', '.join(before)}, no more threads and sockets, documents within "
-        f"{LATE_DOCUMENTS}; RSS {rss} MB",
+        result=f"0 of {', '.join(before)}, documents within {LATE_DOCUMENTS}; RSS {rss} MB",
     )
 
 
@@ -418,7 +416,7 @@ def test_signal_ends_the_service_promptly(tmp_path, number):
     with httpx.stream("GET", url, trust_env=False) as answer:
         assert answer.status_code == 200
     process.send_signal(number)
-    _, log = process.communicate(timeout=30)
+    _, log = process.communicate(timeout=6)
     assert process.returncode == 0
     assert "Traceback" not in log
 
@@ -443,12 +441,12 @@ def test_panel_serve_works_too(simulator, plugins, tmp_path):
             lines.append(process.stdout.readline())
             assert lines[-1], lines
         url = f"http://localhost:{port}"
-        assert "KATO sessions" in httpx.get(f"{url}/app", trust_env=False, timeout=60).text
-        status = httpx.get(f"{url}/api/v1/sessions/count", trust_env=False).status_code
+        assert "KATO sessions" in get(url, "/app").text
+        status = get(url, "/api/v1/sessions/count").status_code
         assert status == (200 if plugins else 404)
-        status = httpx.get(f"{url}/ws", trust_env=False).status_code
+        status = get(url, "/ws").status_code
         assert status == (400 if plugins else 404)  # there, but to be asked for as a WebSocket
-        script = httpx.get(f"{url}/static/js/bokeh.min.js", trust_env=False)
+        script = get(url, "/static/js/bokeh.min.js")
         assert script.headers.get("content-encoding") == ("gzip" if plugins else None)
     finally:
         process.terminate()

@@ -21,6 +21,15 @@ def past():
     return Past(1, START, span=6 * HOUR)
 
 
+def go_on(past):
+    """Begin where it ends: its sessions in a world, and the schedule of what comes."""
+    world, churn = World(1), past.churn()
+    for session in past.sessions():
+        world.take_over(session)
+    churn.adopt(world)
+    return world, churn
+
+
 def test_simulator_begins_with_who_was_alive(past):
     """Same sessions, and a count that says so."""
     with EmbeddedSimulator(story=past, clock=lambda: START) as simulator:
@@ -34,11 +43,7 @@ def test_simulator_begins_with_who_was_alive(past):
 
 def test_it_goes_on_as_it_was(past):
     """New sessions come at the same pace, from the same nodes, and the old ones end as planned."""
-    world = World(1)
-    churn = past.churn()
-    for session in past.sessions():
-        world.take_over(session)
-    churn.adopt(world)
+    world, churn = go_on(past)
     planned = {one.session_id: one.delete_at for one in past.sessions() if one.delete_at}
     changes = churn.advance(world, START + 3_600)
     created = [change.session for change in changes if change.what == "created"]
@@ -53,10 +58,7 @@ def test_it_goes_on_as_it_was(past):
 
 def test_who_will_be_deleted_is_used_until_then(past):
     """The others were forgotten: nobody accesses them, and their time runs out."""
-    world, churn = World(1), past.churn()
-    for session in past.sessions():
-        world.take_over(session)
-    churn.adopt(world)
+    world, churn = go_on(past)
     churn.advance(world, START + 3_600)
     assert {one.how for one in world.ended} == {"deleted", "expired"}
     kept = [one for one in world.sessions.values() if one.created_at < START + 3_500]
@@ -75,10 +77,7 @@ def test_containers_go_on_as_they_were(past):
     looks = np.arange(past.starved.ended, past.until, MINUTE)
     measured = measure(past, looks)
     now = [START]
-    world, churn = World(1), past.churn()
-    for session in past.sessions():
-        world.take_over(session)
-    churn.adopt(world)
+    world, churn = go_on(past)
     fleet = Fleet(1, lambda: now[0], world, past.makes())
     before = {one.name: one.cpu_seconds for one in fleet.containers.values()}
     for _ in range(60):
